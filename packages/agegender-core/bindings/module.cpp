@@ -1,0 +1,19 @@
+#include <pybind11/pybind11.h>
+
+namespace agegender::python {
+void bind_align(pybind11::module_& m);
+void bind_detect(pybind11::module_& m);
+void bind_landmarks(pybind11::module_& m);
+void bind_preprocess(pybind11::module_& m);
+void bind_tracking(pybind11::module_& m);
+}  // namespace agegender::python
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of agegender: detection, alignment, preprocessing and tracking.";
+  using namespace agegender::python;
+  bind_align(m);
+  bind_detect(m);
+  bind_landmarks(m);
+  bind_preprocess(m);
+  bind_tracking(m);
+}

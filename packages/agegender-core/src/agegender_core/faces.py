@@ -1,0 +1,102 @@
+"""The one record that goes through every stage of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Frame: TypeAlias = npt.NDArray[np.uint8]
+"""A picture: uint8 RGB, (H, W, 3), C-contiguous."""
+
+_COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
+    "xyxy": (np.float32, (4,)),
+    "score": (np.float32, ()),
+    "landmarks": (np.float32, (5, 2)),
+    "chips": (np.uint8, (-1, -1, 3)),
+    "age": (np.float32, ()),
+    "age_std": (np.float32, ()),
+    "age_probs": (np.float32, (101,)),
+    "p_male": (np.float32, ()),
+    "track_id": (np.int64, ()),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """The faces of one frame as a struct of arrays: row i of every column is the same face.
+
+    A column that no stage has filled is ``None``. Stages keep the order of rows.
+
+    Attributes:
+        xyxy: float32 (n, 4), boxes in pixels of the frame: left, top, right, bottom.
+        score: float32 (n,), the detector's confidence; for dlib's HOG the distance from its decision plane.
+        landmarks: float32 (n, 5, 2), x and y in pixels, in the order of dlib's 5-point model: the outer and inner
+            corner of the eye on the picture's right, those of the eye on the left, the base of the nose.
+        chips: uint8 (n, S, S, 3), aligned RGB faces.
+        chip_padding: the margin that `chips` were cut with, as a part of the face's side; ``None`` without chips.
+        age: float32 (n,), expected age in years.
+        age_std: float32 (n,), standard deviation of the age in years.
+        age_probs: float32 (n, 101), probability of the ages 0..100; each row sums to 1.
+        p_male: float32 (n,), probability of male, in [0, 1].
+        track_id: int64 (n,), -1 for a face without a confirmed track.
+
+    Raises:
+        ValueError: a column's dtype, shape or number of rows is not as above.
+    """
+
+    xyxy: npt.NDArray[np.float32]
+    score: npt.NDArray[np.float32] | None = None
+    landmarks: npt.NDArray[np.float32] | None = None
+    chips: npt.NDArray[np.uint8] | None = None
+    chip_padding: float | None = None
+    age: npt.NDArray[np.float32] | None = None
+    age_std: npt.NDArray[np.float32] | None = None
+    age_probs: npt.NDArray[np.float32] | None = None
+    p_male: npt.NDArray[np.float32] | None = None
+    track_id: npt.NDArray[np.int64] | None = None
+
+    def __post_init__(self) -> None:
+        for name, (dtype, shape) in _COLUMNS.items():
+            column = getattr(self, name)
+            if column is None:
+                continue
+            if not isinstance(column, np.ndarray) or column.dtype != dtype:
+                found = getattr(column, "dtype", type(column).__name__)
+                raise ValueError(f"Faces.{name} must be an array of {np.dtype(dtype).name}, got {found}")
+            matches = column.ndim == 1 + len(shape) and all(
+                want in (-1, got) for want, got in zip(shape, column.shape[1:], strict=True)
+            )
+            if not matches:
+                expected = ", ".join(["n", *("S" if size < 0 else str(size) for size in shape)])
+                raise ValueError(f"Faces.{name} must have shape ({expected}), got {column.shape}")
+            if len(column) != len(self.xyxy):
+                raise ValueError(f"Faces.{name} has {len(column)} rows, but there are {len(self.xyxy)} boxes")
+
+    @classmethod
+    def empty(cls) -> Faces:
+        """No faces: what a pipeline starts from."""
+        return cls(xyxy=np.empty((0, 4), np.float32), score=np.empty(0, np.float32))
+
+    def __len__(self) -> int:
+        return len(self.xyxy)
+
+    def __getitem__(self, rows: slice | list[int] | npt.NDArray[Any]) -> Faces:
+        """The faces of `rows` (a slice, indices or a mask), with every column that is set."""
+        picked = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
+
+    def __repr__(self) -> str:
+        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        return f"Faces(n={len(self)}, {', '.join(names)})"
+
+    def with_columns(self, **columns: Any) -> Faces:
+        """A copy with some columns replaced; it shares the memory of the rest."""
+        return replace(self, **columns)
+
+
+Stage: TypeAlias = Callable[[Frame, Faces], Faces]
+"""One step of a pipeline: takes a frame and its faces, gives the faces with more columns filled."""
