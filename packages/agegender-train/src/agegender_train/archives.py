@@ -1,0 +1,242 @@
+"""Folders and archives seen as one flat collection of files."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import hashlib
+import lzma
+import os
+import posixpath
+import shutil
+import stat
+import struct
+import tarfile
+import tempfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, NamedTuple
+
+MAX_FILE_BYTES = 1 << 29
+"""No picture and no label file is larger; an archive that says so is broken or hostile."""
+
+_ZIP_SUFFIXES = (".zip",)
+_PACKED: dict[str, Callable[[Path], IO[bytes]]] = {
+    ".gz": lambda path: gzip.open(path),
+    ".tgz": lambda path: gzip.open(path),
+    ".bz2": lambda path: bz2.open(path),
+    ".xz": lambda path: lzma.open(path),
+}
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+class _Entry(NamedTuple):
+    name: str
+    size: int
+    crc: int | None
+    read: Callable[[], bytes]
+
+
+class FileTree:
+    """The files of a folder, of archives, or of a folder that holds archives, by name.
+
+    A name is the path inside the folder or archive, with slashes; what is in an archive of a folder stands beside
+    the loose files. Hidden files and macOS's ``__MACOSX`` are left out. Where two files have one name, a loose file
+    comes before an archived one and an earlier path before a later one; `shadowed` counts the others.
+
+    `read` may be called from many threads at once. A tree is pickled as its paths, and opened anew elsewhere.
+    """
+
+    def __init__(self, paths: tuple[Path, ...], entries: dict[str, _Entry], shadowed: int) -> None:
+        self._paths = paths
+        self._entries = entries
+        self.names = tuple(sorted(entries))
+        self.shadowed = shadowed
+
+    @classmethod
+    def open(cls, *paths: str | os.PathLike[str]) -> FileTree:
+        """The files under `paths`: folders, .zip and .tar (also .gz, .bz2, .xz) archives, single files.
+
+        Raises:
+            OSError: a path does not exist, cannot be read, or is a damaged archive; it is named.
+        """
+        opened = tuple(Path(path) for path in paths)
+        entries: dict[str, _Entry] = {}
+        shadowed = 0
+        for path in opened:
+            for entry in _list(path):
+                name = _clean(entry.name)
+                if name is None:
+                    continue
+                shadowed += name in entries
+                entries.setdefault(name, entry)
+        return cls(opened, entries, shadowed)
+
+    def __reduce__(self) -> tuple[Callable[..., FileTree], tuple[Path, ...]]:
+        return FileTree.open, self._paths
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self._paths))
+
+    def read(self, name: str) -> bytes:
+        """The content of one file.
+
+        Raises:
+            OSError: there is no such file, or it is damaged, encrypted, or larger than `MAX_FILE_BYTES`.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            raise FileNotFoundError(f"{name} is not in {self}")
+        if entry.size > MAX_FILE_BYTES:
+            raise OSError(f"{name} has {entry.size} bytes, more than any picture")
+        return entry.read()
+
+    def clue(self, name: str) -> tuple[int, int | None]:
+        """The size in bytes and, from a zip's directory, the CRC-32 of a file: equal files have equal clues."""
+        return self._entries[name].size, self._entries[name].crc
+
+    def signature(self) -> str:
+        """SHA-256, in hex, over all names and sizes: tells, without reading the files, that they have changed."""
+        lines = (f"{name}\0{self._entries[name].size}\n" for name in self.names)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _clean(name: str) -> str | None:
+    """The name as it is shown; ``None`` for what is no file of the dataset."""
+    # A name that is no UTF-8 comes with surrogates, which neither JSON nor Parquet can hold.
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    name = posixpath.normpath(name.lstrip("/"))
+    parts = name.split("/")
+    return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else name
+
+
+def _list(path: Path) -> Iterator[_Entry]:
+    if path.is_dir():
+        return _list_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        return _list_archive(path) or iter([_loose(path, path.name)])
+    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        if getattr(error, "errno", None):  # not the archive's fault: no permission, no space to unpack, ...
+            raise
+        raise OSError(f"{path} is no readable archive ({error}); is its download complete?") from error
+
+
+def _list_archive(path: Path) -> Iterator[_Entry] | None:
+    name = path.name.lower()
+    if name.endswith(_ZIP_SUFFIXES):
+        return iter(_list_zip(path))
+    return iter(_list_tar(path)) if name.endswith(_TAR_SUFFIXES) else None
+
+
+def _list_folder(root: Path) -> Iterator[_Entry]:
+    archives: list[tuple[str, Path]] = []
+    seen: set[tuple[int, int]] = set()  # folders by device and inode: links may make loops
+    waiting = [(root, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        about = folder.stat()
+        if (about.st_dev, about.st_ino) in seen:
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        for path in sorted(folder.iterdir()):
+            name = prefix + path.name
+            if path.is_dir():
+                waiting.append((path, name + "/"))
+            elif path.name.lower().endswith(_ZIP_SUFFIXES + _TAR_SUFFIXES) and not path.name.startswith("."):
+                archives.append((prefix, path))
+            elif path.is_symlink() or path.is_file():  # a dead link is listed, to be counted as unreadable
+                yield _loose(path, name)
+    for prefix, path in sorted(archives):
+        for entry in _list(path):
+            yield entry._replace(name=prefix + entry.name)
+
+
+def _loose(path: Path, name: str) -> _Entry:
+    try:
+        about = path.stat()
+        size = about.st_size if stat.S_ISREG(about.st_mode) else -1
+    except OSError:
+        size = -1
+    if size < 0:
+        return _Entry(name, 0, None, lambda: _refuse(f"{path} is no regular file"))
+    return _Entry(name, size, None, path.read_bytes)
+
+
+def _refuse(message: str) -> bytes:
+    raise OSError(message)
+
+
+class _Bytes:
+    """Reads pieces of one open file from any thread."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def __call__(self, offset: int, size: int) -> bytes:
+        if hasattr(os, "pread"):
+            data = os.pread(self._file.fileno(), size, offset)
+        else:
+            with self._lock:
+                self._file.seek(offset)
+                data = self._file.read(size)
+        if len(data) != size:
+            raise OSError(f"{self._file.name} ends before its directory says")
+        return data
+
+
+def _list_tar(path: Path) -> list[_Entry]:
+    file: IO[bytes] = path.open("rb")
+    if unpack := _PACKED.get(path.suffix.lower()):
+        # A packed archive can't be read in the middle. The unpacked copy has no name: it is gone with the process.
+        with unpack(path) as packed:
+            file = tempfile.TemporaryFile()  # noqa: SIM115
+            shutil.copyfileobj(packed, file, 1 << 20)
+    piece = _Bytes(file)
+    file.seek(0)
+    entries: dict[str, _Entry] = {}  # of two members with one name the later one counts, as when unpacking
+    for member in tarfile.open(fileobj=file, mode="r:"):
+        if member.islnk() and member.linkname in entries:
+            entries[member.name] = entries[member.linkname]._replace(name=member.name)
+        elif member.isfile():
+            where = member.offset_data, member.size
+            entries[member.name] = _Entry(member.name, member.size, None, lambda where=where: piece(*where))  # type: ignore[misc]
+    return list(entries.values())
+
+
+def _list_zip(path: Path) -> list[_Entry]:
+    archive = zipfile.ZipFile(path)
+    piece = _Bytes(archive.fp or path.open("rb"))
+    lock = threading.Lock()
+
+    def read(info: zipfile.ZipInfo) -> bytes:
+        try:
+            if info.flag_bits & 1:
+                raise OSError("encrypted")
+            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                with lock:
+                    return archive.read(info)
+            # ZipFile.read would make all threads wait for one another, decompression included.
+            name_size, extra_size = struct.unpack("<HH", piece(info.header_offset + 26, 4))
+            data = piece(info.header_offset + 30 + name_size + extra_size, info.compress_size)
+            if info.compress_type == zipfile.ZIP_DEFLATED:
+                data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
+            if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
+                raise OSError("its checksum is wrong")
+            return data
+        except (OSError, zlib.error, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+            raise OSError(f"{info.filename} in {path} can't be read: {error}") from error
+
+    infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
+    return [_Entry(name, info.file_size, info.CRC, lambda info=info: read(info)) for name, info in infos.items()]  # type: ignore[misc]

@@ -1,0 +1,36 @@
+"""The datasets that agegender reads: one file each, found by name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import MappingProxyType
+
+from agegender_train.datasets.base import Dataset, Rejection, Sample
+
+__all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset"]
+
+
+@cache
+def available() -> MappingProxyType[str, Dataset]:
+    """All readers by name, in the order of their names: every subclass of `Dataset` in a file of this folder."""
+    found: dict[str, Dataset] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for thing in vars(importlib.import_module(module.name)).values():
+            if isinstance(thing, type) and issubclass(thing, Dataset) and thing.__module__ == module.name:
+                if hasattr(thing, "name"):
+                    found[thing.name] = thing()
+    return MappingProxyType(dict(sorted(found.items())))
+
+
+def get_dataset(name: str) -> Dataset:
+    """The reader called `name`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    try:
+        return available()[name]
+    except KeyError:
+        raise ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}") from None

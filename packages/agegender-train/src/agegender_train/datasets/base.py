@@ -1,0 +1,91 @@
+"""What a dataset's reader is and what it gives."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from agegender_train.archives import FileTree
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+
+AGE_OUT_OF_RANGE = "age out of range"
+LABEL_UNCLEAR = "label not understood"
+MISSING_PICTURE = "missing from the archive"
+MISSING_LABEL = "not in the label file"
+SECOND_COPY = "second picture for a label"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One picture and what its dataset says of the one face that it is about.
+
+    Attributes:
+        key: name of the picture in the `FileTree` that it is read from.
+        age_low: youngest possible age in years, or ``None``.
+        age_high: oldest possible age in years, equal to `age_low` when the age is known, or ``None``.
+        gender: 1 male, 0 female, whatever the dataset itself writes; or ``None``.
+        group: the dataset's own word for ancestry, or ``None``.
+        subject: who it is, the same for all pictures of one person, or ``None``.
+        split: the official split, or ``None``.
+        known_box: where the face is, as parts of the picture's width and height in [0, 1]: left, top, right, bottom;
+            or ``None`` when the dataset doesn't tell.
+    """
+
+    key: str
+    age_low: float | None = None
+    age_high: float | None = None
+    gender: int | None = None
+    group: str | None = None
+    subject: str | None = None
+    split: str | None = None
+    known_box: tuple[float, float, float, float] | None = None
+
+
+class Rejection(NamedTuple):
+    """A picture (or a label without one) that doesn't go into the store.
+
+    Attributes:
+        key: name of the picture in its source.
+        reason: one of few short phrases; the audit counts by them.
+        value: the particular of this one: the text that wasn't understood, the key of the other copy, ...
+    """
+
+    key: str
+    reason: str
+    value: str = ""
+
+
+class Dataset(ABC):
+    """A reader: turns the files of a dataset, as its authors distribute them, into samples.
+
+    A new dataset is one file in this folder with one subclass; its gender coding is turned there and nowhere else.
+    """
+
+    name: ClassVar[str]
+    """What the user types."""
+    title: ClassVar[str]
+    """Full name, authors and year."""
+    licence: ClassVar[str]
+    """What it may be used for, in a few words."""
+    url: ClassVar[str]
+    """Where to get it."""
+    layout: ClassVar[str]
+    """What files the reader expects, in a sentence."""
+
+    @abstractmethod
+    def samples(self, files: FileTree) -> Iterable[Sample | Rejection]:
+        """Every picture of `files` once, as a sample or a rejection, in an order that depends on the names alone.
+
+        Raises:
+            ValueError: nothing in `files` looks like this dataset.
+        """
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's suffix is that of a picture."""
+    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES

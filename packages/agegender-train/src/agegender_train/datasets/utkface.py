@@ -1,0 +1,54 @@
+"""UTKFace: the label stands in the file's name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from agegender_train.datasets.base import AGE_OUT_OF_RANGE, LABEL_UNCLEAR, Dataset, Rejection, Sample, is_picture
+from agegender_train.labels import MAX_AGE
+
+if TYPE_CHECKING:
+    from agegender_train.archives import FileTree
+
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<middle>[\d_]*?)_?(?P<date>\d{15,})(?!\d)")
+_GENDERS = {"0": 1, "1": 0}  # UTKFace writes 0 for male
+_GROUPS = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "Others"}
+
+
+class UTKFace(Dataset):
+    """Pictures named ``age_gender_race_date.jpg``, where gender is 0 for male and 1 for female.
+
+    Slips in the names: a nonsense or empty gender or race is taken as missing and the rest is kept. With one field
+    between age and date, 0 and 1 are read as the gender (the second field; pictures of the same minutes bear this
+    out) and 2 to 4, which no gender can be, as the race. Ages above 100 are wrong more often than right.
+    """
+
+    name = "utkface"
+    title = "UTKFace (Zhang, Song and Qi, 2017)"
+    licence = "non-commercial research only"
+    url = "https://susanqq.github.io/UTKFace/"
+    layout = "pictures named age_gender_race_date.jpg (in the wild) or .jpg.chip.jpg (aligned and cropped), any folders"
+
+    def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
+        """Every picture in the order of the names; see `Dataset.samples`."""
+        pictures = [name for name in files.names if is_picture(name)]
+        if not any(_NAME.match(PurePosixPath(name).name) for name in pictures):
+            raise ValueError(f"no picture is named age_gender_race_date.jpg in {files}")
+        return (_sample(name) for name in pictures)
+
+
+def _sample(name: str) -> Sample | Rejection:
+    match = _NAME.match(PurePosixPath(name).name)
+    fields = match["middle"].split("_") if match else []
+    if match is None or len(fields) > 2:
+        return Rejection(name, LABEL_UNCLEAR, PurePosixPath(name).name)
+    age = int(match["age"])
+    if age > MAX_AGE:
+        return Rejection(name, AGE_OUT_OF_RANGE, str(age))
+    if len(fields) == 1:
+        fields = [fields[0], ""] if fields[0] in _GENDERS else ["", fields[0]]
+    gender, group = fields
+    return Sample(name, age, age, _GENDERS.get(gender), _GROUPS.get(group))

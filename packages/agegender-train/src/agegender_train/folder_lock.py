@@ -1,0 +1,37 @@
+"""One process at a time in a folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Makes `folder` if need be and keeps other processes out of it, by a lock that dies with the process.
+
+    Raises:
+        OSError: another process is in it, or it can't be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("ab") as file:
+        try:
+            _lock(file)
+        except OSError:
+            raise OSError(f"another process is at work on {folder}: wait for it or stop it") from None
+        yield  # closing the file unlocks it; the file stays, since removing it would race with a newcomer
+
+
+def _lock(file: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(0)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

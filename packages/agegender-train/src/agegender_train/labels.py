@@ -1,0 +1,124 @@
+"""What is known of each face: an age interval, a gender, and who and where it is from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_AGE = 100
+"""Years. The oldest age that the networks tell apart; an open group such as "more than 70" ends here."""
+
+GENDER_MISSING = -1
+
+_DTYPES: dict[str, npt.DTypeLike] = {"age_low": np.float32, "age_high": np.float32, "gender": np.int8}
+_RANGE = re.compile(r"\(?\s*(\d+)\s*(?:-|–|,|to)\s*(\d+)\s*\)?")
+_SINGLE = re.compile(r"\d+(?:\.\d+)?")
+_OPEN = re.compile(r"(?:more than|over|above|>=?|≥)\s*(\d+)|(\d+)\s*(?:\+|and over|or more|years and over)")
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """The labels of n faces as a struct of arrays: row i of every column is the same face.
+
+    Attributes:
+        age_low: float32 (n,), youngest possible age in years; NaN when the age is missing.
+        age_high: float32 (n,), oldest possible age in years, equal to `age_low` when the age is known exactly.
+        gender: int8 (n,), 1 male, 0 female, -1 missing.
+        group: object (n,), the dataset's own word for ancestry, or ``None``.
+        subject: object (n,), who it is, the same in all pictures of one person, or ``None``.
+        split: object (n,), the dataset's official split ("train", "val", ...), or ``None``.
+        key: object (n,), path of the picture in its source.
+
+    Raises:
+        ValueError: a column's dtype or length is not as above, or an age interval is upside down.
+    """
+
+    age_low: npt.NDArray[np.float32]
+    age_high: npt.NDArray[np.float32]
+    gender: npt.NDArray[np.int8]
+    group: npt.NDArray[np.object_]
+    subject: npt.NDArray[np.object_]
+    split: npt.NDArray[np.object_]
+    key: npt.NDArray[np.object_]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            column = getattr(self, field.name)
+            expected = np.dtype(_DTYPES.get(field.name, np.object_))
+            if column.dtype != expected:
+                raise ValueError(f"Labels.{field.name} must be an array of {expected}, got {column.dtype}")
+            if column.shape != self.age_low.shape or column.ndim != 1:
+                raise ValueError(f"Labels.{field.name} must have shape {self.age_low.shape}, got {column.shape}")
+        if np.any(self.age_low > self.age_high) or np.any(np.isnan(self.age_low) != np.isnan(self.age_high)):
+            raise ValueError("Labels.age_low must not be above Labels.age_high, and both or none are NaN")
+
+    @classmethod
+    def from_columns(cls, **columns: Sequence[Any]) -> Labels:
+        """Labels of plain sequences in which ``None`` stands for missing; names are those of the attributes."""
+        ages = {
+            name: np.array([np.nan if value is None else value for value in columns[name]], np.float32)
+            for name in ("age_low", "age_high")
+        }
+        gender = np.array([GENDER_MISSING if value is None else value for value in columns["gender"]], np.int8)
+        names = ("group", "subject", "split", "key")
+        return cls(gender=gender, **ages, **{name: _objects(columns[name]) for name in names})
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Labels]) -> Labels:
+        """The rows of all `parts`, one after the other."""
+        if not parts:
+            return cls.from_columns(**{field.name: [] for field in fields(cls)})
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def __len__(self) -> int:
+        return len(self.age_low)
+
+    def __getitem__(self, rows: slice | Sequence[int] | npt.NDArray[Any]) -> Labels:
+        """The labels of `rows`: a slice, indices or a mask."""
+        return Labels(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def age(self) -> npt.NDArray[np.float32]:
+        """float32 (n,): the middle of each age interval in years, NaN when missing."""
+        return (self.age_low + self.age_high) / np.float32(2)
+
+    @property
+    def age_is_exact(self) -> npt.NDArray[np.bool_]:
+        """bool (n,): true where one age is given and no group of ages."""
+        return self.age_low == self.age_high
+
+
+def _objects(values: Sequence[Any]) -> npt.NDArray[np.object_]:
+    column = np.empty(len(values), np.object_)
+    column[:] = values
+    return column
+
+
+def parse_age_group(text: str) -> tuple[float, float] | None:
+    """The youngest and the oldest age, in years, of an age group as datasets write it; ``None`` for no age.
+
+    >>> parse_age_group("3-9"), parse_age_group("(25, 32)"), parse_age_group("more than 70"), parse_age_group("35")
+    ((3.0, 9.0), (25.0, 32.0), (70.0, 100.0), (35.0, 35.0))
+
+    Raises:
+        ValueError: `text` is none of these, or the group is upside down.
+    """
+    text = text.strip().lower()
+    if text in ("", "none", "nan", "null"):
+        return None
+    if match := _RANGE.fullmatch(text):
+        low, high = float(match[1]), float(match[2])
+    elif match := _OPEN.fullmatch(text):
+        low, high = float(match[1] or match[2]), float(MAX_AGE)
+    elif match := _SINGLE.fullmatch(text):
+        low = high = float(match[0])
+    else:
+        raise ValueError(f'an age must look like "35", "3-9", "(25, 32)" or "more than 70", got {text!r}')
+    if low > high:
+        raise ValueError(f"an age group must not end before it starts, got {text!r}")
+    return low, high
