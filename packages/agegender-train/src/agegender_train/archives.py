@@ -18,18 +18,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 MAX_FILE_BYTES = 1 << 29
 """No picture and no label file is larger; an archive that says so is broken or hostile."""
 
 _ZIP_SUFFIXES = (".zip",)
-_PACKED: dict[str, Callable[[Path], IO[bytes]]] = {
-    ".gz": lambda path: gzip.open(path),
-    ".tgz": lambda path: gzip.open(path),
-    ".bz2": lambda path: bz2.open(path),
-    ".xz": lambda path: lzma.open(path),
-}
+_PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -206,7 +201,7 @@ def _list_tar(path: Path) -> list[_Entry]:
     piece = _Bytes(file)
     file.seek(0)
     entries: dict[str, _Entry] = {}  # of two members with one name the later one counts, as when unpacking
-    for member in tarfile.open(fileobj=file, mode="r:"):
+    for member in tarfile.open(fileobj=file, mode="r:"):  # noqa: SIM115
         if member.islnk() and member.linkname in entries:
             entries[member.name] = entries[member.linkname]._replace(name=member.name)
         elif member.isfile():

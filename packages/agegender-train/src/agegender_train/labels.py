@@ -60,13 +60,14 @@ class Labels:
     @classmethod
     def from_columns(cls, **columns: Sequence[Any]) -> Labels:
         """Labels of plain sequences in which ``None`` stands for missing; names are those of the attributes."""
-        ages = {
-            name: np.array([np.nan if value is None else value for value in columns[name]], np.float32)
+        age_low, age_high = (
+            np.array([np.nan if value is None else value for value in columns[name]], np.float32)
             for name in ("age_low", "age_high")
-        }
+        )
         gender = np.array([GENDER_MISSING if value is None else value for value in columns["gender"]], np.int8)
-        names = ("group", "subject", "split", "key")
-        return cls(gender=gender, **ages, **{name: _objects(columns[name]) for name in names})
+        return cls(
+            age_low, age_high, gender, *(_objects(columns[name]) for name in ("group", "subject", "split", "key"))
+        )
 
     @classmethod
     def concatenate(cls, parts: Sequence[Labels]) -> Labels:
@@ -90,7 +91,7 @@ class Labels:
     @property
     def age_is_exact(self) -> npt.NDArray[np.bool_]:
         """bool (n,): true where one age is given and no group of ages."""
-        return self.age_low == self.age_high
+        return np.asarray(self.age_low == self.age_high, np.bool_)
 
 
 def _objects(values: Sequence[Any]) -> npt.NDArray[np.object_]:

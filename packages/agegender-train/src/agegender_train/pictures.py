@@ -9,7 +9,6 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from agegender_core.faces import Faces, Frame, Stage
-
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.store import encode_chip
 
@@ -106,7 +105,8 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
     if min(right - left, bottom - top) < settings.min_face:
         return Rejection(sample.key, TOO_SMALL, f"{right - left:.0f} x {bottom - top:.0f}"), len(found)
     face = tools.aligner(frame, chosen)
-    assert face.chips is not None and face.landmarks is not None
+    assert face.chips is not None
+    assert face.landmarks is not None
     row = {
         "image": {"bytes": encode_chip(face.chips[0]), "path": sample.key},
         "dataset": settings.dataset,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agegender_train.archives import FileTree
+from agegender_train.cleaning import check_label, find_duplicates
 from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
-from agegender_train.duplicates import find_duplicates
 from agegender_train.folder_lock import folder_lock
 from agegender_train.pictures import Boxes, Settings, Tools, default_tools
 from agegender_train.shards import SHARD_PICTURES, ShardTask, make_shard, merge_parts, read_parts, shard_path
@@ -131,11 +131,11 @@ def _begin(out: Path, wanted: dict[str, Any]) -> bool:
         write_atomically(out / "store.json", wanted)
     for name, value in wanted.items():
         if found is not None and name != "complete" and found.get(name) != value:
-            old, new = (
-                f"{thing['name']} ({thing['files']} files)" if isinstance(thing, dict) else thing
-                for thing in (found.get(name), value)
+            if name == "source":
+                raise ValueError(f"{out} was made from other files than {value['name']} holds now: give another folder")
+            raise ValueError(
+                f"{out} was made with {name} = {found.get(name)}, not {value}: give the same again, or another folder"
             )
-            raise ValueError(f"{out} was made with {name} {old}, not {new}: give the same again, or another folder")
     (out / "audit").mkdir(exist_ok=True)
     return found is not None and bool(found["complete"])
 
@@ -202,7 +202,7 @@ class _Job:
                 self._tick(0)
                 running: set[Future[None]] = set()
                 for index in missing:
-                    entries = [rejected.get(entry.key, entry) for entry in self._entries_of(index)]
+                    entries = [rejected.get(entry.key) or _checked(entry) for entry in self._entries_of(index)]
                     task = ShardTask(index, entries, self.files, self.out, self.settings)
                     running.add(executor.submit(make_shard, task, self.tools, self._tick))
                     if len(running) > workers:
@@ -232,9 +232,13 @@ class _Job:
         if not file.exists():
             samples = [entry for entry in self.entries if isinstance(entry, Sample)]
             found = find_duplicates(samples, self.files, executor, lambda *n: self._progress("duplicates", *n))
-            write_atomically(file, {"rows": list(found.values())})
+            write_atomically(file, {"rows": found})
         rows = json.loads(file.read_bytes())["rows"]
         return {key: Rejection(key, reason, value) for key, reason, value in rows}
+
+
+def _checked(entry: Sample | Rejection) -> Sample | Rejection:
+    return entry if isinstance(entry, Rejection) else check_label(entry) or entry
 
 
 def _raise_first(finished: Iterable[Future[None]]) -> None:

@@ -18,9 +18,8 @@ def available() -> MappingProxyType[str, Dataset]:
     found: dict[str, Dataset] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         for thing in vars(importlib.import_module(module.name)).values():
-            if isinstance(thing, type) and issubclass(thing, Dataset) and thing.__module__ == module.name:
-                if hasattr(thing, "name"):
-                    found[thing.name] = thing()
+            if isinstance(thing, type) and issubclass(thing, Dataset) and hasattr(thing, "name"):
+                found[thing.name] = thing()
     return MappingProxyType(dict(sorted(found.items())))
 
 

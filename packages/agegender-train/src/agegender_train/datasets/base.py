@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
-AGE_OUT_OF_RANGE = "age out of range"
 LABEL_UNCLEAR = "label not understood"
 MISSING_PICTURE = "missing from the archive"
 MISSING_LABEL = "not in the label file"

@@ -39,8 +39,10 @@ class FairFace(Dataset):
     title = "FairFace (Kärkkäinen and Joo, 2021)"
     licence = "CC BY 4.0"
     url = "https://github.com/joojs/fairface"
-    layout = "fairface_label_train.csv and/or fairface_label_val.csv beside the pictures train/1.jpg, val/1.jpg, ... of "
-    layout += "the version with padding 0.25, loose or in archives"
+    layout = (
+        "fairface_label_train.csv and/or fairface_label_val.csv beside train/1.jpg, val/1.jpg, ... of the version with "
+        "padding 0.25, loose or in archives"
+    )
 
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """Label files in the order of their names, row by row, then pictures without a label."""
