@@ -14,6 +14,7 @@ import struct
 import tarfile
 import tempfile
 import threading
+import weakref
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ MAX_FILE_BYTES = 1 << 29
 
 _ZIP_SUFFIXES = (".zip",)
 _PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -121,7 +123,7 @@ def _list(path: Path) -> Iterator[_Entry]:
         raise FileNotFoundError(f"{path} does not exist")
     try:
         return _list_archive(path) or iter([_loose(path, path.name)])
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+    except (*_DAMAGE, ValueError) as error:  # ValueError: a name or a number in a header that is none
         if getattr(error, "errno", None):  # not the archive's fault: no permission, no space to unpack, ...
             raise
         raise OSError(f"{path} is no readable archive ({error}); is its download complete?") from error
@@ -173,33 +175,30 @@ def _refuse(message: str) -> bytes:
 
 
 class _Bytes:
-    """Reads pieces of one open file from any thread."""
+    """Reads pieces of one open file from any thread, and closes it with the last reference to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
+        weakref.finalize(self, file.close)
 
     def __call__(self, offset: int, size: int) -> bytes:
+        if size > MAX_FILE_BYTES:
+            raise OSError("it is larger than any picture")
         if hasattr(os, "pread"):
             data = os.pread(self._file.fileno(), size, offset)
         else:
-            with self._lock:
+            with self.lock:
                 self._file.seek(offset)
                 data = self._file.read(size)
         if len(data) != size:
-            raise OSError(f"{self._file.name} ends before its directory says")
+            raise OSError("it ends before its directory says")
         return data
 
 
 def _list_tar(path: Path) -> list[_Entry]:
-    file: IO[bytes] = path.open("rb")
-    if unpack := _PACKED.get(path.suffix.lower()):
-        # A packed archive can't be read in the middle. The unpacked copy has no name: it is gone with the process.
-        with unpack(path) as packed:
-            file = tempfile.TemporaryFile()  # noqa: SIM115
-            shutil.copyfileobj(packed, file, 1 << 20)
+    file = _unpacked(path)
     piece = _Bytes(file)
-    file.seek(0)
     entries: dict[str, _Entry] = {}  # of two members with one name the later one counts, as when unpacking
     for member in tarfile.open(fileobj=file, mode="r:"):  # noqa: SIM115
         if member.islnk() and member.linkname in entries:
@@ -210,17 +209,33 @@ def _list_tar(path: Path) -> list[_Entry]:
     return list(entries.values())
 
 
+def _unpacked(path: Path) -> IO[bytes]:
+    unpack = _PACKED.get(path.suffix.lower())
+    if unpack is None:
+        return path.open("rb")
+    # A packed archive can't be read in the middle. The unpacked copy has no name: it is gone with the process.
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    try:
+        with unpack(path) as packed:
+            shutil.copyfileobj(packed, file, 1 << 20)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
 def _list_zip(path: Path) -> list[_Entry]:
-    archive = zipfile.ZipFile(path)
-    piece = _Bytes(archive.fp or path.open("rb"))
-    lock = threading.Lock()
+    file = path.open("rb")
+    piece = _Bytes(file)
+    archive = zipfile.ZipFile(file)
 
     def read(info: zipfile.ZipInfo) -> bytes:
         try:
             if info.flag_bits & 1:
                 raise OSError("encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                with lock:
+                with piece.lock:
                     return archive.read(info)
             # ZipFile.read would make all threads wait for one another, decompression included.
             name_size, extra_size = struct.unpack("<HH", piece(info.header_offset + 26, 4))
@@ -230,7 +245,7 @@ def _list_zip(path: Path) -> list[_Entry]:
             if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
                 raise OSError("its checksum is wrong")
             return data
-        except (OSError, zlib.error, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+        except (*_DAMAGE, RuntimeError) as error:  # RuntimeError: a compression that Python doesn't know
             raise OSError(f"{info.filename} in {path} can't be read: {error}") from error
 
     infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
