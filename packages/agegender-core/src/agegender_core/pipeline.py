@@ -1,0 +1,168 @@
+"""An ordered list of stages, run on pictures and on videos."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self, runtime_checkable
+
+from .align import Aligner
+from .detect import HogDetector
+from .faces import Faces, Frame, Stage
+from .predict import load_predictor
+from .smoothing import Smoother
+from .tracking import SortTracker, TrackStage
+from .video import TimedFrame
+
+
+@runtime_checkable
+class TimedStage(Protocol):
+    """A stage that works over time: a pipeline tells it each frame's time first."""
+
+    def at(self, time: float) -> object:
+        """Say when the next frame was taken, in seconds."""
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """The stage itself."""
+
+
+@runtime_checkable
+class CoastingStage(Protocol):
+    """A stage that can tell where the faces are by now without a look at the frame: a tracker."""
+
+    def coast(self) -> Faces:
+        """The faces of a frame that was not looked at."""
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """The stage itself."""
+
+
+@runtime_checkable
+class _Resettable(Protocol):
+    def reset(self) -> object: ...
+
+
+@dataclass(frozen=True, eq=False)
+class FrameResult:
+    """What a pipeline says of one frame of a video.
+
+    Attributes:
+        index: number of the frame, from 0.
+        time: seconds since the first frame.
+        image: uint8 RGB (H, W, 3), as it came.
+        faces: the faces after all stages.
+        raw: the same rows before the last stage that works over time; `faces` itself where there is none.
+    """
+
+    index: int
+    time: float
+    image: Frame
+    faces: Faces
+    raw: Faces
+
+
+class Pipeline:
+    """Stages in the order in which they work; callable on a picture, and `run` on a video.
+
+    Any callable ``(frame, faces) -> faces`` is a stage. Two more abilities are used in a video where a stage has them:
+    ``reset()`` is called before the first frame, ``at(seconds)`` before each.
+
+    Args:
+        stages: in order; the first one gets `Faces.empty`.
+        detect_every: in a video, run all stages on each n-th frame only. On the frames between, the tracker (the stage
+            with ``coast()``) says where the faces are, and the stages after it go on from there.
+
+    Raises:
+        ValueError: `detect_every` is below 1, or above 1 without a stage that can coast.
+    """
+
+    def __init__(self, stages: Sequence[Stage], detect_every: int = 1) -> None:
+        self.stages = tuple(stages)
+        if detect_every < 1:
+            raise ValueError(f"detect_every must be 1 or more, got {detect_every}")
+        coasting = [place for place, stage in enumerate(self.stages) if isinstance(stage, CoastingStage)]
+        if detect_every > 1 and not coasting:
+            raise ValueError(f"detect_every={detect_every} needs a stage with coast(), such as TrackStage")
+        self.detect_every = detect_every
+        self._coasting = coasting[0] if coasting else 0
+
+    @classmethod
+    def for_pictures(
+        cls, model: str | os.PathLike[str] | None = None, *, upsample: int = 0, threshold: float = 0.0, threads: int = 1
+    ) -> Self:
+        """Detector, aligner and predictor.
+
+        Args:
+            model: a model file; by default the one that comes with the package.
+            upsample: see `HogDetector`.
+            threshold: see `HogDetector`.
+            threads: see `load_predictor`.
+        """
+        predictor = load_predictor(model, threads=threads)
+        aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
+        return cls([HogDetector(upsample, threshold), aligner, predictor])
+
+    @classmethod
+    def for_video(
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        upsample: int = 0,
+        threshold: float = 0.0,
+        threads: int = 1,
+        tracker: SortTracker | None = None,
+        smoother: Stage | None = None,
+        detect_every: int = 1,
+    ) -> Self:
+        """The stages of `for_pictures`, then a tracker and a smoother.
+
+        Args:
+            model: as in `for_pictures`.
+            upsample: as in `for_pictures`.
+            threshold: as in `for_pictures`.
+            threads: as in `for_pictures`.
+            tracker: by default `face_tracker`.
+            smoother: by default `Smoother`.
+            detect_every: see the class.
+        """
+        stages = cls.for_pictures(model, upsample=upsample, threshold=threshold, threads=threads).stages
+        track = TrackStage(face_tracker() if tracker is None else tracker)
+        return cls([*stages, track, Smoother() if smoother is None else smoother], detect_every=detect_every)
+
+    def __call__(self, frame: Frame) -> Faces:
+        """The faces of one picture: uint8 RGB (H, W, 3)."""
+        faces = Faces.empty()
+        for stage in self.stages:
+            faces = stage(frame, faces)
+        return faces
+
+    def run(self, source: Iterable[TimedFrame]) -> Iterator[FrameResult]:
+        """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages."""
+        for stage in self.stages:
+            if isinstance(stage, _Resettable):
+                stage.reset()
+        for frame in source:
+            yield self._result(frame)
+
+    def _result(self, frame: TimedFrame) -> FrameResult:
+        faces, stages = Faces.empty(), self.stages
+        if frame.index % self.detect_every:
+            faces, stages = self._coast(), self.stages[self._coasting + 1 :]
+        raw = None
+        for stage in stages:
+            if isinstance(stage, TimedStage):
+                raw = faces
+                stage.at(frame.time)
+            faces = stage(frame.image, faces)
+        return FrameResult(frame.index, frame.time, frame.image, faces, faces if raw is None else raw)
+
+    def _coast(self) -> Faces:
+        stage = self.stages[self._coasting]
+        assert isinstance(stage, CoastingStage)
+        return stage.coast()
+
+
+def face_tracker(max_age: int = 15, min_hits: int = 2, iou_threshold: float = 0.3) -> SortTracker:
+    """A `SortTracker` set for faces in videos."""
+    return SortTracker(max_age, min_hits, iou_threshold, keep_confirmed=True)

@@ -1,0 +1,74 @@
+"""What goes out for machines: faces and frames as plain dictionaries that any JSON writer takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .faces import Faces
+
+if TYPE_CHECKING:
+    from .pipeline import FrameResult
+
+
+def gender_of(p_male: float) -> Literal["female", "male"]:
+    """The word for a probability of male: "male" from 0.5 up."""
+    return "male" if p_male >= 0.5 else "female"
+
+
+def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
+    """One dictionary a face, in the order of rows.
+
+    Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age`` and ``age_std`` (years,
+    2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no stage has filled gives ``None``, as does a
+    value that is not finite. ``track_id`` is there when the column is: -1 for a face without a confirmed track.
+
+    Args:
+        faces: what to write.
+        raw: the same rows before smoothing; adds ``raw``: {"age", "p_male"}.
+
+    Raises:
+        ValueError: `raw` has another number of rows.
+    """
+    if raw is not None and len(raw) != len(faces):
+        raise ValueError(f"raw must have the {len(faces)} rows of faces, got {len(raw)}")
+    return [_face_record(faces, raw, row) for row in range(len(faces))]
+
+
+def frame_record(result: FrameResult) -> dict[str, Any]:
+    """One frame of a video: {"frame": its index, "time": seconds (3 decimals), "faces": `face_records`}."""
+    return {
+        "frame": result.index,
+        "time": round(result.time, 3),
+        "faces": face_records(result.faces, raw=result.raw),
+    }
+
+
+def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
+    p_male = _number(faces.p_male, row, 4)
+    record: dict[str, Any] = {
+        "box": [round(float(edge), 2) for edge in faces.xyxy[row]],
+        "score": _number(faces.score, row, 4),
+        "age": _number(faces.age, row, 2),
+        "age_std": _number(faces.age_std, row, 2),
+        # From the rounded number, so that a reader who derives it again finds the same.
+        "gender": None if p_male is None else gender_of(p_male),
+        "p_male": p_male,
+    }
+    if faces.track_id is not None:
+        record["track_id"] = int(faces.track_id[row])
+    if raw is not None:
+        values: Mapping[str, Any] = {"age": _number(raw.age, row, 2), "p_male": _number(raw.p_male, row, 4)}
+        record["raw"] = values
+    return record
+
+
+def _number(column: npt.NDArray[np.float32] | None, row: int, digits: int) -> float | None:
+    if column is None:
+        return None
+    value = float(column[row])
+    return round(value, digits) if math.isfinite(value) else None

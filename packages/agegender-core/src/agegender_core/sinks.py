@@ -1,0 +1,137 @@
+"""Where results go: JSON lines, and pictures with the faces drawn in. All sinks are context managers."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
+
+from .draw import draw_faces
+from .faces import Faces, Frame
+from .picture_sinks import VIDEO_CODECS, PictureSink, SinkError, VideoSink, WindowSink
+from .records import frame_record
+
+if TYPE_CHECKING:
+    from .pipeline import FrameResult
+
+__all__ = [
+    "VIDEO_CODECS",
+    "DrawnSink",
+    "JsonlSink",
+    "NullSink",
+    "PictureSink",
+    "ResultSink",
+    "SinkError",
+    "VideoSink",
+    "WindowSink",
+]
+
+Draw: TypeAlias = Callable[[Frame, Faces], Frame]
+
+
+class ResultSink(Protocol):
+    """Takes the results of a pipeline frame by frame."""
+
+    @property
+    def done(self) -> bool:
+        """Whether whoever looks at it wants no more."""
+
+    def write(self, result: FrameResult) -> None:
+        """Take the result of one frame."""
+
+    def __enter__(self) -> Self:
+        """Itself."""
+
+    def __exit__(self, *exception: Any) -> None:
+        """Close it."""
+
+
+class NullSink:
+    """Stands for a sink that was not asked for: takes results or pictures and does nothing with them."""
+
+    done = False
+
+    def write(self, *_: object) -> None:
+        """Nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        pass
+
+
+class DrawnSink:
+    """Draws the faces into each frame, once, and gives the picture to `pictures`, which it closes.
+
+    Args:
+        pictures: any number of sinks for pictures; with none nothing is drawn.
+        draw: makes the picture from the frame and its faces.
+    """
+
+    def __init__(self, pictures: Sequence[PictureSink], draw: Draw = draw_faces) -> None:
+        self._pictures = tuple(pictures)
+        self._draw = draw
+
+    @property
+    def done(self) -> bool:
+        """Whether one of the sinks wants no more."""
+        return any(sink.done for sink in self._pictures)
+
+    def write(self, result: FrameResult) -> None:
+        """Draw a frame and hand it on."""
+        if self._pictures:
+            picture = self._draw(result.image, result.faces)
+            for sink in self._pictures:
+                sink.write(picture, result.time)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        with ExitStack() as stack:
+            for sink in self._pictures:
+                stack.push(sink)
+
+
+class JsonlSink:
+    """Writes one JSON object a frame and line: see `frame_record`.
+
+    Each line is written out at once and straight into the file, so that another program can follow it, and so that the
+    file is valid up to its last line whenever the run ends. A file of that name from an earlier run is emptied first.
+
+    Args:
+        path: the file, or "-" for stdout.
+
+    Raises:
+        SinkError: the file can't be written; the message names it.
+    """
+
+    done = False
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+        self._stdout = str(path) == "-"
+        try:
+            self._file = sys.stdout if self._stdout else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
+        except OSError as error:
+            raise SinkError(f"{path} can't be written: {error.strerror}") from None
+
+    def write(self, result: FrameResult) -> None:
+        """Write the line of one frame."""
+        self._file.write(json.dumps(frame_record(result), ensure_ascii=False, allow_nan=False) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if not self._stdout:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        self.close()

@@ -1,0 +1,160 @@
+"""Steady ages and genders: what the frames of a track say together, weighted by how much each can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .faces import Faces, Frame
+from .quality import face_quality
+
+FloatArray = npt.NDArray[np.float64]
+
+_HUBER = 1.5
+_LEAST_SPREAD = 2.0
+_CAPACITY = 512
+_TOO_OLD = 5.0
+
+
+class Evidence(NamedTuple):
+    """What one frame says of one face; `age_std` is NaN when the predictor gives none."""
+
+    time: float
+    weight: float
+    age: float
+    age_std: float
+    p_male: float
+
+
+def robust_mean(values: FloatArray, weights: FloatArray) -> float:
+    """Weighted mean in which values far from the weighted median count less (one Huber step).
+
+    Values within 1.5 spreads of the median count fully, others in inverse proportion to their distance. The spread is
+    the scaled median deviation, and never below 2 (years): so few outliers can shift the result by a few years at most.
+
+    Args:
+        values: float64 (n,), n >= 1.
+        weights: float64 (n,), > 0.
+    """
+    middle = _weighted_median(values, weights)
+    distance = np.abs(values - middle)
+    spread = max(1.4826 * _weighted_median(distance, weights), _LEAST_SPREAD)
+    weights = weights * (_HUBER * spread / np.maximum(distance, _HUBER * spread))
+    # Around the median, so that equal values give themselves back to the last bit.
+    return middle + float(np.average(values - middle, weights=weights))
+
+
+def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, 0.5 * below[-1])])
+
+
+class _Track:
+    """The recent evidence about one person, and the gender that is being shown."""
+
+    def __init__(self) -> None:
+        self.evidence: deque[Evidence] = deque(maxlen=_CAPACITY)
+        self.male: bool | None = None
+        self.seen = 0.0
+
+    def smoothed(self, time_constant: float, hysteresis: float) -> tuple[float, float, float]:
+        """Age, its standard deviation and the probability of male."""
+        while self.evidence[-1].time - self.evidence[0].time > _TOO_OLD * time_constant:
+            self.evidence.popleft()
+        table = np.array(self.evidence)
+        # Relative to the newest, not to now: without new evidence all weights shrink alike, and nothing changes.
+        weights = table[:, 1] * np.exp((table[:, 0] - table[-1, 0]) / time_constant)
+        age = robust_mean(table[:, 2], weights)
+        age_std = float(np.average(table[:, 3], weights=weights))
+        return age, age_std, self._held(float(np.average(table[:, 4], weights=weights)), hysteresis)
+
+    def _held(self, p_male: float, hysteresis: float) -> float:
+        if self.male is None:
+            self.male = p_male >= 0.5
+        elif abs(p_male - 0.5) > hysteresis:
+            self.male = p_male > 0.5
+        # Kept on the side that is shown, so that whoever compares it with 0.5 finds the same gender.
+        return max(p_male, 0.5) if self.male else min(p_male, 0.4999)
+
+
+class Smoother:
+    """A stage that replaces ``age``, ``age_std`` and ``p_male`` of tracked faces by what their track says so far.
+
+    Evidence fades with time, not with the number of frames: the same faces at 10 or at 30 frames a second give the same
+    result, and what is `time_constant` old counts 1/e of what is new. Each frame counts by `face_quality`. Age is the
+    `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by more than
+    `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is the mean of
+    the predictor's: the frames of one person err alike, so more of them do not make an age surer.
+
+    A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
+    (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
+
+    The stage is told the time of the frame before it gets it: ``smoother.at(seconds)(frame, faces)``; a `Pipeline` does
+    so. It holds the state of one video: use it in order and from one thread.
+
+    Args:
+        time_constant: seconds, > 0.
+        hysteresis: in [0, 0.5).
+        forget_after: seconds after which a track that is no longer seen is dropped, > 0; ids that come back later
+            start anew.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+
+    def __init__(self, time_constant: float = 2.0, hysteresis: float = 0.1, forget_after: float = 10.0) -> None:
+        for name, value in (("time_constant", time_constant), ("forget_after", forget_after)):
+            if not (math.isfinite(value) and value > 0):
+                raise ValueError(f"{name} must be a number of seconds above 0, got {value}")
+        if not 0 <= hysteresis < 0.5:
+            raise ValueError(f"hysteresis must lie in [0, 0.5), got {hysteresis}")
+        self.time_constant = time_constant
+        self.hysteresis = hysteresis
+        self.forget_after = forget_after
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all tracks and the time, for a new video."""
+        self._time = -math.inf
+        self._tracks: dict[int, _Track] = {}
+
+    def at(self, time: float) -> Smoother:
+        """Say when the next frame was taken, in seconds; gives the smoother itself.
+
+        Raises:
+            ValueError: not a finite number, or before the last one.
+        """
+        if not (math.isfinite(time) and time >= self._time):
+            raise ValueError(f"time must be finite and must not go back: got {time} after {self._time}")
+        self._time = time
+        gone = [number for number, track in self._tracks.items() if time - track.seen > self.forget_after]
+        for number in gone:
+            del self._tracks[number]
+        return self
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """Take in the evidence of one frame; `frame` is not looked at. Without `at`, the time stands still."""
+        if faces.track_id is None:
+            return faces
+        if not math.isfinite(self._time):
+            self._time = 0.0
+        nothing = np.full(len(faces), np.nan, np.float32)
+        age, age_std, p_male = (
+            nothing.copy() if column is None else column.copy() for column in (faces.age, faces.age_std, faces.p_male)
+        )
+        quality = face_quality(faces)
+        for row, number in enumerate(faces.track_id.tolist()):
+            if number < 0:
+                continue
+            track = self._tracks.setdefault(number, _Track())
+            track.seen = self._time
+            if math.isfinite(age[row]) and math.isfinite(p_male[row]):
+                track.evidence.append(Evidence(self._time, quality[row], age[row], age_std[row], p_male[row]))
+            if track.evidence:
+                age[row], age_std[row], p_male[row] = track.smoothed(self.time_constant, self.hysteresis)
+        return faces.with_columns(age=age, age_std=age_std, p_male=p_male, age_probs=None)
