@@ -1,0 +1,81 @@
+#include "agegender/kalman.hpp"
+
+#include <cmath>
+
+namespace agegender {
+namespace {
+
+// The diagonals of P0, Q and R in the paper's order x, y, s, r, and the velocities of x, y, s.
+constexpr MotionCovariance kStart{10, 0, 10000};
+constexpr double kRatioStart = 10;
+constexpr double kValueDrift = 1;
+constexpr double kCentreVelocityDrift = 0.01;
+constexpr double kAreaVelocityDrift = 0.0001;
+constexpr double kCentreNoise = 1;
+constexpr double kShapeNoise = 10;
+
+void predict(MotionCovariance& p, double velocity_drift) noexcept {
+  p.value += 2 * p.cross + p.velocity + kValueDrift;
+  p.cross += p.velocity;
+  p.velocity += velocity_drift;
+}
+
+void correct(Motion& state, const MotionCovariance& p, double noise, double measured) noexcept {
+  const double step = (measured - state.value) / (p.value + noise);
+  state.value += p.value * step;
+  state.velocity += p.cross * step;
+}
+
+void correct(MotionCovariance& p, double noise) noexcept {
+  const double total = p.value + noise;
+  p.velocity -= p.cross * p.cross / total;
+  p.value *= noise / total;
+  p.cross *= noise / total;
+}
+
+Box checked(const Box& box) {
+  const double row[] = {box.x1, box.y1, box.x2, box.y2};
+  require_boxes({row, 1, 4}, "box");
+  return box;
+}
+
+}  // namespace
+
+KalmanBoxFilter::KalmanBoxFilter(const Box& box)
+    : ratio_(0), centre_covariance_(kStart), area_covariance_(kStart), ratio_variance_(kRatioStart) {
+  checked(box);
+  const double width = box.x2 - box.x1;
+  const double height = box.y2 - box.y1;
+  x_.value = box.x1 + width / 2;
+  y_.value = box.y1 + height / 2;
+  area_.value = width * height;
+  ratio_ = width / height;
+}
+
+Box KalmanBoxFilter::predict() noexcept {
+  if (area_.value + area_.velocity <= 0) area_.velocity = 0;
+  for (Motion* motion : {&x_, &y_, &area_}) motion->value += motion->velocity;
+  agegender::predict(centre_covariance_, kCentreVelocityDrift);
+  agegender::predict(area_covariance_, kAreaVelocityDrift);
+  ratio_variance_ += kValueDrift;
+  return box();
+}
+
+void KalmanBoxFilter::update(const Box& box) {
+  const KalmanBoxFilter measured(box);
+  correct(x_, centre_covariance_, kCentreNoise, measured.x_.value);
+  correct(y_, centre_covariance_, kCentreNoise, measured.y_.value);
+  correct(area_, area_covariance_, kShapeNoise, measured.area_.value);
+  ratio_ += (measured.ratio_ - ratio_) * ratio_variance_ / (ratio_variance_ + kShapeNoise);
+  correct(centre_covariance_, kCentreNoise);
+  correct(area_covariance_, kShapeNoise);
+  ratio_variance_ *= kShapeNoise / (ratio_variance_ + kShapeNoise);
+}
+
+Box KalmanBoxFilter::box() const noexcept {
+  const double width = std::sqrt(area_.value * ratio_);
+  const double height = area_.value / width;
+  return {x_.value - width / 2, y_.value - height / 2, x_.value + width / 2, y_.value + height / 2};
+}
+
+}  // namespace agegender

@@ -1,0 +1,102 @@
+"""Tracks: which face of this frame is which of the last."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _core
+from .faces import Faces, Frame
+
+
+def _as_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    try:
+        array = np.asarray(boxes)
+    except ValueError:
+        raise ValueError("boxes must have shape (n, 4) or (n, 5), got rows of different lengths") from None
+    if array.shape == (0,):  # a plain []
+        array = np.empty((0, 4))
+    if array.ndim != 2 or array.shape[1] not in (4, 5):
+        raise ValueError(f"boxes must have shape (n, 4) or (n, 5), got {array.shape}")
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"boxes must hold real numbers, got dtype {array.dtype}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+class SortTracker(_core.SortTracker):
+    """SORT: follows boxes by their overlap with where a Kalman filter expects them.
+
+    With the default of `keep_confirmed` the tracks are those of the published method. Ids count from 1 in each tracker.
+    Calls from several threads wait for each other. `coast` stands for a frame without a detection pass: it gives the
+    boxes that the last update gave, moved on, as float64 (m, 5), and leaves all counts of hits and misses alone, so that
+    `max_age` and `min_hits` count detection passes. `reset` forgets all tracks and starts ids from 1 again.
+
+    Args:
+        max_age: updates in a row that a track survives without a detection, >= 0.
+        min_hits: updates in a row, after its first, that a track needs to be shown, >= 0; the first `min_hits` updates
+            of all show every track.
+        iou_threshold: the least IoU of a detection and a track's expected box, in [0, 1].
+        keep_confirmed: a track once shown is shown again at its first hit after a miss, where SORT would wait for
+            `min_hits` more.
+
+    Raises:
+        ValueError: an option is out of its range.
+
+    Source: Bewley et al., "Simple online and realtime tracking", ICIP 2016.
+
+    >>> tracker = SortTracker()
+    >>> tracker.update([[10, 10, 50, 60]])
+    array([[10., 10., 50., 60.,  1.]])
+    """
+
+    def update(self, boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Take in the detections of one frame; to be called for frames without any too.
+
+        Args:
+            boxes: real numbers of shape (n, 4) or (n, 5): x1, y1, x2, y2 in pixels and a score, which SORT ignores.
+                No boxes are (0, 4), (0, 5) or [].
+
+        Returns:
+            float64 (m, 5): x1, y1, x2, y2, id of the confirmed tracks seen in this frame, newest track first. The boxes
+            are the filter's estimates, not the detections.
+
+        Raises:
+            ValueError: wrong shape or dtype, or a row that is not finite with x1 < x2 and y1 < y2. The tracker is then
+                as it was before the call.
+        """
+        return super().update(_as_boxes(boxes))
+
+    def update_with_rows(self, boxes: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """As `update`, with int64 (m,) beside it: the row of `boxes` that each track took."""
+        return super().update_with_rows(_as_boxes(boxes))
+
+
+class TrackStage:
+    """Fills ``track_id``: int64 (n,), -1 for a face without a confirmed track. Boxes and the order of rows stay.
+
+    One stage follows one video; it keeps state, so frames go through it in order.
+
+    Args:
+        tracker: by default `SortTracker()`.
+    """
+
+    def __init__(self, tracker: SortTracker | None = None) -> None:
+        self.tracker = SortTracker() if tracker is None else tracker
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """One frame with a detection pass. Raises ValueError for a box that `SortTracker.update` refuses."""
+        tracks, rows = self.tracker.update_with_rows(faces.xyxy)
+        track_id = np.full(len(faces), -1, np.int64)
+        track_id[rows] = tracks[:, 4].astype(np.int64)
+        return faces.with_columns(track_id=track_id)
+
+    def coast(self) -> Faces:
+        """One frame without a detection pass: the tracks that the last frame showed, newest first, where they should be
+        by now; only ``xyxy`` and ``track_id`` are filled.
+        """
+        tracks = self.tracker.coast()
+        return Faces(xyxy=tracks[:, :4].astype(np.float32), track_id=tracks[:, 4].astype(np.int64))
+
+    def reset(self) -> None:
+        """Forget all tracks, for a new video."""
+        self.tracker.reset()
