@@ -72,7 +72,7 @@ def test_readers_are_found_by_name_and_tell_about_themselves() -> None:
         assert reader.licence
         assert reader.layout
         assert reader.url.startswith("https://")
-    with pytest.raises(ValueError, match="dataset must be one of .*fairface.*utkface.*, got 'nothing'"):
+    with pytest.raises(ValueError, match=r"dataset must be one of .*fairface.*utkface.*, got 'nothing'"):
         get_dataset("nothing")
 
 

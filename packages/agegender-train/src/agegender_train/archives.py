@@ -98,7 +98,7 @@ class FileTree:
         return entry.read()
 
     def clue(self, name: str) -> tuple[int, int | None]:
-        """The size in bytes and, from a zip's directory, the CRC-32 of a file: equal files have equal clues."""
+        """The size in bytes and, from a zip's directory, the CRC-32 of a file."""
         return self._entries[name].size, self._entries[name].crc
 
     def signature(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 
 from agegender_train.archives import FileTree
@@ -41,7 +41,7 @@ def find_duplicates(
         executor: reads and hashes.
         progress: called with the number of files that are hashed and the number of all.
     """
-    suspects = [sample for alike in _grouped(samples, lambda sample: files.clue(sample.key)) for sample in alike]
+    suspects = list(_suspects(samples, files))
     batches = [suspects[start : start + _BATCH] for start in range(0, len(suspects), _BATCH)]
     digests: dict[str, bytes] = {}
     for batch in executor.map(lambda batch: _digests(files, batch), batches):
@@ -56,6 +56,15 @@ def find_duplicates(
         else:
             found += [Rejection(other.key, DUPLICATE, first.key) for other in others]
     return found
+
+
+def _suspects(samples: Iterable[Sample], files: FileTree) -> Iterator[Sample]:
+    for alike in _grouped(samples, lambda sample: files.clue(sample.key)[0]):
+        if any(files.clue(sample.key)[1] is None for sample in alike):
+            yield from alike
+        else:
+            for equal in _grouped(alike, lambda sample: files.clue(sample.key)[1]):
+                yield from equal
 
 
 def _grouped(samples: Iterable[Sample], by: Callable[[Sample], object]) -> list[list[Sample]]:

@@ -19,7 +19,7 @@ from agegender_train.cleaning import check_label, find_duplicates
 from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
 from agegender_train.folder_lock import folder_lock
 from agegender_train.pictures import Boxes, Settings, Tools, default_tools
-from agegender_train.shards import SHARD_PICTURES, ShardTask, make_shard, merge_parts, read_parts, shard_path
+from agegender_train.shards import SHARD_PICTURES, ShardTask, is_done, make_shard, merge_parts, read_parts
 from agegender_train.store import FORMAT, read_description, write_atomically
 
 
@@ -87,8 +87,9 @@ def preprocess(
     job = _Job(entries, files, out, settings, tools, progress or _no_progress)
     description = _describe(settings, tools, paths, files) | {"limit": limit, "pictures": len(entries)}
     with folder_lock(out), _full_disk_explained(out):
-        if not _begin(out, description):
-            job.run(workers)
+        missing = job.missing()
+        if not _begin(out, description) or missing:
+            job.run(missing, workers)
             _finish(out, description, job.shards, files.shadowed)
         return json.loads((out / "audit.json").read_bytes())  # type: ignore[no-any-return]
 
@@ -151,7 +152,8 @@ def _finish(out: Path, description: dict[str, Any], shards: int, shadowed: int) 
         )
     write_atomically(out / "audit.json", audit)
     # The last step: from here on the store can be opened.
-    write_atomically(out / "store.json", {**description, "complete": True, "shards": [part["shard"] for part in parts]})
+    shards = [part["shard"] for part in parts if part["kept"]]
+    write_atomically(out / "store.json", {**description, "complete": True, "shards": shards})
 
 
 @contextmanager
@@ -192,9 +194,12 @@ class _Job:
         self._lock = threading.Lock()
         self._stop = threading.Event()
 
-    def run(self, workers: int) -> None:
-        """Makes the missing shards with so many threads, a few more than which are in memory at any moment."""
-        missing = [index for index in range(self.shards) if not shard_path(self.out, index).exists()]
+    def missing(self) -> list[int]:
+        """The shards that are still to be made."""
+        return [index for index in range(self.shards) if not is_done(self.out, index)]
+
+    def run(self, missing: Sequence[int], workers: int) -> None:
+        """Makes the `missing` shards with so many threads; at most one shard more is in memory at any moment."""
         self._done -= sum(len(self._entries_of(index)) for index in missing)
         with ThreadPoolExecutor(workers) as executor:
             try:

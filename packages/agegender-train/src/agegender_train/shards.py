@@ -39,13 +39,19 @@ class ShardTask:
 
 
 def shard_path(out: Path, index: int) -> Path:
-    """The shard's file. Once it is there the shard is done, its audit included."""
+    """The shard's file. There is none for a shard without rows: Hugging Face `datasets` can't open empty ones."""
     return out / f"shard-{index:05}.parquet"
 
 
 def audit_path(out: Path, index: int) -> Path:
-    """The shard's part of the audit: counts, the rejections, and the shard's size and SHA-256."""
+    """The shard's part of the audit: counts, the rejections, and the shard's size and SHA-256. It is written last."""
     return out / "audit" / f"part-{index:05}.json"
+
+
+def is_done(out: Path, index: int) -> bool:
+    """Whether a shard is there with its audit."""
+    part = audit_path(out, index)
+    return part.exists() and (shard_path(out, index).exists() or json.loads(part.read_bytes())["kept"] == 0)
 
 
 def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
@@ -83,8 +89,9 @@ def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
         "rejected": _counts(rejection.reason for rejection in rejected),
         "rows": rejected,
     }
+    if rows:
+        write_atomically(path, content)
     write_atomically(audit_path(task.out, task.index), part)
-    write_atomically(path, content)
 
 
 def _process(entry: Sample | Rejection, task: ShardTask, tools: Tools) -> tuple[Row | Rejection, int]:

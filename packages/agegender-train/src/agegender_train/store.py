@@ -134,7 +134,9 @@ class Store:
         for shard in description["shards"]:
             file = path / shard["name"]
             if not file.exists() or file.stat().st_size != shard["bytes"]:
-                raise FileNotFoundError(f"{file} is missing or changed; delete the store and make it anew")
+                raise FileNotFoundError(
+                    f"{file} is missing or changed; run the same agegender preprocess command again"
+                )
         return cls(path, description)
 
     def __len__(self) -> int:
@@ -156,7 +158,8 @@ class Store:
 
     def columns(self, *names: str) -> pa.Table:
         """Some columns of all rows, as an Arrow table; see `SCHEMA`."""
-        return pa.concat_tables(pq.read_table(shard, columns=list(names)) for shard in self.shards)
+        empty = SCHEMA.empty_table().select(names)
+        return pa.concat_tables([empty, *(pq.read_table(shard, columns=list(names)) for shard in self.shards)])
 
     def labels(self) -> Labels:
         """The labels of all rows."""

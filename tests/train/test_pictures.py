@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from agegender_core.faces import Faces, Frame
+from agegender_train.datasets import Rejection, Sample
+from agegender_train.pictures import Boxes, Settings, Tools, choose_face, process_picture
+from agegender_train.store import decode_chip
+
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+def tools(*boxes: tuple[float, float, float, float]) -> Tools:
+    """A detector that always finds `boxes`, and an aligner that paints chips in the colour of the box's middle."""
+
+    def align(frame: Frame, faces: Faces) -> Faces:
+        x, y = ((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2).astype(int).T
+        chips = np.broadcast_to(frame[y, x][:, None, None], (len(faces), 32, 32, 3)).copy()
+        landmarks = np.repeat(faces.xyxy[:, None, :2], 5, axis=1)
+        return faces.with_columns(landmarks=landmarks, chips=chips)
+
+    def decode(data: bytes, name: str) -> Frame:
+        if not data:
+            raise ValueError(f"{name}: the file is empty")
+        return np.ascontiguousarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
+
+    found = Faces(np.array(boxes, np.float32).reshape(-1, 4), np.linspace(2, 1, len(boxes), dtype=np.float32))
+    return Tools(lambda frame, faces: found, align, decode, "sha")
+
+
+def picture(width: int = 200, height: int = 100) -> bytes:
+    frame = np.full((height, width, 3), (200, 100, 50), np.uint8)
+    return cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))[1].tobytes()
+
+
+def settings(boxes: Boxes = "detect-then-known") -> Settings:
+    return Settings("test", boxes, chip_size=32)
+
+
+def test_a_row_has_all_that_is_known_of_the_face() -> None:
+    sample = Sample("a/1.jpg", 20, 29, 0, "White", "anna", "train")
+    row, found = process_picture(picture(), sample, settings(), tools((60, 10, 140, 90)))
+    assert isinstance(row, dict)
+    assert found == 1
+    assert decode_chip(row.pop("image")["bytes"])[16, 16] == pytest.approx((200, 100, 50), abs=2)
+    assert row == {
+        "dataset": "test",
+        "key": "a/1.jpg",
+        "age_low": 20,
+        "age_high": 29,
+        "gender": 0,
+        "group": "White",
+        "subject": "anna",
+        "split": "train",
+        "box": [60, 10, 140, 90],
+        "box_from": "detected",
+        "score": 2.0,
+        "landmarks": [60, 10] * 5,
+        "picture_width": 200,
+        "picture_height": 100,
+    }
+
+
+@pytest.mark.parametrize(
+    ("boxes", "found", "known_box", "expected"),
+    [
+        ("detect", [(0, 0, 90, 90)], None, "detected"),
+        ("detect", [(0, 0, 50, 50)], WHOLE, "no face"),  # somebody else's
+        ("detect", [(40, 0, 160, 100)], WHOLE, "detected"),
+        ("detect", [], WHOLE, "no face"),
+        ("known", [(40, 0, 160, 100)], WHOLE, "known"),
+        ("known", [(40, 0, 160, 100)], None, "no known box"),
+        ("detect-then-known", [(40, 0, 160, 100)], WHOLE, "detected"),
+        ("detect-then-known", [(0, 0, 50, 50)], WHOLE, "known"),
+        ("detect-then-known", [], WHOLE, "known"),
+        ("detect-then-known", [], None, "no face"),
+        ("known", [], (0, 0, 0.1, 0.1), "too small"),
+    ],
+)
+def test_where_the_box_comes_from(
+    boxes: Boxes,
+    found: list[tuple[float, float, float, float]],
+    known_box: tuple[float, float, float, float] | None,
+    expected: str,
+) -> None:
+    sample = Sample("1.jpg", 3, 3, 1, known_box=known_box)
+    result, _ = process_picture(picture(), sample, settings(boxes), tools(*found))
+    assert (result.reason if isinstance(result, Rejection) else result["box_from"]) == expected
+    if not isinstance(result, Rejection) and expected == "known":
+        assert result["box"] == [0, 0, 200, 100]
+        assert result["score"] is None
+
+
+def test_what_can_not_be_decoded_is_rejected_with_the_reason() -> None:
+    result, found = process_picture(b"", Sample("1.jpg", 3, 3, 1), settings(), tools((0, 0, 90, 90)))
+    assert result == Rejection("1.jpg", "unreadable", "1.jpg: the file is empty")
+    assert found == 0
+
+
+@pytest.mark.parametrize(
+    ("boxes", "known", "expected"),
+    [
+        ([(0, 0, 20, 20), (30, 30, 60, 60)], None, 1),  # the larger one
+        ([(0, 0, 60, 40), (45, 45, 55, 55)], None, 1),  # the one in the middle before the larger one
+        ([(40, 40, 60, 60), (30, 30, 70, 70)], None, 1),  # of two in the middle the larger one
+        ([(0, 0, 10, 10), (20, 0, 30, 10)], None, 0),  # of equal ones the first
+        ([(0, 0, 90, 90), (10, 10, 40, 40)], (12, 12, 42, 42), 1),  # the one that overlaps most
+        ([(0, 0, 90, 90)], (12, 12, 42, 42), None),
+        ([], (12, 12, 42, 42), None),
+        ([], None, None),
+    ],
+)
+def test_of_several_faces_one_is_chosen(
+    boxes: list[tuple[float, ...]], known: tuple[float, ...] | None, expected: int | None
+) -> None:
+    found = Faces(np.array(boxes, np.float32).reshape(-1, 4), np.zeros(len(boxes), np.float32))
+    face = choose_face(found, None if known is None else Faces(np.array([known], np.float32)), 100, 100)
+    assert (None if face is None else face.xyxy.tolist()) == (None if expected is None else [list(boxes[expected])])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"boxes": "guess"}, "boxes must be one of detect, known, detect-then-known, got 'guess'"),
+        ({"chip_size": 0}, "size must be in"),
+        ({"chip_padding": -0.1}, "padding must be in"),
+        ({"detector_upsample": 9}, "detector_upsample must be in"),
+    ],
+)
+def test_wrong_settings_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Settings("test", **wrong)  # type: ignore[arg-type]

@@ -1,0 +1,320 @@
+"""Run as a script, this file preprocesses slowly: the tests kill it in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from agegender_core.faces import Faces, Frame
+from agegender_train import preprocessing, shards
+from agegender_train.folder_lock import folder_lock
+from agegender_train.pictures import Tools
+from agegender_train.preprocessing import preprocess
+from agegender_train.store import Store
+
+PICTURES = 95
+
+
+def detect(frame: Frame, faces: Faces) -> Faces:
+    """The bright square, where there is one."""
+    ys, xs = np.nonzero(frame[..., 0] > 128)
+    boxes = [[xs.min(), ys.min(), xs.max(), ys.max()]] if len(xs) > 10 else []
+    return Faces(np.array(boxes, np.float32).reshape(-1, 4), np.ones(len(boxes), np.float32))
+
+
+def align(frame: Frame, faces: Faces) -> Faces:
+    left, top, right, bottom = faces.xyxy[0].astype(int)
+    chip = cv2.resize(frame[top:bottom, left:right], (32, 32))
+    landmarks = np.full((1, 5, 2), left, np.float32)
+    return faces.with_columns(landmarks=landmarks, chips=chip[None])
+
+
+def decode(data: bytes, name: str) -> Frame:
+    frame = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    if frame is None:
+        raise ValueError(f"{name}: no picture")
+    return np.ascontiguousarray(frame[..., ::-1])
+
+
+TOOLS = Tools(detect, align, decode, "sha")
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preprocessing, "SHARD_PICTURES", 10)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures as UTKFace's, some dark (no face), some broken, some copies, some of somebody aged 110."""
+    folder = tmp_path_factory.mktemp("source")
+    noise = np.random.default_rng(1)
+    for i in range(PICTURES):
+        age = 110 if i in (40, 41) else i
+        frame = noise.integers(0, 100, (64, 64, 3), np.uint8)
+        if i % 7:
+            frame[10:50, 12:56] = noise.integers(140, 255, (40, 44, 3))
+        data = cv2.imencode(".png", frame)[1].tobytes()
+        path = folder / f"{age}_{i % 2}_{i % 5}_{20170116000000000 + i}.png"
+        path.write_bytes(data[:50] if i == 30 else b"" if i == 31 else data)
+        if i in (50, 51):  # 50 once more with the same label, 51 with another age
+            (folder / f"{age + i - 50}_{i % 2}_0_{20180116000000000 + i}.png").write_bytes(data)
+    (folder / "who.png").write_bytes(b"no label")
+    return folder
+
+
+EXPECTED_REJECTIONS = {
+    "age out of range": 2,
+    "conflicting labels": 2,
+    "duplicate": 1,
+    "label not understood": 1,
+    "no face": 14,
+    "unreadable": 2,
+}
+
+
+def run(source: Path, out: Path, **options: Any) -> dict[str, Any]:
+    return preprocess("utkface", source, out, **({"tools": TOOLS, "size": 32, "workers": 2} | options))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("reference") / "store"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(preprocessing, "SHARD_PICTURES", 10)
+        run(source, out, workers=1)
+    return out
+
+
+def test_every_picture_is_in_the_store_or_in_the_audit_and_none_twice(source: Path, reference: Path) -> None:
+    audit = json.loads((reference / "audit.json").read_text())
+    assert audit["rejected"] == EXPECTED_REJECTIONS
+    assert audit["pictures"] == PICTURES + 3 == audit["kept"] + sum(EXPECTED_REJECTIONS.values())
+    assert audit["box_from"] == {"detected": audit["kept"]}
+    opened = Store.open(reference)
+    assert len(opened) == audit["kept"]
+    rejected = [
+        row for path in sorted((reference / "audit").glob("part-*")) for row in json.loads(path.read_text())["rows"]
+    ]
+    keys = [*opened.labels().key, *(key for key, _, _ in rejected)]
+    assert sorted(keys) == sorted(path.name for path in source.iterdir())
+    assert len(list(reference.glob("shard-*.parquet"))) == 10
+    assert opened.labels().key.tolist() == sorted(opened.labels().key)
+
+
+def test_labels_of_rows_are_those_of_their_names(reference: Path) -> None:
+    labels = Store.open(reference).labels()
+    for key, age, gender in zip(labels.key, labels.age, labels.gender, strict=True):
+        first, second = key.split("_")[:2]
+        assert (age, gender) == (int(first), 1 - int(second))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7, None])
+def test_the_number_of_workers_changes_no_byte(
+    source: Path, reference: Path, tmp_path: Path, workers: int | None
+) -> None:
+    run(source, tmp_path / "store", workers=workers)
+    assert contents(tmp_path / "store") == contents(reference)
+
+
+def test_a_second_call_does_nothing_and_gives_the_same_audit(source: Path, tmp_path: Path) -> None:
+    first = run(source, tmp_path / "store")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")}
+    broken = Tools(TOOLS.detector, TOOLS.aligner, lambda data, name: pytest.fail("decoded again"), "sha")
+    assert run(source, tmp_path / "store", tools=broken) == first
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").rglob("*.*")} == before
+
+
+def test_shards_and_stores_without_a_face_are_no_hindrance(source: Path, tmp_path: Path) -> None:
+    blind = Tools(lambda frame, faces: Faces.empty(), align, decode, "sha")
+    audit = run(source, tmp_path / "store", tools=blind)
+    assert audit["kept"] == 0
+    assert not list((tmp_path / "store").glob("*.parquet"))
+    opened = Store.open(tmp_path / "store")
+    assert len(opened) == len(opened.labels()) == 0
+
+
+def test_limit_takes_the_first_pictures(source: Path, tmp_path: Path) -> None:
+    assert run(source, tmp_path / "store", limit=25)["pictures"] == 25
+    names = sorted(path.name for path in source.iterdir())
+    assert set(Store.open(tmp_path / "store").labels().key) <= set(names[:25])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("wait_for", [0, 1, 4, 8])
+def test_killed_in_the_middle_it_goes_on_to_the_same_store(
+    source: Path, reference: Path, tmp_path: Path, wait_for: int
+) -> None:
+    out = tmp_path / "store"
+    child = subprocess.Popen([sys.executable, __file__, str(source), str(out)], stderr=subprocess.PIPE)
+    assert child.stderr is not None
+    deadline = time.monotonic() + 60
+    while len(list(out.glob("audit/part-*.json"))) < wait_for or not (out / "store.json").exists():
+        assert child.poll() is None, child.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stderr.close()
+    done = {path: path.stat().st_mtime_ns for path in out.glob("audit/part-*.json")}
+    assert wait_for <= len(done) < 10
+    with pytest.raises(ValueError, match="not finished"):
+        Store.open(out)
+    run(source, out)
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert contents(out) == contents(reference)
+
+
+def test_stopped_by_ctrl_c_it_ends_soon_and_goes_on_to_the_same_store(
+    source: Path, reference: Path, tmp_path: Path
+) -> None:
+    heard: list[int] = []
+
+    def interrupt(phase: str, done: int, total: int) -> None:
+        if phase == "faces" and done == 33:
+            raise KeyboardInterrupt
+        heard.append(done)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(source, tmp_path / "store", progress=interrupt)
+    assert heard[-1] < 50
+    run(source, tmp_path / "store")
+    assert contents(tmp_path / "store") == contents(reference)
+
+
+def test_progress_counts_to_the_end_and_from_where_it_was(source: Path, tmp_path: Path) -> None:
+    heard: list[tuple[str, int, int]] = []
+    run(source, tmp_path / "store", progress=lambda *step: heard.append(step))
+    faces = [step[1:] for step in heard if step[0] == "faces"]
+    assert faces == [(i, PICTURES + 3) for i in range(PICTURES + 4)]
+    (tmp_path / "store" / "shard-00003.parquet").unlink()
+    with pytest.raises(FileNotFoundError, match="run the same"):
+        Store.open(tmp_path / "store")
+    heard.clear()
+    run(source, tmp_path / "store", progress=lambda *step: heard.append(step))
+    assert heard[0] == ("faces", PICTURES + 3 - 10, PICTURES + 3)
+    assert len(heard) == 11
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 40}, r"chip_size = 32, not 40"),
+        ({"padding": 0.3}, r"chip_padding = 0\.4, not 0\.3"),
+        ({"boxes": "detect"}, r"boxes = detect-then-known, not detect"),
+        ({"limit": 20}, r"limit = None, not 20"),
+        ({"detector_upsample": 1}, r"detector_upsample = 0, not 1"),
+        ({"tools": Tools(detect, align, decode, "other")}, r"landmarks_sha256 = sha, not other"),
+    ],
+)
+def test_other_settings_on_a_store_are_refused_by_name(
+    source: Path, reference: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message + ".*another folder"):
+        run(source, reference, **options)
+
+
+def test_a_changed_source_is_refused(source: Path, reference: Path, tmp_path: Path) -> None:
+    other = tmp_path / source.name
+    other.mkdir()
+    for path in sorted(source.iterdir())[1:]:
+        (other / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=r"made from other files than .* holds now"):
+        run(other, reference)
+
+
+def test_wrong_places_and_numbers_are_refused(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(ValueError, match=r"is no store and not empty \(it holds letters\.txt\)"):
+        run(source, tmp_path)
+    with pytest.raises(ValueError, match="out must not lie inside the source"):
+        run(source, source / "store")
+    with pytest.raises(ValueError, match="workers must be at least 1, got 0"):
+        run(source, tmp_path / "store", workers=0)
+    with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
+        run(source, tmp_path / "store", limit=0)
+    with pytest.raises(ValueError, match="dataset must be one of"):
+        preprocess("utkfaces", source, tmp_path / "store", tools=TOOLS)
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist"):
+        run(tmp_path / "nowhere", tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+
+
+def test_two_at_once_on_one_folder_are_refused(source: Path, tmp_path: Path) -> None:
+    with folder_lock(tmp_path / "store"), pytest.raises(OSError, match=r"another process is at work on .*store"):
+        run(source, tmp_path / "store")
+    run(source, tmp_path / "store")
+
+
+def test_a_full_disk_gives_one_sentence_and_no_broken_shard(
+    source: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "store"
+    plain = Path.write_bytes
+
+    def full(self: Path, data: bytes) -> int:
+        if "shard-00004" in self.name:
+            plain(self, data[:100])
+            raise OSError(28, "No space left on device", str(self))
+        return plain(self, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match=r"^the disk of .*store is full: make room and run the same command again"):
+            run(source, out)
+    expected = contents(reference)
+    assert not list(out.rglob("*.tmp"))
+    assert all(expected[path.name] == path.read_bytes() for path in out.glob("shard-*.parquet"))
+    run(source, out)
+    assert contents(out) == expected
+
+
+def test_few_shards_are_in_flight_at_once(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    alive: set[int] = set()
+    lock = threading.Lock()
+    plain = shards.make_shard
+
+    class Watched(shards.ShardTask):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            with lock:
+                alive.add(self.index)
+                seen.append(len(alive))
+
+    def make(task: shards.ShardTask, *args: Any) -> None:
+        time.sleep(0.02)
+        plain(task, *args)
+        with lock:
+            alive.discard(task.index)
+
+    monkeypatch.setattr(preprocessing, "ShardTask", Watched)
+    monkeypatch.setattr(preprocessing, "make_shard", make)
+    run(source, tmp_path / "store", workers=2)
+    assert max(seen) <= 3
+
+
+def slowly(data: bytes, name: str) -> Frame:
+    time.sleep(0.005)
+    return decode(data, name)
+
+
+if __name__ == "__main__":
+    preprocessing.SHARD_PICTURES = 10
+    slow = Tools(detect, align, slowly, "sha")
+    preprocess("utkface", sys.argv[1], sys.argv[2], size=32, workers=2, tools=slow)
+    os._exit(0)
