@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -51,7 +50,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
 def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
     p_male = _number(faces.p_male, row, 4)
     record: dict[str, Any] = {
-        "box": [round(float(edge), 2) for edge in faces.xyxy[row]],
+        "box": [_number(edges, row, 2) for edges in faces.xyxy.T],
         "score": _number(faces.score, row, 4),
         "age": _number(faces.age, row, 2),
         "age_std": _number(faces.age_std, row, 2),
@@ -62,8 +61,7 @@ def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
     if faces.track_id is not None:
         record["track_id"] = int(faces.track_id[row])
     if raw is not None:
-        values: Mapping[str, Any] = {"age": _number(raw.age, row, 2), "p_male": _number(raw.p_male, row, 4)}
-        record["raw"] = values
+        record["raw"] = {"age": _number(raw.age, row, 2), "p_male": _number(raw.p_male, row, 4)}
     return record
 
 
