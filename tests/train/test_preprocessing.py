@@ -202,12 +202,13 @@ def test_progress_counts_to_the_end_and_from_where_it_was(source: Path, tmp_path
     faces = [step[1:] for step in heard if step[0] == "faces"]
     assert faces == [(i, PICTURES + 3) for i in range(PICTURES + 4)]
     (tmp_path / "store" / "shard-00003.parquet").unlink()
+    (tmp_path / "store" / "shard-00007.parquet").write_bytes(b"short")
     with pytest.raises(FileNotFoundError, match="run the same"):
         Store.open(tmp_path / "store")
     heard.clear()
     run(source, tmp_path / "store", progress=lambda *step: heard.append(step))
-    assert heard[0] == ("faces", PICTURES + 3 - 10, PICTURES + 3)
-    assert len(heard) == 11
+    assert heard[0] == ("faces", PICTURES + 3 - 20, PICTURES + 3)
+    assert len(heard) == 21
 
 
 @pytest.mark.parametrize(

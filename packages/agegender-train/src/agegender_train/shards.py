@@ -49,9 +49,12 @@ def audit_path(out: Path, index: int) -> Path:
 
 
 def is_done(out: Path, index: int) -> bool:
-    """Whether a shard is there with its audit."""
-    part = audit_path(out, index)
-    return part.exists() and (shard_path(out, index).exists() or json.loads(part.read_bytes())["kept"] == 0)
+    """Whether a shard is there as a whole, with its audit."""
+    if not audit_path(out, index).exists():
+        return False
+    shard = json.loads(audit_path(out, index).read_bytes())["shard"]
+    path = shard_path(out, index)
+    return shard["rows"] == 0 or (path.exists() and path.stat().st_size == shard["bytes"])
 
 
 def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
