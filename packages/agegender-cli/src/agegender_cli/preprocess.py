@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 
 def preprocess(
-    dataset: Annotated[str | None, typer.Argument(help="Name of the dataset; --list shows them.")] = None,
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="Name of the dataset; --list shows them.")
+    ] = None,
     source: Annotated[
-        list[Path] | None, typer.Argument(help="The dataset's folder, or its archives as they come.")
+        list[Path] | None,
+        typer.Argument(metavar="SOURCE...", help="The dataset's folder, or its archives as they come."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="STORE", help="Folder of the store; it is made.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads. [default: as many as CPUs]")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="one a CPU")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first so many pictures.")] = None,
     boxes: Annotated[
         str,
@@ -46,7 +49,7 @@ def preprocess(
     Examples:
       agegender preprocess --list
       agegender preprocess fairface ~/data/fairface --out stores/fairface
-      agegender preprocess utkface UTKFace.tar.gz --out stores/utkface --limit 1000
+      agegender preprocess utkface UTKFace.tar.gz --out stores/utkface
     """
     require_train()
     if list_:

@@ -141,8 +141,8 @@ def _begin(out: Path, wanted: dict[str, Any]) -> bool:
     return found is not None and bool(found["complete"])
 
 
-def _finish(out: Path, description: dict[str, Any], shards: int, shadowed: int) -> None:
-    parts = read_parts(out, shards)
+def _finish(out: Path, description: dict[str, Any], count: int, shadowed: int) -> None:
+    parts = read_parts(out, count)
     audit = {"dataset": description["dataset"], **merge_parts(parts), "shadowed": shadowed}
     rejected = sum(audit["rejected"].values())
     if not audit["pictures"] == description["pictures"] == audit["kept"] + rejected:
