@@ -20,7 +20,7 @@ def preprocess(
     ] = None,
     source: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="SOURCE...", help="The dataset's folder, or its archives as they come."),
+        typer.Argument(metavar="SOURCE", help="The dataset's folder, or its archives as they come."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="STORE", help="Folder of the store; it is made.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads.", show_default="one a CPU")] = None,
