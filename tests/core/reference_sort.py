@@ -67,12 +67,15 @@ class Track:
 
 
 class ReferenceSort:
-    def __init__(self, max_age: int = 1, min_hits: int = 3, iou_threshold: float = 0.3) -> None:
+    def __init__(
+        self, max_age: int = 1, min_hits: int = 3, iou_threshold: float = 0.3, watch_ties: bool = False
+    ) -> None:
         self.max_age, self.min_hits, self.iou_threshold = max_age, min_hits, iou_threshold
         self.tracks: list[Track] = []
         self.frames = self.last_id = 0
+        self.watch_ties = watch_ties
         self.ambiguous = False
-        """Whether another choice among equal assignments, or rounding, could have changed the tracks so far."""
+        """With `watch_ties`: whether a choice among equal assignments, or rounding, could have changed the tracks."""
 
     def update(self, boxes: Array) -> Array:
         self.frames += 1
@@ -108,8 +111,8 @@ class ReferenceSort:
             assigned = list(zip(*np.nonzero(marks), strict=True))
         else:
             assigned = list(zip(*linear_sum_assignment(ious, maximize=True), strict=True))
-            self.ambiguous |= near_tie(ious, assigned)
-        self.ambiguous |= bool((abs(ious - self.iou_threshold) < 1e-9).any())
+            self.ambiguous |= self.watch_ties and near_tie(ious, assigned)
+        self.ambiguous |= self.watch_ties and bool((abs(ious - self.iou_threshold) < 1e-9).any())
         pairs = [(row, column) for row, column in assigned if ious[row, column] >= self.iou_threshold]
         left_out = sorted(set(range(len(boxes))) - {row for row, _ in assigned})
         dropped = [row for row, column in assigned if ious[row, column] < self.iou_threshold]

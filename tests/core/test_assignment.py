@@ -64,7 +64,9 @@ def test_what_is_not_finite_is_named(bad):
         _core.linear_assignment(cost)
 
 
-@pytest.mark.parametrize("bad", [np.zeros(3), np.zeros((2, 2), np.float32), np.zeros((2, 2), int), np.zeros((4, 4))[::2]])
+@pytest.mark.parametrize(
+    "bad", [np.zeros(3), np.zeros((2, 2), np.float32), np.zeros((2, 2), int), np.zeros((4, 4))[::2]]
+)
 def test_another_dtype_shape_or_order_is_refused(bad):
     with pytest.raises(ValueError, match="cost must be"):
         _core.linear_assignment(bad)

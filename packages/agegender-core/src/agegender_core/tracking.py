@@ -27,9 +27,11 @@ class SortTracker(_core.SortTracker):
     """SORT: follows boxes by their overlap with where a Kalman filter expects them.
 
     With the default of `keep_confirmed` the tracks are those of the published method. Ids count from 1 in each tracker.
-    Calls from several threads wait for each other. `coast` stands for a frame without a detection pass: it gives the
-    boxes that the last update gave, moved on, as float64 (m, 5), and leaves all counts of hits and misses alone, so that
-    `max_age` and `min_hits` count detection passes. `reset` forgets all tracks and starts ids from 1 again.
+    Calls from several threads wait for each other.
+
+    ``coast()`` stands for a frame without a detection pass. It gives the boxes that the last update gave, moved on, as
+    float64 (m, 5), and leaves all counts of hits and misses alone: `max_age` and `min_hits` count detection passes.
+    ``reset()`` forgets all tracks and starts ids from 1 again.
 
     Args:
         max_age: updates in a row that a track survives without a detection, >= 0.
