@@ -1,0 +1,264 @@
+// Boxes, filter, assignment and tracker. The comparison with plain references is in tests/core, in Python.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <new>
+#include <numeric>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "agegender/assignment.hpp"
+#include "agegender/box.hpp"
+#include "agegender/kalman.hpp"
+#include "agegender/sort.hpp"
+#include "check.hpp"
+
+namespace {
+std::atomic<int> allocations{0};
+}
+
+void* operator new(std::size_t bytes) {
+  ++allocations;
+  if (void* memory = std::malloc(bytes)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace agegender {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+constexpr double kInf = std::numeric_limits<double>::infinity();
+
+bool near(double a, double b, double tolerance = 1e-9) { return std::abs(a - b) <= tolerance; }
+
+/// Boxes of 100 x 100 px at y = 0, and their memory.
+struct Row {
+  explicit Row(const std::vector<double>& lefts) {
+    for (const double left : lefts) numbers.insert(numbers.end(), {left, 0, left + 100, 100});
+  }
+  BoxesView view() const { return {numbers.data(), numbers.size() / 4, 4}; }
+  std::vector<double> numbers;  ///< pixels
+};
+
+std::vector<std::int64_t> ids(const std::vector<TrackedBox>& shown) {
+  std::vector<std::int64_t> result;
+  for (const TrackedBox& tracked : shown) result.push_back(tracked.id);
+  return result;
+}
+
+std::vector<std::int64_t> update(SortTracker& tracker, const std::vector<double>& lefts) {
+  const Row row(lefts);
+  std::vector<TrackedBox> shown;
+  tracker.update(row.view(), shown);
+  return ids(shown);
+}
+
+using Ids = std::vector<std::int64_t>;
+
+void test_iou() {
+  const Box a{0, 0, 10, 10};
+  CHECK(iou(a, a) == 1);
+  CHECK(near(iou(a, {5, 0, 15, 10}), 1.0 / 3));
+  CHECK(iou(a, {10, 0, 20, 10}) == 0);
+  CHECK(iou(a, {5, 5, 5, 5}) == 0);
+  const double rows[] = {0, 0, 10, 10, 0.5, 5, 0, 15, 10, 0.5};
+  double out[4];
+  iou_matrix({rows, 2, 5}, {rows, 2, 5}, out);
+  CHECK(out[0] == 1 && out[3] == 1 && out[1] == out[2] && near(out[1], 1.0 / 3));
+}
+
+void test_require_boxes() {
+  for (const Box& bad : {Box{0, 0, kNan, 1}, Box{-kInf, 0, 1, 1}, Box{1, 0, 1, 1}, Box{0, 1, 1, 0},
+                         Box{-1e308, 0, 1e308, 1}, Box{0, 0, 1e200, 1e200}, Box{0, 0, 1e-170, 1e170}}) {
+    const double numbers[] = {0, 0, 1, 1, bad.x1, bad.y1, bad.x2, bad.y2};
+    require_boxes({numbers, 1, 4}, "boxes");
+    CHECK_THROWS(std::invalid_argument, require_boxes({numbers, 2, 4}, "boxes"));
+    CHECK_THROWS(std::invalid_argument, KalmanBoxFilter(bad));
+    try {
+      require_boxes({numbers, 2, 4}, "faces");
+    } catch (const std::invalid_argument& error) {
+      const std::string text = error.what();
+      CHECK(text.rfind("faces must have", 0) == 0 && text.find("row 1:") != std::string::npos);
+    }
+  }
+}
+
+void test_filter_follows_a_moving_box() {
+  KalmanBoxFilter filter({0, 0, 40, 80});
+  CHECK(near(filter.box().x2, 40) && near(filter.box().y2, 80));
+  for (int step = 1; step <= 30; ++step) {
+    filter.predict();
+    filter.update({3.0 * step, -2.0 * step, 40 + 3.0 * step, 80 - 2.0 * step});
+  }
+  CHECK(near(filter.x().velocity, 3, 1e-2) && near(filter.y().velocity, -2, 1e-2));
+  const Box box = filter.predict();
+  CHECK(near(box.x1, 93, 0.1) && near(box.y1, -62, 0.1) && near(box.x2 - box.x1, 40, 0.1));
+  const MotionCovariance& p = filter.centre_covariance();
+  CHECK(p.value > 0 && p.velocity > 0 && p.value * p.velocity > p.cross * p.cross);
+}
+
+void test_filter_keeps_the_area_positive() {
+  KalmanBoxFilter filter({0, 0, 100, 100});
+  for (const double size : {70.0, 30.0}) {
+    filter.predict();
+    filter.update({0, 0, size, size});
+  }
+  CHECK(filter.area().velocity < 0);
+  for (int step = 0; step < 5; ++step) filter.predict();
+  CHECK(filter.area().velocity == 0 && filter.area().value > 0);
+}
+
+double best_total(const std::vector<double>& cost, std::size_t rows, std::size_t columns) {
+  std::vector<std::size_t> order(std::max(rows, columns));
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  double best = kInf;
+  do {
+    double total = 0;
+    for (std::size_t k = 0; k < std::min(rows, columns); ++k)
+      total += rows <= columns ? cost[k * columns + order[k]] : cost[order[k] * columns + k];
+    best = std::min(best, total);
+  } while (std::next_permutation(order.begin(), order.end()));
+  return best;
+}
+
+void test_assignment_against_all_permutations() {
+  std::mt19937 random(1);
+  std::uniform_real_distribution<double> real(-1, 1);
+  std::uniform_int_distribution<int> few(-1, 1);
+  AssignmentSolver solver;
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t rows = 1 + random() % 5;
+    const std::size_t columns = 1 + random() % 5;
+    std::vector<double> cost(rows * columns);
+    for (double& entry : cost) entry = round % 2 ? real(random) : few(random);
+    std::vector<std::ptrdiff_t> column_of_row(rows);
+    solver.solve({cost.data(), rows, columns}, false, column_of_row.data());
+    double total = 0;
+    std::size_t pairs = 0;
+    std::vector<int> used(columns, 0);
+    for (std::size_t row = 0; row < rows; ++row) {
+      if (column_of_row[row] == kUnassigned) continue;
+      const auto column = static_cast<std::size_t>(column_of_row[row]);
+      ++pairs;
+      ++used[column];
+      total += cost[row * columns + column];
+    }
+    CHECK(pairs == std::min(rows, columns) && *std::max_element(used.begin(), used.end()) == 1);
+    CHECK(near(total, best_total(cost, rows, columns)));
+  }
+}
+
+void test_assignment_edges() {
+  AssignmentSolver solver;
+  std::ptrdiff_t columns[2] = {7, 7};
+  solver.solve({nullptr, 0, 3}, false, columns);
+  CHECK(columns[0] == 7);
+  solver.solve({nullptr, 2, 0}, false, columns);
+  CHECK(columns[0] == kUnassigned && columns[1] == kUnassigned);
+  const double gain[] = {1, 3, 2, 5};
+  solver.solve({gain, 2, 2}, true, columns);
+  CHECK(columns[0] == 0 && columns[1] == 1);
+  for (const double bad : {kNan, kInf, -kInf, 1e201}) {
+    const double cost[] = {0, 0, 0, bad};
+    CHECK_THROWS(std::invalid_argument, solver.solve({cost, 2, 2}, false, columns));
+  }
+}
+
+void test_shortcut() {
+  SortTracker tracker({1, 0, 0.3});
+  CHECK(update(tracker, {48, -55}) == Ids{2, 1});
+  CHECK(update(tracker, {0, 103}) == Ids{3, 1});
+}
+
+void test_confirmation_and_loss() {
+  for (const bool keep : {false, true}) {
+    SortTracker tracker({1, 2, 0.3, keep});
+    for (int frame = 0; frame < 3; ++frame) CHECK(update(tracker, {}).empty());
+    CHECK(update(tracker, {0}).empty());
+    CHECK(update(tracker, {0}).empty());
+    CHECK(update(tracker, {0}) == Ids{1});
+    CHECK(update(tracker, {}).empty());
+    CHECK(update(tracker, {0}) == (keep ? Ids{1} : Ids{}));
+    CHECK(update(tracker, {0}) == Ids{1});
+    update(tracker, {});
+    update(tracker, {});
+    for (int frame = 0; frame < 2; ++frame) CHECK(update(tracker, {0}).empty());
+    CHECK(update(tracker, {0}) == Ids{2});
+    tracker.reset();
+    CHECK(update(tracker, {0}) == Ids{1});
+  }
+}
+
+void test_bad_boxes_change_nothing() {
+  SortTracker tracker({1, 0, 0.3});
+  update(tracker, {0, 300});
+  Row bad({0, 300});
+  bad.numbers[6] = kNan;
+  std::vector<TrackedBox> shown;
+  CHECK_THROWS(std::invalid_argument, tracker.update(bad.view(), shown));
+  tracker.coast(shown);
+  CHECK(ids(shown) == Ids{2, 1} && near(shown[1].box.x1, 0));
+  for (const SortOptions& options : {SortOptions{-1, 3, 0.3}, {1, -1, 0.3}, {1, 3, 1.1}, {1, 3, kNan}})
+    CHECK_THROWS(std::invalid_argument, SortTracker(options));
+}
+
+void test_coast() {
+  SortTracker tracker({0, 0, 0.3});
+  std::vector<TrackedBox> shown;
+  tracker.coast(shown);
+  CHECK(shown.empty());
+  for (int step = 0; step < 10; ++step) update(tracker, {10.0 * step, 900});
+  for (int step = 10; step < 15; ++step) {
+    tracker.coast(shown);
+    CHECK(ids(shown) == Ids{2, 1} && near(shown[1].box.x1, 10 * step, 1.5) && shown[1].detection == -1);
+  }
+  const Row row({900, 150});
+  tracker.update(row.view(), shown);
+  CHECK(ids(shown) == Ids{2, 1} && shown[0].detection == 0 && shown[1].detection == 1);
+}
+
+void test_steady_state_does_not_allocate() {
+  SortTracker tracker;
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> jitter(-40, 40);
+  std::vector<TrackedBox> shown;
+  std::vector<Row> frames;
+  for (int frame = 0; frame < 200; ++frame) {
+    std::vector<double> lefts;
+    for (int box = 0; box < 30; ++box) lefts.push_back(60.0 * box + jitter(random));
+    frames.emplace_back(lefts);
+  }
+  for (const Row& row : frames) tracker.update(row.view(), shown);
+  tracker.reset();
+  const int before = allocations;
+  for (const Row& row : frames) {
+    tracker.update(row.view(), shown);
+    tracker.coast(shown);
+  }
+  CHECK(allocations == before);
+}
+
+}  // namespace
+}  // namespace agegender
+
+int main() {
+  using namespace agegender;
+  test_iou();
+  test_require_boxes();
+  test_filter_follows_a_moving_box();
+  test_filter_keeps_the_area_positive();
+  test_assignment_against_all_permutations();
+  test_assignment_edges();
+  test_shortcut();
+  test_confirmation_and_loss();
+  test_bad_boxes_change_nothing();
+  test_coast();
+  test_steady_state_does_not_allocate();
+  return test::report();
+}
