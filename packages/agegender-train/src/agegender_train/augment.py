@@ -1,0 +1,117 @@
+"""Seeded changes of chips in training: what a face may look like without another age or gender."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+_GREY = np.full((3, 3), 1 / 3, np.float32) @ np.diag([0.9, 1.75, 0.35]).astype(np.float32)
+"""Every channel becomes the luma 0.3 R + 0.58 G + 0.12 B."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far chips are changed; every change is drawn anew for each face of each epoch, evenly from its range.
+
+    Attributes:
+        flip: probability of a mirrored face.
+        shift: greatest move to each side, as a part of the chip's side.
+        scale: greatest change of size, as a part of the size, both up and down.
+        rotation: greatest turn about the chip's centre in degrees, to both sides.
+        brightness: greatest offset as a part of 255.
+        contrast: greatest change of contrast, as a part of it.
+        saturation: greatest change of the colours' distance from grey, as a part of it.
+        tint: greatest change of each channel's gain, as a part of it.
+        grey: probability of a grey picture.
+        blur: probability of a loss of detail: the chip is shrunk up to `shrink` times and enlarged again.
+        shrink: greatest loss of detail.
+        occlusion: probability of a rectangle of one colour over a part of the face.
+
+    Raises:
+        ValueError: a value is out of its range.
+    """
+
+    flip: float = 0.5
+    shift: float = 0.03
+    scale: float = 0.08
+    rotation: float = 8.0
+    brightness: float = 0.15
+    contrast: float = 0.25
+    saturation: float = 0.4
+    tint: float = 0.08
+    grey: float = 0.05
+    blur: float = 0.2
+    shrink: float = 4.0
+    occlusion: float = 0.1
+
+    def __post_init__(self) -> None:
+        limits = {"rotation": (0.0, 180.0), "shrink": (1.0, 64.0)}
+        for field in fields(self):
+            low, high = limits.get(field.name, (0.0, 1.0))
+            if not low <= getattr(self, field.name) <= high:
+                raise ValueError(f"{field.name} must be in [{low:g}, {high:g}], got {getattr(self, field.name)}")
+
+    @classmethod
+    def none(cls) -> Augmentation:
+        """No change at all."""
+        return cls(**{field.name: 1.0 if field.name == "shrink" else 0.0 for field in fields(cls)})
+
+
+def augment(
+    chips: npt.NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Change each chip as `augmentation` says.
+
+    Args:
+        chips: uint8 (n, S, S, 3), RGB.
+        augmentation: how far.
+        rng: the only source of chance: an equal state gives equal chips.
+
+    Returns:
+        uint8 (n, S, S, 3), new memory.
+    """
+    out = np.empty_like(chips)
+    size = chips.shape[1]
+    for chip, to in zip(chips, out, strict=True):
+        warp = _warp(size, augmentation, rng)
+        cv2.warpAffine(chip, warp, (size, size), dst=to, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        cv2.transform(to, _colours(augmentation, rng), dst=to)
+        shrink = rng.uniform(1, augmentation.shrink)
+        if rng.random() < augmentation.blur:
+            small = cv2.resize(to, (round(size / shrink),) * 2, interpolation=cv2.INTER_AREA)
+            cv2.resize(small, (size, size), dst=to, interpolation=cv2.INTER_LINEAR)
+        corner, extent, colour = rng.random(2), rng.uniform(0.1, 0.35, 2), rng.integers(0, 256, 3)
+        if rng.random() < augmentation.occlusion:
+            (top, left), (bottom, right) = (
+                (corner * (1 - extent) * size).astype(int),
+                ((corner * (1 - extent) + extent) * size).astype(int),
+            )
+            to[top:bottom, left:right] = colour
+    return out
+
+
+def _warp(size: int, augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """The 2x3 matrix of a mirroring, turn, scaling and shift about the centre of the chip."""
+    centre = (size - 1) / 2
+    turn = rng.uniform(-augmentation.rotation, augmentation.rotation)
+    matrix = cv2.getRotationMatrix2D((centre, centre), turn, 1 + rng.uniform(-augmentation.scale, augmentation.scale))
+    matrix[:, 2] += rng.uniform(-augmentation.shift, augmentation.shift, 2) * size
+    if rng.random() < augmentation.flip:
+        matrix[:, 2] += matrix[:, 0] * (size - 1)
+        matrix[:, 0] *= -1
+    return np.asarray(matrix, np.float64)
+
+
+def _colours(augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """The 3x4 matrix from colours to colours; contrast turns about middle grey."""
+    saturation = 1 + rng.uniform(-augmentation.saturation, augmentation.saturation)
+    if rng.random() < augmentation.grey:
+        saturation = 0.0
+    contrast = 1 + rng.uniform(-augmentation.contrast, augmentation.contrast)
+    gain = contrast * (1 + rng.uniform(-augmentation.tint, augmentation.tint, 3))
+    linear = gain[:, None] * (saturation * np.eye(3) + (1 - saturation) * _GREY)
+    offset = 127.5 * (1 - contrast) + 255 * rng.uniform(-augmentation.brightness, augmentation.brightness)
+    return np.column_stack([linear, np.full(3, offset)]).astype(np.float32)

@@ -1,0 +1,43 @@
+"""The networks, one file each: a file `<name>.py` here with a `NETWORK` in it is a network that can be trained."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Any
+
+from agegender_train.models._network import Network
+
+__all__ = ["Network", "build_model", "get_network", "network_names"]
+
+
+def network_names() -> list[str]:
+    """The names of all networks, sorted; imports none of them."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def get_network(name: str) -> Network:
+    """The network called `name`.
+
+    Raises:
+        ValueError: there is none; the message lists those that there are.
+    """
+    if name not in network_names():
+        raise ValueError(f"name must be one of {', '.join(network_names())}, got {name!r}")
+    network: Network = import_module(f"{__name__}.{name}").NETWORK
+    return network
+
+
+def build_model(name: str, *, input_size: int | None = None, **options: Any) -> Any:
+    """Build the network called `name` as a `keras.Model` with fresh weights.
+
+    Args:
+        name: one of `network_names()`.
+        input_size: side of the input in pixels; the network's own when ``None``.
+        options: the network's own arguments, such as `width` of `ssrnet`.
+
+    Raises:
+        ValueError: an unknown name, or an option's value that the network refuses.
+    """
+    network = get_network(name)
+    return network.build(input_size=input_size or network.input_size, **options)

@@ -1,0 +1,28 @@
+"""What a network's file says of itself, so that training and export need to know no network by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network that can be trained: how to build it and what its input and outputs mean.
+
+    Attributes:
+        name: the name that users give, as `ssrnet`; also the name of its file.
+        build: makes the Keras model; takes `input_size` in pixels and the network's own keyword arguments.
+        input_size: side of the input in pixels that the network was designed for.
+        mean: RGB values subtracted from the pixels (0..255).
+        scale: RGB factors that the difference is multiplied with.
+        heads: for `age` and `gender` the output's name and how it is decoded, as a model file's `agegender.heads`.
+    """
+
+    name: str
+    build: Callable[..., Any]
+    input_size: int
+    mean: tuple[float, float, float]
+    scale: tuple[float, float, float]
+    heads: Mapping[str, Mapping[str, str]]

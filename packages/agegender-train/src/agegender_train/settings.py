@@ -1,0 +1,77 @@
+"""What a training can be asked; imports no framework, so that the command line can show the defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from agegender_train.augment import Augmentation
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One training, but for its data and its folder.
+
+    Attributes:
+        model: name of the network; see `models.network_names`.
+        model_options: the network's own arguments, such as ``{"width": 2}``.
+        input_size: side of the input in pixels; ``None`` for the network's own.
+        margin: margin that the network sees, as a part of the face's side; at most the stores' chip_padding.
+        epochs: walks over the training faces.
+        batch_size: faces a step.
+        learning_rate: of AdamW, at its highest.
+        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from half of the epochs on and again
+            from three quarters on; "constant".
+        weight_decay: of AdamW.
+        ema: momentum of the running average of weights that is validated and exported; 0 for the weights themselves.
+        seed: of the split, the first weights, the order of faces and the augmentation.
+        validation_fraction: part of the people that is kept out of training, in [0, 1).
+        age_weight: weight of the age loss, per year.
+        gender_weight: weight of the gender loss, per nat.
+        age_pull: see `losses.IntervalAgeLoss`.
+        balance: see `batches.age_weights`.
+        augmentation: how far chips are changed.
+        device: "auto", "cpu" or "gpu:N".
+        workers: threads that make batches.
+        cache_bytes: memory for decoded chips.
+        licence: licence of the trained model, written into its file.
+    """
+
+    model: str = "ssrnet"
+    model_options: Mapping[str, Any] = field(default_factory=dict)
+    input_size: int | None = None
+    margin: float = 0.4
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    weight_decay: float = 1e-4
+    ema: float = 0.998
+    seed: int = 0
+    validation_fraction: float = 0.1
+    age_weight: float = 0.1
+    gender_weight: float = 1.0
+    age_pull: float = 1.0
+    balance: float = 0.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    device: str = "auto"
+    workers: int = 2
+    cache_bytes: float = 4e9
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "workers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("learning_rate",):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        for name in ("weight_decay", "age_weight", "gender_weight", "margin", "cache_bytes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("ema", "validation_fraction"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.schedule not in ("cosine", "step", "constant"):
+            raise ValueError(f"schedule must be cosine, step or constant, got {self.schedule!r}")
