@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -106,14 +107,16 @@ class JsonlSink:
     Args:
         path: the file, or "-" for stdout.
 
+    Attributes:
+        done: the reader of stdout has closed it.
+
     Raises:
         SinkError: the file can't be written; the message names it.
     """
 
-    done = False
-
     def __init__(self, path: str | Path) -> None:
         self.path = path
+        self.done = False
         self._stdout = str(path) == "-"
         try:
             self._file = sys.stdout if self._stdout else open(path, "w", encoding="utf-8", newline="\n")  # noqa: SIM115
@@ -122,8 +125,13 @@ class JsonlSink:
 
     def write(self, result: FrameResult) -> None:
         """Write the line of one frame."""
-        self._file.write(json.dumps(frame_record(result), ensure_ascii=False, allow_nan=False) + "\n")
-        self._file.flush()
+        try:
+            self._file.write(json.dumps(frame_record(result), ensure_ascii=False, allow_nan=False) + "\n")
+            self._file.flush()
+        except BrokenPipeError:
+            # The reader of stdout (such as `head`) has had enough. Python would complain once more at its exit.
+            self.done = True
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
     def close(self) -> None:
         """Close the file. May be called twice."""

@@ -1,0 +1,241 @@
+"""``agegender stream``: faces of a video, a camera or a network stream, followed, with ages and genders."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from agegender_core.faces import Faces, Frame
+    from agegender_core.pipeline import FrameResult, Pipeline
+    from agegender_core.sinks import PictureSink, ResultSink
+    from agegender_core.video import Source
+
+
+def stream(
+    source: Annotated[str, typer.Argument(help="A video file, the number of a camera, or a URL (rtsp://, http://).")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="VIDEO", help="Write the video with the faces drawn in.")
+    ] = None,
+    tracks: Annotated[
+        str | None, typer.Option(metavar="JSONL", help="Write one JSON object a frame; - is stdout.")
+    ] = None,
+    show: Annotated[
+        bool | None, typer.Option("--show/--no-show", help="Show a window. [default: where there is a screen]")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="A model file. [default: the built-in one]")] = None,
+    upsample: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=4,
+            help="Double frames so many times before detection: finds smaller faces, takes longer. "
+            "[default: until a recording is 720 pixels high; 0 for live sources]",
+        ),
+    ] = None,
+    threshold: Annotated[float, typer.Option(help="Least score of a face; single false ones get no track.")] = -0.2,
+    detect_every: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
+    ] = 1,
+    max_age: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="Detections to wait for a lost face. [default: one second's worth]"),
+    ] = None,
+    min_hits: Annotated[int, typer.Option(min=0, metavar="N", help="Detections after the first to show a track.")] = 1,
+    iou: Annotated[float, typer.Option(min=0, max=1, help="Least overlap of a face and its track.")] = 0.1,
+    smoothing: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="Time over which a track's ages are averaged; 0 for none.")
+    ] = 2.0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+) -> None:
+    """Find and follow faces in a video and estimate their ages and genders.
+
+    Ctrl-C ends it: what is done stays in the files, which are complete up to there.
+
+    \b
+    Examples:
+      agegender stream samples/astronaut.mp4 --output faces.mp4 --tracks faces.jsonl
+      agegender stream 0                                  a camera, in a window (q ends)
+      agegender stream rtsp://10.0.0.7/live --no-show --tracks - | jq .faces
+      agegender stream lobby.mp4 --detect-every 3 -o out.mp4
+    """
+    from agegender_core.pipeline import Pipeline, face_tracker
+    from agegender_core.smoothing import Smoother
+    from agegender_core.video import open_source
+
+    _refuse_overwriting(source, output, tracks)
+    with open_source(source) as video:
+        pipeline = Pipeline.for_video(
+            model,
+            upsample=_upsample(video) if upsample is None else upsample,
+            threshold=threshold,
+            tracker=face_tracker(
+                max_age=max(1, round(video.fps / detect_every)) if max_age is None else max_age,
+                min_hits=min_hits,
+                iou_threshold=iou,
+            ),
+            smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
+            detect_every=detect_every,
+        )
+        tally = _run(video, pipeline, _sinks(video, output, tracks, show), quiet)
+    written = [str(path) for path in (output, tracks) if path is not None and str(path) != "-"]
+    _conclude(video, tally, written, quiet)
+
+
+@dataclass
+class _Tally:
+    """What was done, and how it ended: `exit_code` 0, or the `problem` in words."""
+
+    frames: int = 0
+    faces: int = 0
+    tracks: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    exit_code: int = 0
+    problem: str = ""
+
+    def add(self, result: FrameResult) -> None:
+        self.frames += 1
+        self.faces += len(result.faces)
+        if result.faces.track_id is not None:
+            self.tracks.update(number for number in result.faces.track_id.tolist() if number >= 0)
+
+
+def _refuse_overwriting(source: str, output: Path | None, tracks: str | None) -> None:
+    for name, path in (("--output", output), ("--tracks", None if tracks == "-" else tracks)):
+        if path is not None and os.path.exists(source) and os.path.exists(path) and os.path.samefile(source, path):
+            raise UserError(f"{name} {path} is the source itself", hint="Give the result another name.")
+    if output is not None and tracks is not None and Path(tracks).absolute() == output.absolute():
+        raise UserError(f"--output and --tracks are the same file: {output}")
+
+
+def _upsample(video: Source) -> int:
+    # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
+    return 0 if video.is_live or video.height >= 720 else 1 if video.height >= 360 else 2
+
+
+def _sinks(video: Source, output: Path | None, tracks: str | None, show: bool | None) -> list[ResultSink]:
+    from agegender_core.sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+
+    if show is None:
+        try:
+            window: PictureSink = WindowSink(f"agegender: {video.name}")
+        except SinkError as error:
+            if output is None and tracks is None:
+                raise UserError(
+                    f"nothing to do: {error}, and neither --output nor --tracks is given",
+                    hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
+                ) from None
+            window = NullSink()
+    else:
+        window = WindowSink(f"agegender: {video.name}") if show else NullSink()
+    if output is None and tracks is None and show is False:
+        raise UserError("nothing to do: --no-show, and neither --output nor --tracks is given")
+    size = (video.width, video.height)
+    pictures = [window, VideoSink(output, video.fps, size, keep_time=video.is_live) if output else NullSink()]
+    with ExitStack() as stack:
+        drawn = stack.enter_context(
+            DrawnSink([sink for sink in pictures if not isinstance(sink, NullSink)], draw=_draw_tracks)
+        )
+        sinks: list[ResultSink] = [drawn, JsonlSink(tracks) if tracks else NullSink()]
+        stack.pop_all()
+    return sinks
+
+
+def _draw_tracks(frame: Frame, faces: Faces) -> Frame:
+    from agegender_core.draw import draw_faces
+
+    # A face that was seen only once may be a mistake: it would flash up for one frame. The JSON lines have it.
+    return draw_faces(frame, faces if faces.track_id is None else faces[faces.track_id >= 0])
+
+
+def _run(video: Source, pipeline: Pipeline, sinks: list[ResultSink], quiet: bool) -> _Tally:
+    from agegender_core.video import SourceLostError
+
+    tally, start = _Tally(), time.monotonic()
+    try:
+        with _sigterm_as_interrupt(), ExitStack() as stack:
+            for sink in sinks:
+                stack.enter_context(sink)
+            advance = stack.enter_context(_progress(video, quiet))
+            for result in pipeline.run(video):
+                for sink in sinks:
+                    sink.write(result)
+                tally.add(result)
+                advance()
+                if any(sink.done for sink in sinks):
+                    break
+    except KeyboardInterrupt:
+        tally.exit_code, tally.problem = 130, "Stopped"
+    except SourceLostError as error:
+        tally.exit_code, tally.problem = 1, f"Lost the source: {error}"
+    tally.seconds = time.monotonic() - start
+    return tally
+
+
+def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> None:
+    if video.truncated:
+        typer.echo(f"{video.name} ends after {tally.frames} of the {video.frame_count} frames it announces.", err=True)
+    problem = f"{tally.problem}. " if tally.problem else ""
+    if problem or not quiet:
+        rate = tally.frames / max(tally.seconds, 1e-9)
+        files = f" Written: {', '.join(written)}." if written and tally.frames else ""
+        typer.echo(f"{problem}{tally.frames} frames, {len(tally.tracks)} tracks, {rate:.1f} frames/s.{files}", err=True)
+        if tally.frames and not tally.faces:
+            typer.echo("No face was found; a higher --upsample finds smaller ones.", err=True)
+    if tally.exit_code:
+        raise typer.Exit(tally.exit_code)
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Let `kill`, `docker stop` and the like finish the files as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _progress(video: Source, quiet: bool) -> Iterator[Callable[[], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn() if video.frame_count is None else TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=quiet or not console.is_terminal,
+    )
+    start, frames = time.monotonic(), 0
+    with bar:
+        task = bar.add_task(Path(video.name).name, total=video.frame_count, rate="")
+
+        def advance() -> None:
+            nonlocal frames
+            frames += 1
+            bar.update(task, advance=1, rate=f"{frames / (time.monotonic() - start):.1f} frames/s")
+
+        yield advance
