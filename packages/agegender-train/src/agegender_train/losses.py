@@ -16,9 +16,9 @@ from keras import ops
 class IntervalAgeLoss(keras.losses.Loss):  # type: ignore[misc]
     """Absolute error in years of an expected age against an age interval.
 
-    Two terms are mixed by `pull`. The first is the distance to the interval: nothing inside, L1 outside. Alone it drives
-    a doubtful face to the border of its likeliest group, since all ages of the group cost the same. The second is
-    the mean absolute error to be expected when every age of the interval is equally likely, less its constant: with
+    Two terms are mixed by `pull`. The first is the distance to the interval: nothing inside, L1 outside. Alone it
+    drives a doubtful face to the border of its likeliest group, since all ages of the group cost the same. The second
+    is the mean absolute error to be expected when every age of the interval is equally likely, less its constant: with
     half-width r and distance u from the middle that is u^2 / (2 r) inside and |u| - r / 2 outside, a Huber loss. Its
     minimum over faces of several groups is the median of their ages, which is what the MAE of exact ages asks for.
 

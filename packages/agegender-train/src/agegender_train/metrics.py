@@ -94,8 +94,9 @@ class Scores:
 
         Returns:
             n, n_age, n_gender: numbers of faces, and of those with an age and with a gender;
-            age_mae, age_bias (prediction less truth), cs1, cs3, cs5, cs10 (share within so many years): known ages only;
-            interval_mae: mean distance in years to the age interval, zero inside; middle_mae: to its middle; middle_bias;
+            age_mae, age_bias (prediction less truth), cs1, cs3, cs5, cs10 (share within so many years): of known ages;
+            interval_mae: mean distance in years to the age interval, zero inside;
+            middle_mae, middle_bias: error in years against the middle of the interval;
             group_accuracy: share of faces with an age group whose predicted age, rounded, is in it;
             age_std: years; root of the mean squared error where each age of an interval is equally likely;
             gender_accuracy; bands: for each age band with faces in it n, and the figures above.

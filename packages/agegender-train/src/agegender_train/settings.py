@@ -21,8 +21,8 @@ class Settings:
         epochs: walks over the training faces.
         batch_size: faces a step.
         learning_rate: of AdamW, at its highest.
-        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from half of the epochs on and again
-            from three quarters on; "constant".
+        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from half of the epochs on and
+            again from three quarters on; "constant".
         weight_decay: of AdamW.
         ema: momentum of the running average of weights that is validated and exported; 0 for the weights themselves.
         seed: of the split, the first weights, the order of faces and the augmentation.

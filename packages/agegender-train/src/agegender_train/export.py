@@ -1,0 +1,101 @@
+"""Trained networks as model files: one .onnx that carries all that is needed to use it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from agegender_core.spec import PreprocessSpec
+from onnx import helper
+
+from agegender_train.onnx_graph import build_graph
+
+FORMAT = "1"
+
+
+def export_onnx(
+    model: Any,
+    path: str | os.PathLike[str],
+    *,
+    name: str,
+    spec: PreprocessSpec,
+    heads: Mapping[str, Mapping[str, Any]],
+    training: Mapping[str, Any],
+    metrics: Sequence[Mapping[str, Any]],
+    licence: str,
+) -> Path:
+    """Writes a functional Keras model as a model file that `agegender_core.load_predictor` reads.
+
+    Args:
+        model: takes float32 (n, s, s, 3) with s = ``spec.input_size``.
+        path: written as a whole or not at all.
+        name: of the network, as "ssrnet".
+        spec: how its faces are preprocessed.
+        heads: "age" and "gender": each the name of its output and how it is decoded; see the model file's description.
+        training: what is to be known of the training: data, number of faces, epochs.
+        metrics: a mapping for each test set, with its name under "test_set" and its number of faces under "n".
+        licence: of the weights.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: a layer that can't be converted, a head without its output, or an input that `spec` doesn't give.
+        OSError: the file can't be written.
+    """
+    path = Path(path)
+    if tuple(model.input_shape[1:]) != (spec.input_size, spec.input_size, 3) or spec.layout != "nhwc":
+        raise ValueError(
+            f"spec must give the model's input {model.input_shape}, got {spec.input_size} px {spec.layout}"
+        )
+    if missing := {head["output"] for head in heads.values()} - set(model.output_names):
+        raise ValueError(f"heads must name outputs of the model ({', '.join(model.output_names)}), got {missing}")
+    graph = build_graph(model)
+    described: dict[str, Any] = {
+        "format": FORMAT,
+        "version": version("agegender-train"),
+        "name": name,
+        "preprocess": spec.to_json(),
+        "heads": heads,
+        "training": training,
+        "metrics": metrics,
+        "licence": licence,
+    }
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in described.items()}
+    helper.set_model_props(graph, {f"agegender.{key}": text for key, text in texts.items()})
+    onnx.checker.check_model(graph, full_check=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(graph.SerializeToString())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def parity(model: Any, path: str | os.PathLike[str], batch: npt.NDArray[np.float32]) -> float:
+    """The greatest difference between the outputs of a Keras model and of its model file.
+
+    Args:
+        model: the Keras model.
+        path: the model file.
+        batch: float32 (n, s, s, 3), preprocessed faces.
+
+    Returns:
+        The greatest absolute difference over all outputs, in their units.
+    """
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    outputs = dict(
+        zip((output.name for output in session.get_outputs()), session.run(None, {"input": batch}), strict=True)
+    )
+    predicted = model.predict_on_batch(batch)
+    return max(float(np.abs(np.asarray(predicted[name]) - value).max()) for name, value in outputs.items())
