@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from agegender_core.spec import PreprocessSpec
-from onnx import helper
-
 from agegender_train.onnx_graph import build_graph
+from onnx import helper
 
 FORMAT = "1"
 

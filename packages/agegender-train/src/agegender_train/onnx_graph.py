@@ -1,8 +1,8 @@
 """Functional Keras models as ONNX graphs, one converter a class of layers.
 
-tf2onnx and its like need TensorFlow; the training runs on JAX as well, and a network of a dozen kinds of layers needs no
-more than this. Inside the graph pictures are (n, c, h, w), as ONNX asks: one transpose follows the input, and one comes
-before each flattening, which keeps Keras's order of the weights behind it.
+tf2onnx and its like need TensorFlow; the training runs on JAX as well, and a network of a dozen kinds of layers needs
+no more than this. Inside the graph pictures are (n, c, h, w), as ONNX asks: one transpose follows the input, and one
+comes before each flattening, which keeps Keras's order of the weights behind it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import onnx
+from agegender_train.models.ssrnet import SoftStagewiseRegression
 from keras import layers
 from onnx import helper, numpy_helper
-
-from agegender_train.models.ssrnet import SoftStagewiseRegression
 
 OPSET = 17
 IR_VERSION = 8
@@ -52,7 +51,7 @@ def build_graph(model: keras.Model) -> onnx.ModelProto:
     Its input "input" is float32 (n, h, w, c); its outputs bear the names of the layers that make them.
 
     Raises:
-        ValueError: the model is not functional or has several inputs, or a layer has no converter or an unknown setting.
+        ValueError: the model is not functional or has several inputs, or a layer or its setting has no converter.
     """
     if not hasattr(model, "_nodes_by_depth") or len(model.inputs) != 1:
         raise ValueError(f"model must be functional with one input, got {type(model).__name__} {model.name!r}")
