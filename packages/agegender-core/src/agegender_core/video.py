@@ -18,6 +18,7 @@ from .faces import Frame
 
 _DEFAULT_FPS = 25.0
 _TIMEOUT_MS = 10_000
+_LONGEST = 1e9
 
 
 class SourceError(OSError):
@@ -53,19 +54,16 @@ class MediaClock:
     def __init__(self, fps: float) -> None:
         self._step = 1.0 / fps
         self._last: float | None = None
-        self._offset = 0.0
+        self._offset: float | None = None
 
     def __call__(self, reported: float) -> float:
         """The time of the next frame; `reported` in seconds, of any quality."""
-        if not math.isfinite(reported):
-            reported = 0.0
-        if self._last is None:
-            self._offset, self._last = reported, 0.0
-            return 0.0
-        now = reported - self._offset
-        if now <= self._last:
-            now = self._last + self._step
-            self._offset = reported - now
+        now = expected = 0.0 if self._last is None else self._last + self._step
+        if abs(reported) < _LONGEST:  # else infinite, NaN or absurd
+            self._offset = reported - expected if self._offset is None else self._offset
+            now = reported - self._offset
+            if self._last is not None and now <= self._last:
+                now, self._offset = expected, reported - expected
         self._last = now
         return now
 

@@ -1,0 +1,105 @@
+"""Pipelines of stand-in stages: order, time, reset, coasting, raw values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from agegender_core.faces import Faces, Frame
+from agegender_core.pipeline import Pipeline, face_tracker
+from agegender_core.smoothing import Smoother
+from agegender_core.tracking import TrackStage
+from agegender_core.video import TimedFrame
+
+IMAGE = np.zeros((200, 300, 3), np.uint8)
+
+
+def video(count: int, fps: float = 25.0) -> Iterator[TimedFrame]:
+    for index in range(count):
+        yield TimedFrame(IMAGE, index, index / fps)
+
+
+class MovingFace:
+    """A detector that sees one face walking right by 3 pixels a frame; counts its calls."""
+
+    def __init__(self, step: int = 1) -> None:
+        self.calls, self.step = 0, step
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        assert len(faces) == 0
+        x = 10 + 3 * self.step * self.calls
+        self.calls += 1
+        return Faces(xyxy=np.array([[x, 20, x + 60, 80]], np.float32), score=np.ones(1, np.float32))
+
+
+class Guess:
+    """A predictor whose ages alternate between 28 and 32."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        self.calls += 1
+        ages = np.full(len(faces), 28.0 if self.calls % 2 else 32.0, np.float32)
+        return faces.with_columns(age=ages, age_std=np.full_like(ages, 5), p_male=np.full_like(ages, 0.9))
+
+
+def test_stages_run_in_order_on_a_picture() -> None:
+    faces = Pipeline([MovingFace(), Guess()])(IMAGE)
+    assert faces.age is not None
+    assert faces.age.tolist() == [28.0]
+    assert len(Pipeline([])(IMAGE)) == 0
+
+
+def test_a_video_is_tracked_and_smoothed_and_keeps_raw_values() -> None:
+    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(face_tracker()), Smoother()])
+    results = list(pipeline.run(video(20)))
+    assert [result.index for result in results] == list(range(20))
+    assert [result.time for result in results] == [index / 25 for index in range(20)]
+    assert {int(result.faces.track_id[0]) for result in results} == {1}
+    assert {float(result.raw.age[0]) for result in results} == {28.0, 32.0}
+    assert 29 < results[-1].faces.age[0] < 31
+    assert all(result.image is IMAGE for result in results)
+
+
+def test_without_a_stage_over_time_raw_is_the_result() -> None:
+    (result,) = Pipeline([MovingFace(), Guess()]).run(video(1))
+    assert result.raw is result.faces
+
+
+def test_between_detections_the_tracker_says_where_faces_are() -> None:
+    detector, guess = MovingFace(step=3), Guess()
+    pipeline = Pipeline([detector, guess, TrackStage(face_tracker()), Smoother()], detect_every=3)
+    results = list(pipeline.run(video(31)))
+    assert detector.calls == guess.calls == 11
+    for result in results[10:]:
+        assert result.faces.track_id.tolist() == [1]
+        assert 27 < result.faces.age[0] < 33
+        assert result.faces.p_male[0] == pytest.approx(0.9)
+        # The face walks 3 pixels a frame; the tracker follows within a few.
+        assert result.faces.xyxy[0, 0] == pytest.approx(10 + 3 * result.index, abs=4)
+        coasted = result.index % 3 != 0
+        assert (result.raw.age is None) == coasted
+        assert (result.faces.score is None) == coasted
+
+
+def test_each_run_starts_anew() -> None:
+    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(face_tracker()), Smoother()])
+    first = list(pipeline.run(video(5)))
+    second = list(pipeline.run(video(5)))
+    assert first[0].faces.track_id.tolist() == second[0].faces.track_id.tolist() == [1]
+
+
+def test_results_come_as_they_are_asked_for() -> None:
+    detector = MovingFace()
+    results = Pipeline([detector]).run(video(1000))
+    next(results)
+    assert detector.calls == 1
+
+
+def test_wrong_options() -> None:
+    with pytest.raises(ValueError, match="detect_every must be 1 or more, got 0"):
+        Pipeline([MovingFace()], detect_every=0)
+    with pytest.raises(ValueError, match=r"detect_every=2 needs a stage with coast\(\)"):
+        Pipeline([MovingFace(), Smoother()], detect_every=2)
