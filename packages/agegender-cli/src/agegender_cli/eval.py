@@ -1,0 +1,98 @@
+"""``agegender eval``: how good models are on aligned stores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+from agegender_cli.errors import UserError, require_train
+
+if TYPE_CHECKING:
+    from agegender_train.evaluation import Evaluation
+
+Begin: TypeAlias = "Callable[[str, int], Callable[[int, int], None]]"
+
+
+def evaluate(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Aligned stores to test on.")],
+    out: Annotated[Path, typer.Option(metavar="REPORT", help="Folder of the report; it is made.")],
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="MODEL", help="A model file; may be given several times.", show_default="built-in"),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of a model.")] = 1,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+) -> None:
+    """Test models on aligned stores: age error, gender accuracy, and both by age band.
+
+    REPORT/metrics.json holds the figures, REPORT/predictions.parquet the prediction of every face.
+
+    \b
+    Examples:
+      agegender eval stores/utkface --out reports/default
+      agegender eval stores/utkface stores/fgnet --model runs/a/model.onnx --model runs/b/model.onnx --out reports/ab
+    """
+    require_train()
+    from agegender_core.predict import load_predictor
+    from agegender_train.evaluation import evaluate as run
+    from agegender_train.evaluation import write_report
+    from agegender_train.store import Store
+
+    evaluations: list[Evaluation] = []
+    try:
+        opened = [Store.open(store) for store in stores]
+        predictors = [load_predictor(path, threads=threads) for path in model or [None]]
+        with _progress(quiet) as begin:
+            for store in opened:
+                for predictor in predictors:
+                    title = f"{predictor.name} on {store.name}"
+                    evaluations.append(run(predictor, store, batch_size, begin(title, len(store))))
+        write_report(evaluations, out)
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+    _show(evaluations)
+    typer.echo(f"{out} holds metrics.json and predictions.parquet", err=True)
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Begin]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
+
+        def begin(title: str, total: int) -> Callable[[int, int], None]:
+            task = bar.add_task(title, total=total)
+            return lambda done, _: bar.update(task, completed=done)
+
+        yield begin
+
+
+def _show(evaluations: list[Evaluation]) -> None:
+    """One table of all results, and for each result one by age band."""
+    columns = {
+        "n": ("n", "{}"),
+        "age MAE": ("age_mae", "{:.2f}"),
+        "bias": ("age_bias", "{:+.2f}"),
+        "CS@5": ("cs5", "{:.1%}"),
+        "to group": ("interval_mae", "{:.2f}"),
+        "in group": ("group_accuracy", "{:.1%}"),
+        "gender": ("gender_accuracy", "{:.2%}"),
+    }
+    rows = []
+    for evaluation in evaluations:
+        rows.append((f"{evaluation.model} on {evaluation.store.name}", evaluation.metrics))
+        rows += [(f"  {band}", figures) for band, figures in evaluation.metrics["bands"].items()]
+    used = {title: how for title, how in columns.items() if any(row.get(how[0]) is not None for _, row in rows)}
+    if "in group" not in used:
+        used.pop("to group", None)  # of exact ages it is the MAE again
+    width = max(len(name) for name, _ in rows)
+    typer.echo(" ".join([" " * width, *(f"{title:>8}" for title in used)]))
+    for name, figures in rows:
+        cells = ("-" if figures.get(key) is None else text.format(figures[key]) for key, text in used.values())
+        typer.echo(" ".join([f"{name:<{width}}", *(f"{cell:>8}" for cell in cells)]))
