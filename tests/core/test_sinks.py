@@ -120,7 +120,7 @@ def test_wrong_options(tmp_path: Path, options: dict[str, Any], message: str) ->
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(SinkError, match="there is no folder .*nowhere"):
+    with pytest.raises(SinkError, match=r"there is no folder .*nowhere"):
         VideoSink(tmp_path / "nowhere" / "a.mp4", 25, SIZE)
     (tmp_path / "folder.mp4").mkdir()
     with pytest.raises(SinkError, match=r"folder\.mp4 is a folder"):

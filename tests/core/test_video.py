@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -160,7 +161,7 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
 def test_a_picture_is_refused_with_a_hint(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"portrait1.{suffix}"
     Image.new("RGB", SIZE, (200, 30, 30)).save(path)
-    with pytest.raises(SourceError, match="is a picture.*agegender predict"):
+    with pytest.raises(SourceError, match=r"is a picture.*agegender predict"):
         open_source(path)
 
 
@@ -206,7 +207,7 @@ def test_times_always_rise(reported: list[float]) -> None:
     clock = MediaClock(25.0)
     times = [clock(value) for value in reported]
     assert all(np.isfinite(times))
-    assert all(later > earlier for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(times))
     assert times[:1] in ([], [0.0])
 
 

@@ -43,7 +43,7 @@ def stream(
             "[default: until a recording is 720 pixels high; 0 for live sources]",
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Least score of a face; single false ones get no track.")] = -0.2,
+    threshold: Annotated[float, typer.Option(help="Least score of a new face.")] = 0.0,
     detect_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
     ] = 1,

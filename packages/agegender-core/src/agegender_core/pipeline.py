@@ -12,8 +12,11 @@ from .detect import HogDetector
 from .faces import Faces, Frame, Stage
 from .predict import load_predictor
 from .smoothing import Smoother
+from .sure import SureFaces
 from .tracking import SortTracker, TrackStage
 from .video import TimedFrame
+
+_WEAKER = 0.2
 
 
 @runtime_checkable
@@ -115,20 +118,21 @@ class Pipeline:
         smoother: Stage | None = None,
         detect_every: int = 1,
     ) -> Self:
-        """The stages of `for_pictures`, then a tracker and a smoother.
+        """The stages of `for_pictures`, then a tracker, `SureFaces` and a smoother.
 
         Args:
             model: as in `for_pictures`.
             upsample: as in `for_pictures`.
-            threshold: as in `for_pictures`.
+            threshold: the least score of a new face; one that is followed already may score 0.2 less.
             threads: as in `for_pictures`.
             tracker: by default `face_tracker`.
             smoother: by default `Smoother`.
             detect_every: see the class.
         """
-        stages = cls.for_pictures(model, upsample=upsample, threshold=threshold, threads=threads).stages
+        found = cls.for_pictures(model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads).stages
         track = TrackStage(face_tracker() if tracker is None else tracker)
-        return cls([*stages, track, Smoother() if smoother is None else smoother], detect_every=detect_every)
+        smooth = Smoother() if smoother is None else smoother
+        return cls([*found, track, SureFaces(threshold), smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame) -> Faces:
         """The faces of one picture: uint8 RGB (H, W, 3)."""

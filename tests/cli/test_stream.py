@@ -1,0 +1,269 @@
+"""``agegender stream`` from end to end, with a tiny network in place of the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import typer
+from agegender_cli.errors import UserError
+from agegender_cli.stream import stream
+from agegender_core import PreprocessSpec
+from agegender_core.faces import Frame
+from agegender_core.video import Source, SourceError, SourceLostError, TimedFrame, open_source
+from click.testing import Result
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
+FRAMES = 90
+
+app = typer.Typer()
+app.command()(stream)
+
+
+def run(*arguments: object, code: int | None = 0) -> Result:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if code is not None:
+        assert result.exit_code == code, (result.output, result.exception)
+    return result
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that says 20 years plus a tenth of the mean grey level, and female with 0.8."""
+    size = 32
+    nodes = [
+        helper.make_node("ReduceMean", ["input", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Add", ["mean", "twenty"], ["age"]),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "fifth"], ["p_male"]),
+    ]
+    constants = {"axes": np.array([1, 2, 3]), "twenty": np.float32(20), "zero": np.float32(0), "fifth": np.float32(0.2)}
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", size, size, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in ("age", "p_male")],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    tiny = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    heads = {
+        "age": {"output": "age", "decode": "years", "std": 7.0},
+        "gender": {"output": "p_male", "decode": "probability"},
+    }
+    spec = PreprocessSpec(input_size=size, scale=(0.1, 0.1, 0.1))
+    metadata = {"format": "1", "name": "tiny", "preprocess": spec.to_json(), "heads": json.dumps(heads)}
+    helper.set_model_props(tiny, {f"agegender.{key}": value for key, value in metadata.items()})
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    onnx.save(tiny, str(path))
+    return path
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_sample_is_tracked_from_end_to_end(tmp_path: Path, model: Path) -> None:
+    output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    result = run(SAMPLE, "--no-show", "--output", output, "--tracks", tracks, "--model", model)
+    assert f"{FRAMES} frames, 1 tracks" in result.stderr
+    assert str(output) in result.stderr
+    assert result.stdout == ""
+    lines = lines_of(tracks)
+    assert [line["frame"] for line in lines] == list(range(FRAMES))
+    np.testing.assert_allclose([line["time"] for line in lines], np.arange(FRAMES) / 25, atol=2e-3)
+    faces = [line["faces"] for line in lines]
+    assert all(len(of_frame) == 1 for of_frame in faces)
+    assert {of_frame[0]["track_id"] for of_frame in faces} == {1}
+    for (face,) in faces:
+        assert list(face) == ["box", "score", "age", "age_std", "gender", "p_male", "track_id", "raw"]
+        assert (face["gender"], face["p_male"], face["age_std"]) == ("female", 0.2, 7.0)
+        assert abs(face["age"] - face["raw"]["age"]) < 3
+    # The picture differs from the source around the face and hardly elsewhere.
+    before = [frame.image for frame in open_source(SAMPLE)]
+    after = [frame.image for frame in open_source(output)]
+    assert len(after) == FRAMES
+    for index in (5, 45, 89):
+        left, top, right, _ = (round(edge) for edge in faces[index][0]["box"])
+        difference = np.abs(after[index].astype(int) - before[index]).max(axis=2)
+        assert difference[top : top + 2, left + 20 : right - 20].mean() > 40
+        assert difference[-40:, :60].mean() < 12
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mp4"]
+
+
+def test_detecting_on_some_frames_keeps_ages_on_the_others(tmp_path: Path, model: Path) -> None:
+    tracks = tmp_path / "out.jsonl"
+    run(SAMPLE, "--no-show", "--tracks", tracks, "--model", model, "--detect-every", 3)
+    lines = lines_of(tracks)
+    assert len(lines) == FRAMES
+    for line in lines[4:]:
+        (face,) = line["faces"]
+        assert face["track_id"] == 1
+        assert face["age"] is not None
+        coasted = line["frame"] % 3 != 0
+        assert (face["raw"]["age"] is None) == coasted
+        assert (face["score"] is None) == coasted
+
+
+def test_json_lines_on_stdout_and_nothing_else(model: Path) -> None:
+    result = run(SAMPLE, "--no-show", "--tracks", "-", "--model", model, "--quiet", "--detect-every", 10)
+    assert [json.loads(line)["frame"] for line in result.stdout.splitlines()] == list(range(FRAMES))
+    assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (["nowhere.mp4", "--tracks", "t.jsonl"], FileNotFoundError, r"nowhere\.mp4"),
+        ([SAMPLE.with_name("astronaut.jpg"), "--tracks", "t.jsonl"], SourceError, "is a picture.*agegender predict"),
+        ([SAMPLE, "--no-show"], UserError, "neither --output nor --tracks"),
+        ([SAMPLE], UserError, "neither --output nor --tracks"),
+        ([SAMPLE, "--no-show", "--output", "out.gif"], ValueError, r"must end in \.mp4"),
+        ([SAMPLE, "--no-show", "--output", "no/folder/out.mp4"], OSError, "there is no folder"),
+        ([SAMPLE, "--no-show", "--output", "a.mp4", "--tracks", "no/t.jsonl"], OSError, "can't be written"),
+        ([SAMPLE, "--no-show", "--output", SAMPLE], UserError, "is the source itself"),
+        ([SAMPLE, "--no-show", "--output", "a.mp4", "--tracks", "a.mp4"], UserError, "the same file"),
+        ([SAMPLE, "--show", "--tracks", "t.jsonl"], OSError, "no window can be shown"),
+    ],
+)
+def test_mistakes(
+    tmp_path: Path,
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    before = SAMPLE.stat()
+    result = run(*arguments, "--model", model, code=1)
+    assert isinstance(result.exception, error)
+    with pytest.raises(error, match=message):
+        raise result.exception
+    assert list(tmp_path.iterdir()) == []
+    assert SAMPLE.stat() == before
+
+
+class Broken:
+    """A source that does `fail` after 10 of the sample's frames."""
+
+    is_live = True
+    truncated = False
+
+    def __init__(self, fail: Exception | type[BaseException]) -> None:
+        self.source, self.fail = open_source(SAMPLE), fail
+        self.name, self.fps, self.frame_count = "camera 0", self.source.fps, None
+        self.width, self.height = self.source.width, self.source.height
+
+    def __iter__(self) -> Broken:
+        return self
+
+    def __next__(self) -> TimedFrame:
+        frame = next(self.source)
+        if frame.index == 10:
+            raise self.fail
+        return frame
+
+    def __enter__(self) -> Broken:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.source.close()
+
+
+@pytest.mark.parametrize(
+    ("fail", "code", "message"),
+    [
+        (SourceLostError("camera 0 stopped giving frames"), 1, "Lost the source: camera 0 stopped giving frames"),
+        (KeyboardInterrupt, 130, "Stopped. 10 frames"),
+    ],
+)
+def test_what_is_done_stays_when_the_source_breaks_off(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fail: Any, code: int, message: str
+) -> None:
+    monkeypatch.setattr("agegender_core.video.open_source", lambda source: Broken(fail))
+    output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    result = run("0", "--no-show", "--output", output, "--tracks", tracks, "--model", model, "--quiet", code=code)
+    assert message in result.stderr
+    assert len(lines_of(tracks)) == 10
+    monkeypatch.undo()
+    assert sum(1 for _ in open_source(output)) == 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_finish_the_files(tmp_path: Path, model: Path, number: signal.Signals) -> None:
+    output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    program = "import typer; from agegender_cli.stream import stream; typer.run(stream)"
+    options = ["--upsample", "2", "--no-show", "--output", output, "--tracks", tracks, "--model", model]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, SAMPLE, *options], stderr=subprocess.PIPE, text=True, env={**os.environ}
+    ) as process:
+        try:
+            deadline = time.monotonic() + 60
+            while not (tracks.exists() and tracks.read_text().count("\n") >= 3):
+                assert process.poll() is None, process.stderr and process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(number)
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert process.returncode == 130
+    assert "Stopped." in errors
+    assert "Traceback" not in errors
+    lines = lines_of(tracks)
+    assert 3 <= len(lines) < FRAMES
+    assert abs(sum(1 for _ in open_source(output)) - len(lines)) <= 1
+
+
+def test_a_recording_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> None:
+    from agegender_core.sinks import VideoSink
+
+    def enlarged(source: Source) -> list[Frame]:
+        return [frame.image for frame in source]
+
+    whole, cut = tmp_path / "whole.avi", tmp_path / "cut.avi"
+    with VideoSink(whole, 25, (640, 360)) as sink:
+        for image in enlarged(open_source(SAMPLE))[:40]:
+            sink.write(image, 0.0)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    result = run(cut, "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model, "--upsample", 0)
+    assert "of the 40 frames it announces" in result.stderr
+
+
+def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:
+    from agegender_core.sinks import VideoSink
+
+    with VideoSink(tmp_path / "grey.avi", 25, (160, 120)) as sink:
+        for _ in range(5):
+            sink.write(np.full((120, 160, 3), 128, np.uint8), 0.0)
+    tracks = tmp_path / "t.jsonl"
+    result = run(tmp_path / "grey.avi", "--no-show", "--tracks", tracks, "--model", model)
+    assert "No face was found; a higher --upsample" in result.stderr
+    assert [line["faces"] for line in lines_of(tracks)] == [[]] * 5
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"), [("walking-270p.gif", 35), ("one-head-turning-270p.gif", 23), ("interview-cuts-360p.mp4", 275)]
+)
+def test_real_clips(tmp_path: Path, model: Path, shared_data: Path, name: str, frames: int) -> None:
+    output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    run(shared_data / "clips" / name, "--no-show", "--output", output, "--tracks", tracks, "--model", model)
+    lines = lines_of(tracks)
+    assert len(lines) == frames == sum(1 for _ in open_source(output))
+    times = [line["time"] for line in lines]
+    assert times == sorted(set(times))
+    assert any(face["track_id"] > 0 for line in lines for face in line["faces"])
