@@ -125,7 +125,7 @@ def test_scale() -> None:
 
 
 def test_a_plate_holds_its_text() -> None:
-    masks = plate("#12  male 7", 12)
+    masks = plate("12 male 7", 12)
     assert masks.plate.shape == masks.text.shape == (masks.edge.shape[0] - 2, masks.edge.shape[1] - 2)
     assert masks.text.max() > 200
     rows, columns = np.nonzero(masks.text > 40)

@@ -189,11 +189,18 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
     if problem or not quiet:
         rate = tally.frames / max(tally.seconds, 1e-9)
         files = f" Written: {', '.join(written)}." if written and tally.frames else ""
-        typer.echo(f"{problem}{tally.frames} frames, {len(tally.tracks)} tracks, {rate:.1f} frames/s.{files}", err=True)
+        typer.echo(
+            f"{problem}{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}, {rate:.1f} frames/s.{files}",
+            err=True,
+        )
         if tally.frames and not tally.faces:
             typer.echo("No face was found; a higher --upsample finds smaller ones.", err=True)
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @contextmanager

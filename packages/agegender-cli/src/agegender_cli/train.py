@@ -21,7 +21,7 @@ def train(
     width: Annotated[float | None, typer.Option(help="Multiplies the network's channels.", show_default="1")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Walks over the faces.")] = 50,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, at its highest.")] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(help="Of AdamW, at its highest.")] = 4e-3,
     schedule: Annotated[str, typer.Option(metavar="cosine|step|constant", help="Of the learning rate.")] = "cosine",
     margin: Annotated[float, typer.Option(help="What the network sees round a face, as a part of its side.")] = 0.4,
     validation: Annotated[float, typer.Option(help="Part of the people that is kept out of training.")] = 0.1,

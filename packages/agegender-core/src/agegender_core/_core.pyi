@@ -1,7 +1,6 @@
 """The C++ core's Python face. Private: `agegender_core` re-exports what is for users."""
 
 import os
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,11 +21,8 @@ class LandmarkModel:
     def predict(self, image: ImageU8, xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
 
 def extract_chips(
-    image: ImageU8, landmarks: npt.NDArray[np.float32], size: int, padding: float, threads: int = 1
+    image: ImageU8, landmarks: npt.NDArray[np.float32], size: int, padding: float
 ) -> npt.NDArray[np.uint8]: ...
-def chip_to_image(
-    landmarks: npt.NDArray[np.float32], size: int, padding: float
-) -> npt.NDArray[np.float64]: ...
 def preprocess(
     chips: npt.NDArray[np.uint8],
     out: npt.NDArray[np.float32],
@@ -35,27 +31,31 @@ def preprocess(
     scale: tuple[float, float, float],
     bgr: bool = False,
     channels_first: bool = False,
-    threads: int = 1,
 ) -> None: ...
-def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]: ...
-def linear_assignment(cost: npt.NDArray[np.float64], maximize: bool = False) -> npt.NDArray[np.int64]: ...
+def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]: ...  # (len(a), len(b)), in [0, 1]
+def linear_assignment(
+    cost: npt.NDArray[np.float64], maximize: bool = False
+) -> npt.NDArray[np.int64]: ...  # the column of each row, -1 for none
 
 class KalmanBoxFilter:
-    def __init__(self, box: npt.NDArray[np.float64]) -> None: ...
+    def __init__(self, box: npt.NDArray[np.float64]) -> None: ...  # (4,), as everywhere below
     def predict(self) -> npt.NDArray[np.float64]: ...
     def update(self, box: npt.NDArray[np.float64]) -> None: ...
     @property
     def box(self) -> npt.NDArray[np.float64]: ...
     @property
-    def state(self) -> npt.NDArray[np.float64]: ...
+    def state(self) -> npt.NDArray[np.float64]: ...  # (7,): x, y, area, ratio, velocities of x, y, area
     @property
-    def covariance(self) -> npt.NDArray[np.float64]: ...
+    def covariance(self) -> npt.NDArray[np.float64]: ...  # (7, 7)
 
 class SortTracker:
     def __init__(
         self, max_age: int = 1, min_hits: int = 3, iou_threshold: float = 0.3, keep_confirmed: bool = False
     ) -> None: ...
-    def update(self, boxes: Boxes) -> npt.NDArray[np.float64]: ...
+    def update(self, boxes: Boxes) -> npt.NDArray[np.float64]: ...  # (m, 5): x1, y1, x2, y2, id
+    def update_with_rows(
+        self, boxes: Boxes
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]: ...  # and the row of `boxes` of each track
     def coast(self) -> npt.NDArray[np.float64]: ...
     def reset(self) -> None: ...
     @property
@@ -64,3 +64,5 @@ class SortTracker:
     def min_hits(self) -> int: ...
     @property
     def iou_threshold(self) -> float: ...
+    @property
+    def keep_confirmed(self) -> bool: ...

@@ -121,9 +121,10 @@ def averaged_weights(model: Any) -> Iterator[None]:
         yield
         return
     variables = model.trainable_variables
-    own = [keras.ops.convert_to_numpy(variable) for variable in variables]
+    # Copies: JAX gives the memory of a model's variables away in a step, and it must not be that of the averages.
+    own = [np.array(np.asarray(variable)) for variable in variables]
     for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
-        variable.assign(average)
+        variable.assign(np.array(np.asarray(average)))
     try:
         yield
     finally:

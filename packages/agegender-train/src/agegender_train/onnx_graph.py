@@ -99,10 +99,10 @@ def _activated(graph: Graph, layer: Any, activation: Any, x: str, name: str) -> 
 
 
 def _conv(graph: Graph, layer: Any, inputs: list[str], name: str) -> str:
-    kernel = keras.ops.convert_to_numpy(layer.kernel).transpose(3, 2, 0, 1)
+    kernel = np.asarray(layer.kernel).transpose(3, 2, 0, 1)
     arguments = [inputs[0], _weights(graph, layer, "kernel", kernel)]
     if layer.use_bias:
-        arguments.append(_weights(graph, layer, "bias", keras.ops.convert_to_numpy(layer.bias)))
+        arguments.append(_weights(graph, layer, "bias", np.asarray(layer.bias)))
     x = graph.add(
         "Conv",
         arguments,
@@ -124,9 +124,9 @@ def _padding(layer: Any) -> str:
 def _batch_norm(graph: Graph, layer: Any, inputs: list[str], name: str) -> str:
     if layer.axis not in (-1, 3):
         raise ValueError(f"layer {layer.name!r} must normalise the last axis, got {layer.axis}")
-    mean, variance = (keras.ops.convert_to_numpy(value) for value in (layer.moving_mean, layer.moving_variance))
-    gamma = keras.ops.convert_to_numpy(layer.gamma) if layer.scale else np.ones_like(mean)
-    beta = keras.ops.convert_to_numpy(layer.beta) if layer.center else np.zeros_like(mean)
+    mean, variance = (np.asarray(value) for value in (layer.moving_mean, layer.moving_variance))
+    gamma = np.asarray(layer.gamma) if layer.scale else np.ones_like(mean)
+    beta = np.asarray(layer.beta) if layer.center else np.zeros_like(mean)
     values = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
     arguments = [_weights(graph, layer, key, value) for key, value in values.items()]
     return graph.add("BatchNormalization", [*inputs, *arguments], name, epsilon=layer.epsilon)
@@ -135,9 +135,9 @@ def _batch_norm(graph: Graph, layer: Any, inputs: list[str], name: str) -> str:
 def _dense(graph: Graph, layer: Any, inputs: list[str], name: str) -> str:
     if len(layer.input.shape) != 2:
         raise ValueError(f"layer {layer.name!r} must have a flat input, got shape {layer.input.shape}")
-    arguments = [inputs[0], _weights(graph, layer, "kernel", keras.ops.convert_to_numpy(layer.kernel))]
+    arguments = [inputs[0], _weights(graph, layer, "kernel", np.asarray(layer.kernel))]
     if layer.use_bias:
-        arguments.append(_weights(graph, layer, "bias", keras.ops.convert_to_numpy(layer.bias)))
+        arguments.append(_weights(graph, layer, "bias", np.asarray(layer.bias)))
     return _activated(graph, layer, layer.activation, graph.add("Gemm", arguments, f"{name}_linear"), name)
 
 

@@ -44,7 +44,7 @@ class Settings:
     margin: float = 0.4
     epochs: int = 50
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     weight_decay: float = 1e-4
     ema: float = 0.998

@@ -153,6 +153,8 @@ def _compile(model: Any, network: Network, settings: Settings, steps: int) -> No
         # XLA's convolutions on the CPU are two to three times slower than TensorFlow's own.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
+    # Built within TensorFlow's first step, the optimizer's variables would have it trace the step twice.
+    model.optimizer.build(model.trainable_variables)
 
 
 def _device(name: str) -> AbstractContextManager[Any]:

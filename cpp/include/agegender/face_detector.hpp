@@ -1,0 +1,49 @@
+// dlib's frontal face detector.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "agegender/image.hpp"
+
+namespace agegender {
+
+/// One face as dlib reports it; the sides belong to the face (dlib counts them in).
+struct Detection {
+  std::int64_t left = 0;    ///< pixels, may lie outside the picture
+  std::int64_t top = 0;     ///< pixels
+  std::int64_t right = 0;   ///< pixels
+  std::int64_t bottom = 0;  ///< pixels
+  double score = 0;         ///< distance from the detector's decision plane; above the threshold
+};
+
+struct HogOptions {
+  int upsample = 0;      ///< how often the picture is doubled first, 0..4; each doubling halves the smallest face
+  double threshold = 0;  ///< least score; negative finds more faces and more mistakes
+};
+
+/// HOG + linear SVM over an image pyramid, the five filters of `dlib::get_frontal_face_detector()`.
+///
+/// Faces from about 70 x 70 pixels are found without upsampling. The same rectangles as
+/// `dlib.get_frontal_face_detector()` in Python gives, best first.
+///
+/// Thread safety: `detect` may be called from any number of threads at once. A dlib detector holds scratch memory, so
+/// each running call takes one from a pool that grows to the largest number of calls that ever ran together.
+class HogFaceDetector {
+ public:
+  HogFaceDetector();
+  ~HogFaceDetector();
+  HogFaceDetector(HogFaceDetector&&) noexcept;
+  HogFaceDetector& operator=(HogFaceDetector&&) noexcept;
+
+  /// Requires: a picture of 1 or 3 channels. Ensures: detections sorted by falling score.
+  /// Throws std::invalid_argument for an empty picture, other channels, or options out of range.
+  std::vector<Detection> detect(const ImageView& image, const HogOptions& options) const;
+
+ private:
+  struct Pool;
+  std::unique_ptr<Pool> pool_;
+};
+
+}  // namespace agegender

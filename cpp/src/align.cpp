@@ -1,0 +1,44 @@
+#include "agegender/align.hpp"
+
+#include <dlib/image_processing/full_object_detection.h>
+#include <dlib/image_transforms/interpolation.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "dlib_image.hpp"
+
+namespace agegender {
+
+void extract_chip(const ImageView& image, const Landmarks& landmarks, const ChipOptions& options, std::uint8_t* chip) {
+  if (image.channels != 3 || image.height <= 0 || image.width <= 0)
+    throw std::invalid_argument("chips are cut from RGB pictures (H, W, 3) that are not empty");
+  if (options.size < 1 || options.size > 4096)
+    throw std::invalid_argument("size must be 1..4096 pixels, got " + std::to_string(options.size));
+  if (!(options.padding >= 0 && options.padding <= 10))
+    throw std::invalid_argument("padding must be 0..10, got " + std::to_string(options.padding));
+  std::vector<dlib::point> parts;
+  for (std::size_t i = 0; i < 5; ++i) {
+    const float x = landmarks[2 * i], y = landmarks[2 * i + 1];
+    if (!(std::fabs(x) < 1e6f && std::fabs(y) < 1e6f))
+      throw std::invalid_argument("landmarks must be finite and within a million pixels, got " + std::to_string(x) +
+                                  ", " + std::to_string(y));
+    parts.emplace_back(std::lround(x), std::lround(y));
+  }
+  const dlib::full_object_detection shape(dlib::rectangle(), parts);
+  // dlib's Python binding takes the padding as a float; the chips are equal to the last bit only if we do, too.
+  const double padding = static_cast<double>(static_cast<float>(options.padding));
+  const auto details = dlib::get_face_chip_details(shape, static_cast<unsigned long>(options.size), padding);
+  // A face of less than a pixel has no direction, and an enormous one would make dlib's pyramid enormous.
+  if (!(details.rect.width() >= 1 && details.rect.width() < 1e6))
+    throw std::invalid_argument("landmarks must be five different points of one face");
+
+  const auto* pixels = reinterpret_cast<const dlib::rgb_pixel*>(image.data);
+  const long width = static_cast<long>(image.width);
+  dlib::array2d<dlib::rgb_pixel> cut;
+  dlib::extract_image_chip(dlib::sub_image(pixels, static_cast<long>(image.height), width, width), details, cut);
+  std::memcpy(chip, &cut[0][0], static_cast<std::size_t>(options.size * options.size * 3));
+}
+
+}  // namespace agegender

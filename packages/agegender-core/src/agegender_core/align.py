@@ -1,0 +1,60 @@
+"""Landmarks and aligned chips."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cached_property
+from pathlib import Path
+
+from . import _core
+from .faces import Faces, Frame
+
+LANDMARKS_PATH = Path(__file__).parent / "models" / "landmarks5.dat"
+"""The 5-landmark model that comes with the package."""
+
+
+class Aligner:
+    """Five landmarks and an upright chip for each face, as a stage.
+
+    The chips are those of dlib's ``get_face_chip(image, shape, size, padding)`` to the last bit, for the same box and
+    landmark model. One object may be used from many threads at once.
+
+    Args:
+        size: width and height of the chips in pixels, 1..4096.
+        padding: the margin around the face on each side, as a part of the face's side; >= 0.
+        landmarks: a dlib shape predictor with 5 points, such as dlib's ``shape_predictor_5_face_landmarks.dat``; by
+            default our own.
+
+    Raises:
+        ValueError: an option is out of its range.
+        OSError: the landmark model cannot be read; the message names its path.
+    """
+
+    def __init__(self, size: int = 140, padding: float = 0.4, landmarks: str | os.PathLike[str] | None = None) -> None:
+        if not 1 <= size <= 4096:
+            raise ValueError(f"size must be 1..4096 pixels, got {size}")
+        if not 0 <= padding <= 10:
+            raise ValueError(f"padding must be 0..10, got {padding}")
+        self.size = size
+        self.padding = padding
+        self.landmarks_path = Path(landmarks) if landmarks is not None else LANDMARKS_PATH
+        if not self.landmarks_path.is_file():
+            raise FileNotFoundError(f"no landmark model at {self.landmarks_path}")
+        try:
+            self._model = _core.LandmarkModel(self.landmarks_path)
+        except RuntimeError as error:
+            raise OSError(str(error)) from None
+
+    @cached_property
+    def landmarks_sha256(self) -> str:
+        """The hash of the landmark model's file: chips are comparable only where it is the same."""
+        return hashlib.sha256(self.landmarks_path.read_bytes()).hexdigest()
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """Fill landmarks (unless they are there already), chips and chip_padding."""
+        landmarks = faces.landmarks
+        if landmarks is None:
+            landmarks = self._model.predict(frame, faces.xyxy)
+        chips = _core.extract_chips(frame, landmarks, self.size, self.padding)
+        return faces.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding)
