@@ -189,10 +189,8 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
     if problem or not quiet:
         rate = tally.frames / max(tally.seconds, 1e-9)
         files = f" Written: {', '.join(written)}." if written and tally.frames else ""
-        typer.echo(
-            f"{problem}{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}, {rate:.1f} frames/s.{files}",
-            err=True,
-        )
+        counts = f"{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}"
+        typer.echo(f"{problem}{counts}, {rate:.1f} frames/s.{files}", err=True)
         if tally.frames and not tally.faces:
             typer.echo("No face was found; a higher --upsample finds smaller ones.", err=True)
     if tally.exit_code:
