@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keras's own variables know no `copy` keyword of NumPy 2, and saving a model says so."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning"))
+            item.add_marker(
+                pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
+            )
 
 
 def _chip(age: float, gender: int | None, rng: np.random.Generator, size: int) -> np.ndarray:

@@ -16,7 +16,9 @@ SHARED = Path(__file__).resolve().parents[2] / "../shared/data"
 AUTHORS = SHARED / "models/ssrnet"
 
 
-def stagewise(terms: list[np.ndarray], stages: tuple[int, ...], value_range: float, index: float, width: float) -> float:
+def stagewise(
+    terms: list[np.ndarray], stages: tuple[int, ...], value_range: float, index: float, width: float
+) -> float:
     """The equations of the paper, term by term, for one face."""
     total, bins = 0.0, 1.0
     for k, count in enumerate(stages):
@@ -153,11 +155,16 @@ def write_authors_file(path: Path, model: Any, skip: str = "", widen: str = "") 
     counts = dict.fromkeys(kinds.values(), 6)
     theirs_first = sorted(
         (layer for layer in model.layers if layer.weights),
-        key=lambda layer: (not layer.name.startswith("stream"), layer.name.replace("_stream1", "_stream3").replace("hidden", "z")),
+        key=lambda layer: (
+            not layer.name.startswith("stream"),
+            layer.name.replace("_stream1", "_stream3").replace("hidden", "z"),
+        ),
     )
     with h5py.File(path, "w") as file:
         for layer in theirs_first:
-            name = next((text.format(layer.name[9]) for end, text in suffixes.items() if layer.name.endswith(end)), None)
+            name = next(
+                (text.format(layer.name[9]) for end, text in suffixes.items() if layer.name.endswith(end)), None
+            )
             if name is None:
                 kind = kinds[type(layer).__name__]
                 counts[kind] += 1

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from agegender_cli.errors import UserError, require_train
+
+from agegender_cli.errors import require_train
+from agegender_cli.options import Quiet
 
 if TYPE_CHECKING:
     from agegender_train.evaluation import Evaluation
@@ -25,7 +27,7 @@ def evaluate(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a model.")] = 1,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Test models on aligned stores: age error, gender accuracy, and both by age band.
 
@@ -43,17 +45,14 @@ def evaluate(
     from agegender_train.store import Store
 
     evaluations: list[Evaluation] = []
-    try:
-        opened = [Store.open(store) for store in stores]
-        predictors = [load_predictor(path, threads=threads) for path in model or [None]]
-        with _progress(quiet) as begin:
-            for store in opened:
-                for predictor in predictors:
-                    title = f"{predictor.name} on {store.name}"
-                    evaluations.append(run(predictor, store, batch_size, begin(title, len(store))))
-        write_report(evaluations, out)
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from error
+    opened = [Store.open(store) for store in stores]
+    predictors = [load_predictor(path, threads=threads) for path in model or [None]]
+    with _progress(quiet) as begin:
+        for store in opened:
+            for predictor in predictors:
+                title = f"{predictor.name} on {store.name}"
+                evaluations.append(run(predictor, store, batch_size, begin(title, len(store))))
+    write_report(evaluations, out)
     _show(evaluations)
     typer.echo(f"{out} holds metrics.json and predictions.parquet", err=True)
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from agegender_cli.errors import UserError, require_train
+
+from agegender_cli.errors import require_train
+from agegender_cli.options import Quiet
 
 if TYPE_CHECKING:
     from agegender_train.epochs import TrainingProgress
@@ -33,7 +35,7 @@ def train(
     seed: Annotated[int, typer.Option(help="Of all that is left to chance.")] = 0,
     device: Annotated[str, typer.Option(metavar="auto|cpu|gpu:N", help="Where to train.")] = "auto",
     licence: Annotated[str, typer.Option(help="Licence of the weights, written into the model file.")] = "",
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a network on aligned stores and export the best weights as RUN/model.onnx.
 
@@ -50,33 +52,31 @@ def train(
     from agegender_train.settings import Settings
     from agegender_train.store import Store
 
-    try:
-        settings = Settings(
-            model=model,
-            model_options={} if width is None else {"width": width},
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            schedule=schedule,  # type: ignore[arg-type]  # is checked there
-            margin=margin,
-            validation_fraction=validation,
-            age_weight=age_weight,
-            age_pull=age_pull,
-            balance=balance,
-            ema=ema,
-            augmentation=Augmentation() if augment else Augmentation.none(),
-            seed=seed,
-            device=device,
-            licence=licence,
-        )
-        opened = [Store.open(store) for store in stores]
-        # Loading the framework takes seconds: only after what can be refused at once.
-        from agegender_train.training import train as run
+    settings = Settings(
+        model=model,
+        model_options={} if width is None else {"width": width},
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        schedule=schedule,  # type: ignore[arg-type]  # is checked there
+        margin=margin,
+        validation_fraction=validation,
+        age_weight=age_weight,
+        age_pull=age_pull,
+        balance=balance,
+        ema=ema,
+        augmentation=Augmentation() if augment else Augmentation.none(),
+        seed=seed,
+        device=device,
+        licence=licence,
+    )
+    opened = [Store.open(store) for store in stores]
+    # Loading the framework takes seconds: only after what can be refused at once.
+    from agegender_train.training import train as run
 
+    try:
         with _progress(quiet) as progress:
             result = run(opened, out, settings, progress)
-    except (ValueError, OSError) as error:
-        raise UserError(str(error)) from error
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {out / 'checkpoints'} keeps the weights of the last whole epoch.", err=True)
         raise typer.Exit(130) from None

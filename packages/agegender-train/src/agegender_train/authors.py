@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
+
 from agegender_train.models import build_model
 
 _NUMBERED = re.compile(r"(conv2d|batch_normalization|dense)_(\d+)")

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import onnx
-from agegender_train.models.ssrnet import SoftStagewiseRegression
 from keras import layers
 from onnx import helper, numpy_helper
+
+from agegender_train.models.ssrnet import SoftStagewiseRegression
 
 OPSET = 17
 IR_VERSION = 8

@@ -14,12 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 from agegender_core.spec import PreprocessSpec
+
 from agegender_train.batches import Batches, FaceSet, hold_out
 from agegender_train.epochs import EpochEnd, TrainingProgress, validate
 from agegender_train.export import export_onnx
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import Network, get_network
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
+from agegender_train.schedules import WarmUpCosine
 from agegender_train.settings import Settings
 from agegender_train.store import Store
 
@@ -138,10 +140,7 @@ def _compile(model: Any, network: Network, settings: Settings, steps: int) -> No
     peak, total = settings.learning_rate, settings.epochs * steps
     rate: Any = peak
     if settings.schedule == "cosine":
-        warm = min(steps, total // 10)
-        rate = keras.optimizers.schedules.CosineDecay(
-            peak / 20, total - warm, alpha=0.01, warmup_target=peak, warmup_steps=warm
-        )
+        rate = WarmUpCosine(peak, min(steps, total // 10), total)
     elif settings.schedule == "step":
         bounds = [total // 2, total * 3 // 4]
         rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, [peak, peak / 10, peak / 100])
@@ -153,8 +152,11 @@ def _compile(model: Any, network: Network, settings: Settings, steps: int) -> No
         # XLA's convolutions on the CPU are two to three times slower than TensorFlow's own.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
-    # Built within TensorFlow's first step, the optimizer's variables would have it trace the step twice.
+    # Made within TensorFlow's first step, the variables of the optimizer and of the losses would have it trace the step
+    # twice, ten seconds each.
     model.optimizer.build(model.trainable_variables)
+    predicted = {name: keras.ops.zeros((1, tensor.shape[-1])) for name, tensor in model.output.items()}
+    model.compute_loss(y={age: keras.ops.zeros((1, 2)), gender: keras.ops.zeros((1, 1))}, y_pred=predicted)
 
 
 def _device(name: str) -> AbstractContextManager[Any]:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+from keras import layers
+
 from agegender_train.models._network import Network
 from agegender_train.models._norm import BatchNormalization
-from keras import layers
 
 AGE_RANGE = 101.0
 _RELU, _TANH = "relu", "tanh"
