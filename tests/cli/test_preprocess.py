@@ -11,8 +11,8 @@ from agegender_cli.preprocess import preprocess
 from agegender_train import preprocessing
 from agegender_train.archives import FileTree
 from agegender_train.store import Store
-from click.testing import Result
-from typer.testing import CliRunner
+
+from typer.testing import CliRunner, Result
 
 app = typer.Typer()
 app.command()(preprocess)

@@ -4,28 +4,58 @@ from importlib.metadata import version as _version
 
 from .align import Aligner
 from .detect import HogDetector
+from .draw import draw_faces
 from .faces import Faces, Frame, Stage
-from .images import ImageError, decode_image, read_image
+from .images import ImageError, decode_image, read_image, write_image
+from .pipeline import FrameResult, Pipeline, face_tracker
 from .predict import ModelFileError, Prediction, Predictor, load_predictor
 from .preprocess import preprocess
+from .records import face_records, frame_record
+from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+from .smoothing import Smoother
 from .spec import PreprocessSpec
+from .sure import SureFaces
+from .tracking import SortTracker, TrackStage
+from .video import Source, SourceError, SourceLostError, TimedFrame, open_source
 
 __version__ = _version("agegender-core")
 
 __all__ = [
     "Aligner",
+    "DrawnSink",
     "Faces",
     "Frame",
+    "FrameResult",
     "HogDetector",
     "ImageError",
+    "JsonlSink",
     "ModelFileError",
+    "NullSink",
+    "Pipeline",
     "Prediction",
     "Predictor",
     "PreprocessSpec",
+    "SinkError",
+    "Smoother",
+    "SortTracker",
+    "Source",
+    "SourceError",
+    "SourceLostError",
     "Stage",
+    "SureFaces",
+    "TimedFrame",
+    "TrackStage",
+    "VideoSink",
+    "WindowSink",
     "__version__",
     "decode_image",
+    "draw_faces",
+    "face_records",
+    "face_tracker",
+    "frame_record",
     "load_predictor",
+    "open_source",
     "preprocess",
     "read_image",
+    "write_image",
 ]

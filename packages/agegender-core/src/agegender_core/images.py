@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from .faces import Frame
 
@@ -54,10 +56,33 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
                 image = _on_white(unchanged)
     except cv2.error as error:
         raise ImageError(f"{name}: {error.err or 'cannot be decoded'}") from None
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+    frame: Frame = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return frame
 
 
-def _on_white(bgra: np.ndarray) -> np.ndarray:
+def write_image(path: str | os.PathLike[str], image: Frame) -> None:
+    """Write a frame as a picture file of the kind that the path's suffix says, whole or not at all.
+
+    Raises:
+        ValueError: OpenCV knows no such kind of picture.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    try:
+        done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    except cv2.error:
+        done = False
+    if not done:
+        raise ValueError(f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png")
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(data.tobytes())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _on_white(bgra: npt.NDArray[Any]) -> Frame:
     top = float(np.iinfo(bgra.dtype).max)
     alpha = bgra[..., 3:].astype(np.float32) / top
     flat = bgra[..., :3].astype(np.float32) * (255 / top) * alpha + 255 * (1 - alpha)

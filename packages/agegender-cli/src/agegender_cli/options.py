@@ -1,0 +1,26 @@
+"""Options that several commands share, each defined once."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How results are written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+Model = Annotated[Path | None, typer.Option(metavar="MODEL", help="A model file.", show_default="the built-in one")]
+Upsample = Annotated[
+    int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
+]
+Threshold = Annotated[float, typer.Option(help="Least score of a face; below 0 finds more, and more mistakes.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]

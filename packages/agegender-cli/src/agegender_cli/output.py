@@ -1,0 +1,71 @@
+"""What goes to stdout."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from .options import Format
+
+_COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
+_FACE = ("age", "age_std", "gender", "p_male")
+
+
+def write_pictures(rows: Iterable[dict[str, Any]], format_: Format) -> int:
+    """Write a row for each picture as it comes (JSON and tables: at the end). Returns how many could not be read."""
+    failed = 0
+    if format_ in (Format.JSON, Format.TABLE):
+        pictures = list(rows)
+        failed = sum(row["error"] is not None for row in pictures)
+        if format_ is Format.JSON:
+            print(json.dumps(pictures, indent=2, ensure_ascii=False))
+        else:
+            _write_table(pictures)
+        return failed
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    if format_ is Format.CSV:
+        writer.writerow([*_COLUMNS, *_FACE])
+    for row in rows:
+        failed += row["error"] is not None
+        if format_ is Format.JSONL:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+            continue
+        start = [row["source"], row["error"] or "", row["width"], row["height"]]
+        if not row["faces"]:
+            writer.writerow(start)
+        for face in row["faces"]:
+            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE)])
+    return failed
+
+
+def _write_table(pictures: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("picture", overflow="fold")
+    for name in ("face", "age", "gender"):
+        table.add_column(name, justify="right" if name == "age" else "left", no_wrap=name != "face")
+    for row in pictures:
+        name = Text(row["source"])
+        if row["error"] is not None:
+            table.add_row(name, Text(row["error"], style="red"), "", "")
+        elif not row["faces"]:
+            table.add_row(name, Text("no face found", style="dim"), "", "")
+        for number, face in enumerate(row["faces"]):
+            left, top, right, bottom = face["box"]
+            sure = max(face["p_male"], 1 - face["p_male"])
+            table.add_row(
+                name if number == 0 else Text(),
+                f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
+                f"{face['age']:.0f} ± {face['age_std']:.0f}",
+                f"{face['gender']} {sure:.0%}",
+            )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge to wrap at
+    console.print(table)

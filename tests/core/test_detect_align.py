@@ -1,0 +1,155 @@
+"""Boxes, landmarks and chips beside dlib's own Python."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import dlib
+import numpy as np
+import pytest
+from agegender_core import Aligner, Faces, HogDetector, _core, read_image
+from agegender_core.align import LANDMARKS_PATH
+
+PICTURES = {".jpg", ".png"}
+
+
+@pytest.fixture(scope="module")
+def astronaut(astronaut_path: Path) -> np.ndarray:
+    return read_image(astronaut_path)
+
+
+@pytest.fixture(scope="module")
+def photos(shared_data: Path) -> dict[str, np.ndarray]:
+    paths = sorted(path for path in (shared_data / "photos").rglob("*") if path.suffix in PICTURES)
+    assert len(paths) > 15
+    return {path.name: read_image(path) for path in paths}
+
+
+def assert_as_dlib(image: np.ndarray, upsample: int = 0) -> int:
+    """Detect, predict and cut by both; everything equal. Returns the number of faces."""
+    rectangles, scores, _ = dlib.get_frontal_face_detector().run(image, upsample, 0.0)
+    found = HogDetector(upsample)(image, Faces.empty())
+    expected = [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
+    assert found.xyxy.tolist() == expected
+    assert found.score is not None
+    np.testing.assert_allclose(found.score, scores, atol=1e-4)
+
+    predictor = dlib.shape_predictor(str(LANDMARKS_PATH))
+    for size, padding in ((140, 0.4), (64, 0.25), (301, 0.0)):
+        ours = Aligner(size, padding)(image, found)
+        assert ours.landmarks is not None
+        assert ours.chips is not None
+        for row, rectangle in enumerate(rectangles):
+            shape = predictor(image, rectangle)
+            assert ours.landmarks[row].tolist() == [[p.x, p.y] for p in shape.parts()]
+            np.testing.assert_array_equal(ours.chips[row], dlib.get_face_chip(image, shape, size, padding))
+    return len(rectangles)
+
+
+def test_the_sample_is_as_dlib_has_it(astronaut: np.ndarray) -> None:
+    assert assert_as_dlib(astronaut) == 1
+
+
+def test_all_photos_are_as_dlib_has_them(photos: dict[str, np.ndarray]) -> None:
+    faces = sum(assert_as_dlib(image) for image in photos.values())
+    assert faces > 30
+
+
+def test_upsampled_photos_are_as_dlib_has_them(photos: dict[str, np.ndarray]) -> None:
+    assert assert_as_dlib(photos["2008_002506.jpg"], upsample=1) > 0
+
+
+def test_faces_at_the_edge_and_turned(astronaut: np.ndarray) -> None:
+    """Chips that reach beyond the picture are black there, as dlib's are."""
+    cropped = np.ascontiguousarray(astronaut[40:300, 150:320])
+    assert assert_as_dlib(cropped) == 1
+
+
+def test_baseline_build_finds_the_same(astronaut_path: Path) -> None:
+    program = (
+        "import sys; from agegender_core import Faces, HogDetector, read_image; d = HogDetector(threshold=-0.5);"
+        "f = d(read_image(sys.argv[1]), Faces.empty()); print(d.simd, f.xyxy.tolist(), (f.score * 1e3).round().tolist())"
+    )
+    outputs = []
+    for simd in ("baseline", ""):
+        run = subprocess.run(
+            [sys.executable, "-c", program, str(astronaut_path)],
+            env={**os.environ, "AGEGENDER_SIMD": simd},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        outputs.append(run.stdout.split(" ", 1))
+    assert outputs[0][0] == "baseline"
+    assert outputs[0][1] == outputs[1][1]
+    if _core.cpu_supports_x86_64_v3():
+        assert outputs[1][0] == "x86-64-v3"
+
+
+def test_grey_and_many_threads(astronaut: np.ndarray) -> None:
+    detector = HogDetector()
+    grey = np.ascontiguousarray(astronaut[..., 1])
+    expected = detector(grey, Faces.empty())
+    assert len(expected) == 1
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(lambda _: detector(grey, Faces.empty()), range(12)))
+    for result in results:
+        assert result.xyxy.tolist() == expected.xyxy.tolist()
+
+
+def test_no_faces(astronaut: np.ndarray) -> None:
+    blank = np.zeros((100, 100, 3), np.uint8)
+    found = Aligner(32)(blank, HogDetector()(blank, Faces.empty()))
+    assert len(found) == 0
+    assert found.chips is not None
+    assert found.chips.shape == (0, 32, 32, 3)
+
+
+def test_given_landmarks_are_kept(astronaut: np.ndarray) -> None:
+    found = Aligner()(astronaut, HogDetector()(astronaut, Faces.empty()))
+    assert found.landmarks is not None
+    moved = found.with_columns(landmarks=found.landmarks + 20)
+    again = Aligner()(astronaut, moved)
+    assert again.landmarks is moved.landmarks
+    assert not np.array_equal(np.asarray(again.chips), np.asarray(found.chips))
+
+
+def test_another_landmark_model(tmp_path: Path, astronaut: np.ndarray) -> None:
+    copy = tmp_path / "modèle.dat"
+    copy.write_bytes(LANDMARKS_PATH.read_bytes())
+    aligner = Aligner(landmarks=copy)
+    assert aligner.landmarks_sha256 == Aligner().landmarks_sha256
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.dat"):
+        Aligner(landmarks=tmp_path / "nowhere.dat")
+    copy.write_bytes(b"no model")
+    with pytest.raises(OSError, match="no dlib shape predictor"):
+        Aligner(landmarks=copy)
+
+
+def test_bad_arguments_are_named(astronaut: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"upsample must be 0\.\.4, got 9"):
+        HogDetector(upsample=9)
+    with pytest.raises(ValueError, match="size must be"):
+        Aligner(size=0)
+    with pytest.raises(ValueError, match="padding must be"):
+        Aligner(padding=-1)
+    detector = HogDetector()
+    with pytest.raises(ValueError, match="dtype float64"):
+        detector(astronaut.astype(float), Faces.empty())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="C-contiguous"):
+        detector(astronaut[:, ::2], Faces.empty())
+    with pytest.raises(ValueError, match=r"got shape \(512, 512, 1\)"):
+        detector(np.ascontiguousarray(astronaut[..., :1]), Faces.empty())
+
+
+def test_the_shipped_landmarks_are_small_and_near_dlibs(astronaut: np.ndarray) -> None:
+    assert LANDMARKS_PATH.stat().st_size <= 2_000_000
+    found = Aligner()(astronaut, HogDetector()(astronaut, Faces.empty()))
+    # Where dlib's own 5-point model puts them; the eyes are 45 pixels apart.
+    dlibs = np.array([[255, 104], [238, 104], [195, 101], [212, 103], [224, 134]], float)
+    assert found.landmarks is not None
+    assert np.linalg.norm(found.landmarks[0] - dlibs, axis=1).max() < 3
