@@ -21,6 +21,10 @@ def train(
     out: Annotated[Path, typer.Option(metavar="RUN", help="Folder of the run; it is made.")],
     model: Annotated[str, typer.Option(metavar="NAME", help="The network.")] = "ssrnet",
     width: Annotated[float | None, typer.Option(help="Multiplies the network's channels.", show_default="1")] = None,
+    mix: Annotated[
+        int | None,
+        typer.Option(help="SSR-Net: mixed features a stage and stream; 32 learn faster.", show_default="one a bin"),
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Walks over the faces.")] = 50,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a step.")] = 128,
     learning_rate: Annotated[float, typer.Option(help="Of AdamW, at its highest.")] = 4e-3,
@@ -54,7 +58,7 @@ def train(
 
     settings = Settings(
         model=model,
-        model_options={} if width is None else {"width": width},
+        model_options={name: value for name, value in (("width", width), ("mix", mix)) if value is not None},
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
