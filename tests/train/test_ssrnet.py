@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def test_width_multiplies_the_channels_and_the_one_headed_network_is_the_papers(
     wide = build_model("ssrnet", width=2)
     assert wide.get_layer("stream1_conv4").kernel.shape == (3, 3, 64, 64)
     assert wide.get_layer("age_stage1_stream2_conv").kernel.shape == (1, 1, 32, 20)
+    assert build_model("ssrnet", mix=32).get_layer("p_male_stage3_stream1_mix").units == 32
     assert build_model("ssrnet", input_size=80).input_shape == (None, 80, 80, 3)
 
 
@@ -89,6 +91,7 @@ def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
         ({"heads": []}, "heads must be some of"),
         ({"stages": (3, 3)}, "stages must name the bins of 3 stages"),
         ({"width": 0}, "width must be above 0"),
+        ({"mix": 0}, "mix must be at least 1"),
         ({"input_size": 40}, "input_size must be at least 50"),
     ],
 )
@@ -103,6 +106,17 @@ def test_networks_are_found_by_the_names_of_their_files() -> None:
     assert get_network("ssrnet").heads["gender"] == {"output": "p_male", "decode": "probability"}
     with pytest.raises(ValueError, match=r"name must be one of .*ssrnet.*, got 'resnet'"):
         get_network("resnet")
+
+
+def test_outputs_are_decoded_as_the_heads_say() -> None:
+    plain = get_network("ssrnet")
+    age, p_male = plain.decode({"age": [[30.5], [2.0]], "p_male": [[0.25], [1.5]]})
+    assert (age.tolist(), p_male.tolist()) == ([30.5, 2.0], [0.25, 1.5])
+    heads = {"age": {"output": "a", "decode": "expected"}, "gender": {"output": "g", "decode": "softmax"}}
+    probabilities = np.zeros((1, 101))
+    probabilities[0, [20, 40]] = 0.25, 0.75
+    age, p_male = replace(plain, heads=heads).decode({"a": probabilities, "g": [[0.25, 0.75]]})
+    assert (age.tolist(), p_male.tolist()) == ([35.0], [0.75])
 
 
 def test_fused_batch_normalization_equals_that_of_keras() -> None:

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from agegender_core.predict import load_predictor
 from agegender_train.augment import Augmentation
-from agegender_train.epochs import TrainingProgress, averaged_weights
 from agegender_train.evaluation import evaluate
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import build_model
-from agegender_train.schedules import WarmUpCosine
 from agegender_train.settings import Settings
 from agegender_train.store import Store
 from agegender_train.training import RunResult, train
+from agegender_train.training.epochs import TrainingProgress, averaged_weights
+from agegender_train.training.schedules import WarmUpCosine
 
 SMALL = Settings(
     model_options={"width": 0.25},

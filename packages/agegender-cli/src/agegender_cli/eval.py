@@ -46,7 +46,8 @@ def evaluate(
 
     evaluations: list[Evaluation] = []
     opened = [Store.open(store) for store in stores]
-    predictors = [load_predictor(path, threads=threads) for path in model or [None]]
+    paths: list[Path] | list[None] = model or [None]
+    predictors = [load_predictor(path, threads=threads) for path in paths]
     with _progress(quiet) as begin:
         for store in opened:
             for predictor in predictors:

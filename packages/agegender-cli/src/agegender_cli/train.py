@@ -13,7 +13,7 @@ from agegender_cli.errors import require_train
 from agegender_cli.options import Quiet
 
 if TYPE_CHECKING:
-    from agegender_train.epochs import TrainingProgress
+    from agegender_train.training import TrainingProgress
 
 
 def train(

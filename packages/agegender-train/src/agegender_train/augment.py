@@ -85,10 +85,8 @@ def augment(
             cv2.resize(small, (size, size), dst=to, interpolation=cv2.INTER_LINEAR)
         corner, extent, colour = rng.random(2), rng.uniform(0.1, 0.35, 2), rng.integers(0, 256, 3)
         if rng.random() < augmentation.occlusion:
-            (top, left), (bottom, right) = (
-                (corner * (1 - extent) * size).astype(int),
-                ((corner * (1 - extent) + extent) * size).astype(int),
-            )
+            start = corner * (1 - extent)
+            (top, left), (bottom, right) = (size * np.stack([start, start + extent])).astype(int)
             to[top:bottom, left:right] = colour
     return out
 
@@ -97,12 +95,13 @@ def _warp(size: int, augmentation: Augmentation, rng: np.random.Generator) -> np
     """The 2x3 matrix of a mirroring, turn, scaling and shift about the centre of the chip."""
     centre = (size - 1) / 2
     turn = rng.uniform(-augmentation.rotation, augmentation.rotation)
-    matrix = cv2.getRotationMatrix2D((centre, centre), turn, 1 + rng.uniform(-augmentation.scale, augmentation.scale))
+    scale = 1 + rng.uniform(-augmentation.scale, augmentation.scale)
+    matrix: npt.NDArray[np.float64] = np.asarray(cv2.getRotationMatrix2D((centre, centre), turn, scale), np.float64)
     matrix[:, 2] += rng.uniform(-augmentation.shift, augmentation.shift, 2) * size
     if rng.random() < augmentation.flip:
         matrix[:, 2] += matrix[:, 0] * (size - 1)
         matrix[:, 0] *= -1
-    return np.asarray(matrix, np.float64)
+    return matrix
 
 
 def _colours(augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float32]:

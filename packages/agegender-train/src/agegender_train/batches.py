@@ -6,7 +6,7 @@ Batch i depends on the seed and on i alone, never on threads or time, so that a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
+
 from agegender_train.augment import Augmentation, augment
 from agegender_train.labels import Labels
 from agegender_train.store import Store
@@ -172,7 +173,7 @@ class Batches:
             {"age": self._age_weight[picked], "p_male": self._male_weight[picked]},
         )
 
-    def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Iterator[tuple[Any, ...]]:
+    def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Generator[tuple[Any, ...], None, None]:
         """The batches from `start` on, in order and without end; `workers` threads keep `ahead` of them ready."""
         with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
             waiting: deque[Future[Batch]] = deque()

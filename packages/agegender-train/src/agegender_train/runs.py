@@ -23,6 +23,8 @@ _PACKAGES = (
     "onnx",
 )
 
+_QUIETLY: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
+
 
 class RunFolder:
     """A run on disk: config.json, history.csv, history.png, checkpoints/, model.onnx.
@@ -91,21 +93,14 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """The commit that this package's source is checked out at, with "+" after it if files were changed; or ``None``."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--abbrev=40",
-        "--dirty=+",
-        "--exclude=*",
-    ]
+    folder, own = str(Path(__file__).parent), Path(__file__).name
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        # An installed package may lie inside somebody else's repository.
+        subprocess.run(["git", "-C", folder, "ls-files", "--error-unmatch", own], **_QUIETLY)
+        describe = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        return str(subprocess.run(describe, **_QUIETLY).stdout).strip()
+    except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip() or None if done.returncode == 0 else None
 
 
 def describe_data(stores: Sequence[Store]) -> list[dict[str, Any]]:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 
 @dataclass(frozen=True)
 class Network:
@@ -26,3 +29,12 @@ class Network:
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
     heads: Mapping[str, Mapping[str, str]]
+
+    def decode(self, outputs: Mapping[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Years and probabilities of male, float32 (n,) each, from the model's outputs by name."""
+        age, gender = (np.asarray(outputs[self.heads[head]["output"]], np.float32) for head in ("age", "gender"))
+        if self.heads["age"]["decode"] == "expected":
+            age = np.matmul(age, np.arange(age.shape[1]), dtype=np.float32)
+        if self.heads["gender"]["decode"] == "softmax":
+            gender = gender[:, 1]
+        return age.reshape(-1), gender.reshape(-1)

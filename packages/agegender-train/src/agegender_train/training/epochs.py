@@ -142,14 +142,12 @@ def validate(
     settings: Settings,
 ) -> tuple[dict[str, Any], float]:
     """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation."""
-    outputs: dict[str, list[Any]] = {"age": [], "gender": []}
+    parts = []
     for start in range(0, len(rows), settings.batch_size):
         batch = preprocess(faces.chips(rows[start : start + settings.batch_size]), spec)
-        predicted = model.predict_on_batch(batch)
-        for head, parts in outputs.items():
-            parts.append(np.asarray(predicted[network.heads[head]["output"]]))
+        parts.append(network.decode(model.predict_on_batch(batch)))
+    age, p_male = (np.concatenate(column) for column in zip(*parts, strict=True))
     labels = faces.labels[rows]
-    age, p_male = (np.concatenate(parts).reshape(-1) for parts in outputs.values())
     loss = 0.0
     for known, target, output, criterion, weight in (
         (~np.isnan(labels.age_low), np.column_stack([labels.age_low, labels.age_high]), age,

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from agegender_core.spec import PreprocessSpec
-from agegender_train.onnx_graph import build_graph
 from onnx import helper
+
+from agegender_train.export.onnx_graph import build_graph
 
 FORMAT = "1"
 

@@ -16,14 +16,14 @@ import numpy as np
 from agegender_core.spec import PreprocessSpec
 
 from agegender_train.batches import Batches, FaceSet, hold_out
-from agegender_train.epochs import EpochEnd, TrainingProgress, validate
 from agegender_train.export import export_onnx
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import Network, get_network
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
-from agegender_train.schedules import WarmUpCosine
 from agegender_train.settings import Settings
 from agegender_train.store import Store
+from agegender_train.training.epochs import EpochEnd, TrainingProgress, validate
+from agegender_train.training.schedules import WarmUpCosine
 
 
 @dataclass(frozen=True)
