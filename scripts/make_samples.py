@@ -17,6 +17,8 @@ from agegender_core.faces import Frame
 from agegender_core.picture_sinks import VideoSink
 from skimage import data
 
+# `agegender benchmark` has a picture at hand wherever the package is installed.
+PACKAGED = Path(__file__).resolve().parents[1] / "packages/agegender-core/src/agegender_core/samples/astronaut.jpg"
 FPS, FRAMES = 25, 90
 SIZE = (640, 360)
 # Where the camera looks, in pixels of the portrait: centre x, centre y, width of the view.
@@ -45,11 +47,10 @@ def main() -> None:
     folder = parser.parse_args().folder
     folder.mkdir(exist_ok=True)
     portrait = np.ascontiguousarray(data.astronaut())
-    cv2.imwrite(
-        str(folder / "astronaut.jpg"),
-        cv2.cvtColor(portrait, cv2.COLOR_RGB2BGR),
-        [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_OPTIMIZE, 1],
-    )
+    # Without its lowest part, where the detector takes a fold of the suit, once compressed, for a face.
+    bust = cv2.cvtColor(portrait[:400], cv2.COLOR_RGB2BGR)
+    for path in (folder / "astronaut.jpg", PACKAGED):
+        cv2.imwrite(str(path), bust, [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_OPTIMIZE, 1])
     with VideoSink(folder / "astronaut.mp4", FPS, SIZE) as sink:
         for index in range(FRAMES):
             sink.write(view(portrait, *camera(index / (FRAMES - 1))), index / FPS)
