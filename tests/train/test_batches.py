@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from itertools import islice
+from threading import Thread
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -156,11 +158,22 @@ def test_threads_change_nothing_and_a_stream_can_start_anywhere(make_store: Any)
     faces = FaceSet([make_store("a", 20)])
     batches = Batches(faces, np.arange(20), SPEC, 5, seed=1, augmentation=Augmentation())
     for start, workers in ((0, 1), (3, 3)):
-        stream = batches.stream(start, workers)
-        for index, (inputs, targets, _) in enumerate(islice(stream, 6), start):
-            np.testing.assert_array_equal(inputs, batches[index].inputs)
-            np.testing.assert_array_equal(targets["age"], batches[index].targets["age"])
-        stream.close()
+        with batches.stream(start, workers) as stream:
+            for index, (inputs, targets, _) in enumerate(islice(stream, 6), start):
+                np.testing.assert_array_equal(inputs, batches[index].inputs)
+                np.testing.assert_array_equal(targets["age"], batches[index].targets["age"])
+
+
+def test_a_stream_ends_with_its_context_for_whoever_still_reads(make_store: Any) -> None:
+    faces, read = FaceSet([make_store("a", 20)]), []
+    with Batches(faces, np.arange(20), SPEC, 5, seed=1).stream() as stream:
+        reader = Thread(target=lambda: read.extend(1 for _ in stream))
+        reader.start()
+        while not read:
+            sleep(0.001)
+    reader.join(timeout=10)
+    assert not reader.is_alive()
+    assert list(stream) == []
 
 
 def test_batches_need_enough_faces(make_store: Any) -> None:

@@ -6,9 +6,11 @@ Batch i depends on the seed and on i alone, never on threads or time, so that a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import blake2b
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,17 +175,29 @@ class Batches:
             {"age": self._age_weight[picked], "p_male": self._male_weight[picked]},
         )
 
-    def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Generator[tuple[Any, ...], None, None]:
-        """The batches from `start` on, in order and without end; `workers` threads keep `ahead` of them ready."""
-        with ThreadPoolExecutor(workers, thread_name_prefix="batches") as pool:
+    @contextmanager
+    def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """Within it, the batches from `start` on, in order and without end; `workers` threads keep `ahead` ready.
+
+        The iterator may be in use by another thread when the context ends: it then comes to its end.
+        """
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
+
+        def batches() -> Iterator[tuple[Any, ...]]:
             waiting: deque[Future[Batch]] = deque()
-            index = start
-            try:
-                while True:
-                    while len(waiting) <= ahead:
-                        waiting.append(pool.submit(self.__getitem__, index))
-                        index += 1
-                    yield tuple(waiting.popleft().result())
-            finally:
-                for future in waiting:
-                    future.cancel()
+            for index in count(start):
+                try:
+                    waiting.append(pool.submit(self.__getitem__, index))
+                except RuntimeError:  # the pool is shut down
+                    return
+                if len(waiting) > ahead:
+                    try:
+                        batch = waiting.popleft().result()
+                    except CancelledError:
+                        return
+                    yield tuple(batch)
+
+        try:
+            yield batches()
+        finally:
+            pool.shutdown(cancel_futures=True)

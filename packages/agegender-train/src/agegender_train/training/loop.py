@@ -99,8 +99,7 @@ def train(
         }
         run.write_config(config)
         epoch_end = EpochEnd(run, network, faces, validation_rows, spec, settings, batches.per_epoch, progress)
-        stream = batches.stream(workers=settings.workers)
-        try:
+        with batches.stream(workers=settings.workers) as stream:
             model.fit(
                 stream,
                 epochs=settings.epochs,
@@ -109,8 +108,6 @@ def train(
                 verbose=0,
                 callbacks=[epoch_end],
             )
-        finally:
-            stream.close()
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
         # Without validation faces, a sample of the training's own tells at least the size of the error.
         rows = validation_rows if len(validation_rows) else training_rows[:2000]
