@@ -23,16 +23,20 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 
 def pictures(source: Path) -> Iterator[np.ndarray]:
     """Every picture below a folder or in a tar, as uint8 RGB."""
-    if source.is_dir():
-        raws = (path.read_bytes() for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES)
-    else:
-        archive = tarfile.open(source)
-        members = (m for m in archive if m.isfile() and Path(m.name).suffix.lower() in SUFFIXES)
-        raws = (archive.extractfile(member).read() for member in members)
-    for raw in raws:
+    for raw in _files(source):
         bgr = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
         if bgr is not None:
             yield cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+
+
+def _files(source: Path) -> Iterator[bytes]:
+    if source.is_dir():
+        yield from (path.read_bytes() for path in sorted(source.rglob("*")) if path.suffix.lower() in SUFFIXES)
+        return
+    with tarfile.open(source) as archive:
+        for member in archive:
+            if member.isfile() and Path(member.name).suffix.lower() in SUFFIXES:
+                yield archive.extractfile(member).read()
 
 
 def points(predictor, picture, rectangle) -> np.ndarray:

@@ -37,10 +37,9 @@ Landmarks LandmarkModel::predict(const ImageView& image, const BoxXyxy& box) con
   const dlib::rectangle rectangle(std::lround(box[0]), std::lround(box[1]), std::lround(box[2]), std::lround(box[3]));
   if (rectangle.is_empty())
     throw std::invalid_argument("box must be left, top, right, bottom with right >= left and bottom >= top, got " +
-                                std::to_string(box[0]) + ", " + std::to_string(box[1]) + ", " +
-                                std::to_string(box[2]) + ", " + std::to_string(box[3]));
-  const auto shape =
-      with_dlib_image(image, [&](const auto& view) { return model_->predictor(view, rectangle); });
+                                std::to_string(box[0]) + ", " + std::to_string(box[1]) + ", " + std::to_string(box[2]) +
+                                ", " + std::to_string(box[3]));
+  const auto shape = with_dlib_image(image, [&](const auto& view) { return model_->predictor(view, rectangle); });
   Landmarks landmarks;
   for (std::size_t i = 0; i < 5; ++i) {
     landmarks[2 * i] = static_cast<float>(shape.part(i).x());

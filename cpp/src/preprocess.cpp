@@ -96,8 +96,7 @@ void Preprocessor::operator()(const std::uint8_t* chip, float* out) {
       const float mean = options_.mean[index(channel)], scale = options_.scale[index(channel)];
       float* target = options_.channels_first ? out + (channel * size + y) * size : out + y * row_length + channel;
       const std::ptrdiff_t stride = options_.channels_first ? 1 : 3;
-      for (std::ptrdiff_t x = 0; x < size; ++x)
-        target[x * stride] = (sum_[index(3 * x + source)] - mean) * scale;
+      for (std::ptrdiff_t x = 0; x < size; ++x) target[x * stride] = (sum_[index(3 * x + source)] - mean) * scale;
     }
   }
 }

@@ -11,7 +11,6 @@ from agegender_cli.preprocess import preprocess
 from agegender_train import preprocessing
 from agegender_train.archives import FileTree
 from agegender_train.store import Store
-
 from typer.testing import CliRunner, Result
 
 app = typer.Typer()

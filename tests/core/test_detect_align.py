@@ -72,7 +72,8 @@ def test_faces_at_the_edge_and_turned(astronaut: np.ndarray) -> None:
 def test_baseline_build_finds_the_same(astronaut_path: Path) -> None:
     program = (
         "import sys; from agegender_core import Faces, HogDetector, read_image; d = HogDetector(threshold=-0.5);"
-        "f = d(read_image(sys.argv[1]), Faces.empty()); print(d.simd, f.xyxy.tolist(), (f.score * 1e3).round().tolist())"
+        "f = d(read_image(sys.argv[1]), Faces.empty());"
+        "print(d.simd, f.xyxy.tolist(), (f.score * 1e3).round().tolist())"
     )
     outputs = []
     for simd in ("baseline", ""):

@@ -135,5 +135,5 @@ def test_damage_gives_a_frame_or_an_image_error(at: int, value: bytes, halves: n
 
 
 def test_write_refuses_unknown_kinds(tmp_path: Path, halves: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="use .jpg or .png"):
+    with pytest.raises(ValueError, match=r"use \.jpg or \.png"):
         write_image(tmp_path / "a.xyz", halves)

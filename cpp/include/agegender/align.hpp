@@ -19,8 +19,8 @@ struct ChipOptions {
 /// The same bytes as dlib's Python `get_face_chip(image, shape, size, padding)`: `get_face_chip_details` with its five
 /// reference points, `extract_image_chip` with bilinear interpolation over an image pyramid, black outside the picture.
 ///
-/// Requires: 3 channels; landmarks are rounded to whole pixels, as dlib's are. Throws std::invalid_argument otherwise, or
-/// where the landmarks fall together in one point. Thread safety: may be called from any number of threads at once.
+/// Requires: 3 channels; landmarks are rounded to whole pixels, as dlib's are. Throws std::invalid_argument otherwise,
+/// or where the landmarks fall together in one point. Thread safety: may be called from any number of threads at once.
 void extract_chip(const ImageView& image, const Landmarks& landmarks, const ChipOptions& options, std::uint8_t* chip);
 
 }  // namespace agegender

@@ -10,12 +10,12 @@
 namespace agegender {
 
 struct PreprocessOptions {
-  std::array<double, 4> crop{};      ///< part of the chip that the network sees: left, top, right, bottom in pixels
-  std::ptrdiff_t size = 0;           ///< width and height of the network's input, pixels
-  std::array<float, 3> mean{};       ///< taken off each channel, in grey levels 0..255, in the order of the output
-  std::array<float, 3> scale{};      ///< then multiplied with, in the order of the output
-  bool bgr = false;                  ///< the output's channels: blue, green, red instead of red, green, blue
-  bool channels_first = false;       ///< (3, size, size) instead of (size, size, 3)
+  std::array<double, 4> crop{};  ///< part of the chip that the network sees: left, top, right, bottom in pixels
+  std::ptrdiff_t size = 0;       ///< width and height of the network's input, pixels
+  std::array<float, 3> mean{};   ///< taken off each channel, in grey levels 0..255, in the order of the output
+  std::array<float, 3> scale{};  ///< then multiplied with, in the order of the output
+  bool bgr = false;              ///< the output's channels: blue, green, red instead of red, green, blue
+  bool channels_first = false;   ///< (3, size, size) instead of (size, size, 3)
 };
 
 /// Crop, resize, reorder and normalise in one pass over the chip.

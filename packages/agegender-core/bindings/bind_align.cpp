@@ -1,7 +1,6 @@
-#include "agegender/align.hpp"
-
 #include <algorithm>
 
+#include "agegender/align.hpp"
 #include "numpy_views.hpp"
 
 namespace agegender::python {

@@ -1,7 +1,6 @@
-#include "agegender/landmarks.hpp"
-
 #include <algorithm>
 
+#include "agegender/landmarks.hpp"
 #include "numpy_views.hpp"
 
 namespace agegender::python {

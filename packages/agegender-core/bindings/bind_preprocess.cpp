@@ -1,7 +1,6 @@
-#include "agegender/preprocess.hpp"
-
 #include <pybind11/stl.h>
 
+#include "agegender/preprocess.hpp"
 #include "numpy_views.hpp"
 
 namespace agegender::python {
@@ -14,7 +13,8 @@ void preprocess(const py::object& pictures, const py::object& output, std::array
     throw std::invalid_argument("chips must be square (n, S, S, 3), got shape " + shape_of(chips));
   auto out = require<float>(output, "out", "of float32, four axes", {-1, -1, -1, -1});
   const auto size = channels_first ? out.shape(3) : out.shape(1);
-  const bool fits = channels_first ? out.shape(1) == 3 && out.shape(2) == size : out.shape(3) == 3 && out.shape(2) == size;
+  const bool fits =
+      channels_first ? out.shape(1) == 3 && out.shape(2) == size : out.shape(3) == 3 && out.shape(2) == size;
   if (!fits || out.shape(0) != chips.shape(0))
     throw std::invalid_argument("out must be of float32 (n, s, s, 3), or (n, 3, s, s) with channels_first, for n = " +
                                 std::to_string(chips.shape(0)) + " chips, got shape " + shape_of(out));
@@ -32,8 +32,8 @@ void preprocess(const py::object& pictures, const py::object& output, std::array
 }  // namespace
 
 void bind_preprocess(py::module_& m) {
-  m.def("preprocess", &preprocess, py::arg("chips"), py::arg("out"), py::arg("crop"), py::arg("mean"),
-        py::arg("scale"), py::arg("bgr") = false, py::arg("channels_first") = false);
+  m.def("preprocess", &preprocess, py::arg("chips"), py::arg("out"), py::arg("crop"), py::arg("mean"), py::arg("scale"),
+        py::arg("bgr") = false, py::arg("channels_first") = false);
 }
 
 }  // namespace agegender::python

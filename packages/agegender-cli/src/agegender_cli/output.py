@@ -48,8 +48,8 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
-    for name in ("face", "age", "gender"):
-        table.add_column(name, justify="right" if name == "age" else "left", no_wrap=name != "face")
+    for title in ("face", "age", "gender"):
+        table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
     for row in pictures:
         name = Text(row["source"])
         if row["error"] is not None:

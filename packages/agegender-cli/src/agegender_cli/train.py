@@ -23,7 +23,7 @@ def train(
     width: Annotated[float | None, typer.Option(help="Multiplies the network's channels.", show_default="1")] = None,
     mix: Annotated[
         int | None,
-        typer.Option(help="SSR-Net: mixed features a stage and stream; 32 learn faster.", show_default="one a bin"),
+        typer.Option(help="SSR-Net: numbers that each stage mixes a stream into.", show_default="one a bin"),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Walks over the faces.")] = 50,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a step.")] = 128,

@@ -1,6 +1,5 @@
 """The face detector of `_core`, compiled for x86-64-v3."""
 
-
 import numpy as np
 import numpy.typing as npt
 
@@ -13,4 +12,3 @@ class HogFaceDetector:
     def detect(
         self, image: ImageU8, upsample: int = 0, threshold: float = 0.0
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]: ...
-

@@ -53,11 +53,10 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
         if _may_have_alpha(data):
             unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
             if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
-                image = _on_white(unchanged)
+                return np.ascontiguousarray(_on_white(unchanged)[..., ::-1])
     except cv2.error as error:
         raise ImageError(f"{name}: {error.err or 'cannot be decoded'}") from None
-    frame: Frame = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-    return frame
+    return np.ascontiguousarray(image[..., ::-1], np.uint8)
 
 
 def write_image(path: str | os.PathLike[str], image: Frame) -> None:
@@ -73,7 +72,9 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
     except cv2.error:
         done = False
     if not done:
-        raise ValueError(f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png")
+        raise ValueError(
+            f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png"
+        )
     partial = path.with_name(f".{path.name}.partial")
     try:
         partial.write_bytes(data.tobytes())
@@ -85,8 +86,8 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
 def _on_white(bgra: npt.NDArray[Any]) -> Frame:
     top = float(np.iinfo(bgra.dtype).max)
     alpha = bgra[..., 3:].astype(np.float32) / top
-    flat = bgra[..., :3].astype(np.float32) * (255 / top) * alpha + 255 * (1 - alpha)
-    return np.round(flat).astype(np.uint8)
+    flat: Frame = np.round(bgra[..., :3] * np.float32(255 / top) * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    return flat
 
 
 def _may_have_alpha(data: bytes) -> bool:

@@ -44,7 +44,7 @@ class PreprocessSpec:
             raise ValueError(f"input_size and chip_size must be 1..4096, got {self.input_size} and {self.chip_size}")
         if not 0 <= self.margin <= self.chip_padding <= 10:
             raise ValueError(
-                f"margin must lie between 0 and chip_padding, got margin {self.margin}, chip_padding {self.chip_padding}"
+                f"margin must lie between 0 and chip_padding, got margin {self.margin} and padding {self.chip_padding}"
             )
         for name, allowed in (("color", ("rgb", "bgr")), ("layout", ("nhwc", "nchw")), ("interpolation", ("area",))):
             if getattr(self, name) not in allowed:

@@ -138,7 +138,7 @@ def build_ssrnet(
         stages: number of bins of the stages 1 to 3.
         width: multiplies the channels of the streams (32 and 16) and of the fusion (10); 1 is the paper's network.
         mix: numbers that a stage mixes each stream's features into before it multiplies them; ``None`` for one a bin,
-            as in the paper. More of them learn faster, and cost memory but hardly time.
+            as in the paper. More of them let a head see more of the features, and cost memory but hardly time.
         lambda_index: weight of the bins' index offsets.
         lambda_width: weight of the stages' width offsets.
 

@@ -1,0 +1,71 @@
+"""Detection, alignment and preprocessing beside dlib-bin, NumPy and OpenCV, with equal output asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import dlib
+import numpy as np
+import pytest
+from agegender_core import Aligner, Faces, Frame, HogDetector, PreprocessSpec, preprocess
+from agegender_core.align import LANDMARKS_PATH
+from pytest_benchmark.fixture import BenchmarkFixture
+
+SPEC = PreprocessSpec(64, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
+
+
+def boxes_of(rectangles: dlib.rectangles) -> list[list[int]]:
+    return [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
+
+
+@pytest.fixture(scope="module")
+def frame(portrait: Frame) -> Frame:
+    """1280 x 720 pixels, the frame of a video."""
+    canvas = np.zeros((720, 1280, 3), np.uint8)
+    canvas[100:500, 300:812] = portrait
+    return canvas
+
+
+@pytest.mark.benchmark(group="detect, 1280 x 720")
+@pytest.mark.parametrize("who", ["ours", "ours, grey", "dlib-bin"])
+def bench_detect(benchmark: BenchmarkFixture, frame: Frame, who: str) -> None:
+    theirs, ours = dlib.get_frontal_face_detector(), HogDetector()
+    grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    calls: dict[str, Callable[[], list[list[int]]]] = {
+        "ours": lambda: ours(frame, Faces.empty()).xyxy.astype(int).tolist(),
+        "ours, grey": lambda: ours(grey, Faces.empty()).xyxy.astype(int).tolist(),
+        "dlib-bin": lambda: boxes_of(theirs(frame, 0)),
+    }
+    found = benchmark(calls[who])
+    if who != "ours, grey":
+        assert found == boxes_of(theirs(frame, 0))
+    assert len(found) == 1
+
+
+@pytest.mark.benchmark(group="align, one face to 140 px")
+@pytest.mark.parametrize("who", ["ours", "dlib-bin"])
+def bench_align(benchmark: BenchmarkFixture, portrait: Frame, who: str) -> None:
+    found, aligner = HogDetector()(portrait, Faces.empty()), Aligner(140, 0.4)
+    predictor = dlib.shape_predictor(str(LANDMARKS_PATH))
+    (rectangle,) = dlib.get_frontal_face_detector()(portrait, 0)
+
+    def theirs() -> np.ndarray:
+        return dlib.get_face_chip(portrait, predictor(portrait, rectangle), 140, 0.4)
+
+    chip = benchmark(theirs if who == "dlib-bin" else lambda: np.asarray(aligner(portrait, found).chips)[0])
+    np.testing.assert_array_equal(chip, theirs())
+
+
+@pytest.mark.benchmark(group="preprocess, 32 chips of 140 px to 64 px")
+@pytest.mark.parametrize("who", ["ours", "opencv+numpy"])
+def bench_preprocess(benchmark: BenchmarkFixture, who: str) -> None:
+    chips = np.random.default_rng(0).integers(0, 256, (32, 140, 140, 3), np.uint8)
+    out = np.empty((32, 64, 64, 3), np.float32)
+
+    def plain() -> np.ndarray:
+        resized = [cv2.resize(chip.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) for chip in chips]
+        return (np.stack(resized) - 127.5) / 127.5
+
+    result = benchmark(plain if who == "opencv+numpy" else lambda: preprocess(chips, SPEC, out))
+    np.testing.assert_allclose(result, plain(), atol=1e-4)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from agegender_core import Aligner, Faces, HogDetector, ModelFileError, load_predictor, read_image
+from agegender_core.predict import DEFAULT_MODEL_PATH
+from onnx import TensorProto, helper, numpy_helper
+
+
+def write_model(path: Path, outputs: dict[str, np.ndarray], heads: dict[str, object], **metadata: str) -> Path:
+    """A network that gives the same rows for every face: `outputs` by name, (1, k) each."""
+    nodes = [
+        helper.make_node("ReduceMean", ["input", "axes"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Unsqueeze", ["nothing", "one"], ["column"]),
+        *(helper.make_node("Add", ["column", f"{name}_row"], [name]) for name in outputs),
+    ]
+    constants = {"axes": np.array([1, 2, 3]), "zero": np.float32(0), "one": np.array([1])}
+    constants |= {f"{name}_row": row for name, row in outputs.items()}
+    graph = helper.make_graph(
+        nodes,
+        "made",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", 8, 8, 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", row.shape[1]]) for name, row in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    spec = (
+        '{"input_size": 8, "chip_size": 16, "chip_padding": 0.4, "margin": 0.4, "color": "rgb", "layout": "nhwc", '
+        '"mean": [0, 0, 0], "scale": [1, 1, 1], "interpolation": "area"}'
+    )
+    defaults = {"format": "1", "name": "made", "preprocess": spec, "heads": json.dumps(heads)}
+    for key, value in {**defaults, **metadata}.items():
+        if value:
+            model.metadata_props.add(key=f"agegender.{key}", value=value)
+    onnx.save(model, path)
+    return path
+
+
+YEARS = {"age": {"output": "a", "decode": "years", "std": 6.5}, "gender": {"output": "g", "decode": "probability"}}
+SOFTMAX = {"age": {"output": "a", "decode": "expected"}, "gender": {"output": "g", "decode": "softmax"}}
+PLAIN = {"a": np.array([[31.5]], np.float32), "g": np.array([[1.25]], np.float32)}
+
+
+def test_years_and_probability(tmp_path: Path) -> None:
+    predictor = load_predictor(write_model(tmp_path / "m.onnx", PLAIN, YEARS))
+    prediction = predictor.predict_chips(np.zeros((3, 16, 16, 3), np.uint8))
+    assert prediction.age.tolist() == [31.5] * 3
+    assert prediction.age_std.tolist() == [6.5] * 3
+    assert prediction.p_male.tolist() == [1.0] * 3
+    assert prediction.age_probs is None
+
+
+def test_distribution_and_softmax(tmp_path: Path) -> None:
+    probs = np.zeros((1, 101), np.float32)
+    probs[0, [20, 30]] = 0.5
+    outputs = {"a": probs, "g": np.array([[0.9, 0.1]], np.float32)}
+    prediction = load_predictor(write_model(tmp_path / "m.onnx", outputs, SOFTMAX)).predict_chips(
+        np.zeros((2, 16, 16, 3), np.uint8)
+    )
+    np.testing.assert_allclose(prediction.age, 25)
+    np.testing.assert_allclose(prediction.age_std, 5, rtol=1e-5)
+    np.testing.assert_allclose(prediction.p_male, 0.1)
+    assert prediction.age_probs is not None
+    assert prediction.age_probs.shape == (2, 101)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"preprocess": ""}, r"not one of agegender's: its metadata lacks agegender\.preprocess"),
+        ({"heads": "", "name": ""}, r"lacks agegender\.heads, agegender\.name"),
+        ({"format": "2"}, "has format 2, this version reads format 1"),
+        ({"preprocess": "{}"}, "the preprocessing spec lacks"),
+        ({"heads": json.dumps({**YEARS, "age": {"output": "a", "decode": "years"}})}, "no 'std' in years"),
+        ({"heads": json.dumps({**YEARS, "gender": {"output": "x", "decode": "softmax"}})}, "no output named x"),
+    ],
+)
+def test_files_without_metadata_are_refused(tmp_path: Path, metadata: dict[str, str], why: str) -> None:
+    path = write_model(tmp_path / "strange.onnx", PLAIN, YEARS, **metadata)
+    with pytest.raises(ModelFileError, match=why) as caught:
+        load_predictor(path)
+    assert str(path) in str(caught.value)
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
+        load_predictor(tmp_path / "nowhere.onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    with pytest.raises(ModelFileError, match="is no ONNX model"):
+        load_predictor(tmp_path / "text.onnx")
+
+
+def test_wrong_chips_are_cut_again(astronaut_path: Path) -> None:
+    """Chips of another size or margin than in training give other ages: the predictor must not use them."""
+    image, predictor = read_image(astronaut_path), load_predictor()
+    found = HogDetector()(image, Faces.empty())
+    spec = predictor.spec
+    right = predictor(image, Aligner(spec.chip_size, spec.chip_padding)(image, found))
+    for size, padding in ((spec.chip_size, 0.1), (96, spec.chip_padding)):
+        again = predictor(image, Aligner(size, padding)(image, found))
+        np.testing.assert_array_equal(np.asarray(again.age), np.asarray(right.age))
+    bare = predictor(image, found)
+    np.testing.assert_array_equal(np.asarray(bare.p_male), np.asarray(right.p_male))
+
+
+def test_the_default_model(astronaut_path: Path) -> None:
+    """Eileen Collins was 35 in this portrait."""
+    image, predictor = read_image(astronaut_path), load_predictor()
+    faces = predictor(image, Aligner()(image, HogDetector()(image, Faces.empty())))
+    assert faces.age is not None
+    assert faces.p_male is not None
+    assert abs(float(faces.age[0]) - 35) < 15
+    assert faces.p_male[0] < 0.5
+    assert DEFAULT_MODEL_PATH.stat().st_size < 10_000_000
+    assert predictor.metadata["agegender.licence"] == "CC BY 4.0"
+    assert "fairface" in predictor.metadata["agegender.training"].lower()
+
+
+def test_no_faces_give_no_rows(astronaut_path: Path) -> None:
+    faces = load_predictor()(read_image(astronaut_path), Faces.empty())
+    assert len(faces) == 0
+    assert faces.age is not None
+
+
+def test_many_threads_give_the_same(astronaut_path: Path) -> None:
+    image, predictor = read_image(astronaut_path), load_predictor()
+    faces = Aligner()(image, HogDetector()(image, Faces.empty()))
+    with ThreadPoolExecutor(4) as pool:
+        ages = {float(np.asarray(r.age)[0]) for r in pool.map(lambda _: predictor(image, faces), range(16))}
+    assert len(ages) == 1

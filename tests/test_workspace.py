@@ -1,0 +1,65 @@
+"""What holds for the repository as a whole."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = sorted((ROOT / "packages").iterdir())
+
+
+def project(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    return content
+
+
+def test_one_version_for_all() -> None:
+    versions = {folder.name: project(folder)["version"] for folder in [ROOT, *PACKAGES]}
+    assert len(set(versions.values())) == 1, versions
+    version = versions["agegender-core"]
+    for folder in PACKAGES:
+        metadata = project(folder)
+        for needs in [metadata["dependencies"], *metadata.get("optional-dependencies", {}).values()]:
+            for need in needs:
+                if need.startswith("agegender-"):
+                    assert need.split("==")[1] == version
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_no_index_address_or_machine_path_is_committed() -> None:
+    suspicious = re.compile(r"(index-url|extra-index|find-links|/simple/|file:///|/root/|/work/)")
+    texts = [
+        p for p in ROOT.rglob("*") if p.suffix in {".py", ".toml", ".md", ".txt", ".cmake", ".json", ".cpp", ".hpp"}
+    ]
+    texts = [p for p in texts if not {".venv", "build", ".git"} & set(p.relative_to(ROOT).parts)]
+    assert len(texts) > 100
+    found = [f"{p}: {m[0]}" for p in texts if p != Path(__file__) and (m := suspicious.search(p.read_text("utf-8")))]
+    assert found == []
+
+
+COMMANDS = re.compile(r"^(?:\$ )?(?:uv run (?:--no-dev )?)?(agegender .*)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
+def test_commands_of_the_docs_exist(page: Path) -> None:
+    """Each command line on a page names a command and options that the program has."""
+    from agegender_cli.main import app
+    from typer.main import get_command
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for line in COMMANDS.findall(page.read_text()):
+        words = line.split("#")[0].split()[1:]
+        if words[0].startswith("-"):
+            continue
+        assert words[0] in commands, line
+        options = {
+            option for parameter in commands[words[0]].params for option in [*parameter.opts, *parameter.secondary_opts]
+        }
+        for word in words[1:]:
+            if word.startswith("-") and word != "-":
+                assert word.split("=")[0] in {*options, "--help"}, line
