@@ -12,7 +12,7 @@ from agegender_core.predict import DEFAULT_MODEL_PATH
 from onnx import TensorProto, helper, numpy_helper
 
 
-def write_model(path: Path, outputs: dict[str, np.ndarray], heads: dict[str, object], **metadata: str) -> Path:
+def write_model(path: Path, outputs: dict[str, np.ndarray], made_heads: dict[str, object], **metadata: str) -> Path:
     """A network that gives the same rows for every face: `outputs` by name, (1, k) each."""
     nodes = [
         helper.make_node("ReduceMean", ["input", "axes"], ["mean"], keepdims=0),
@@ -34,7 +34,7 @@ def write_model(path: Path, outputs: dict[str, np.ndarray], heads: dict[str, obj
         '{"input_size": 8, "chip_size": 16, "chip_padding": 0.4, "margin": 0.4, "color": "rgb", "layout": "nhwc", '
         '"mean": [0, 0, 0], "scale": [1, 1, 1], "interpolation": "area"}'
     )
-    defaults = {"format": "1", "name": "made", "preprocess": spec, "heads": json.dumps(heads)}
+    defaults = {"format": "1", "name": "made", "preprocess": spec, "heads": json.dumps(made_heads)}
     for key, value in {**defaults, **metadata}.items():
         if value:
             model.metadata_props.add(key=f"agegender.{key}", value=value)
