@@ -1,4 +1,4 @@
-"""The whole road once, by the commands of the README: raw pictures -> store -> training -> model file -> photo, video."""
+"""The whole road once, by the README's commands: raw pictures -> store -> training -> model file -> photo and video."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
 
 def agegender(*arguments: object) -> str:
-    run = subprocess.run(
-        [AGEGENDER, *map(str, arguments)], capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    )
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [str(AGEGENDER), *map(str, arguments)]
+    run = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from agegender_cli.errors import UserError, require_train
+from agegender_cli.options import Quiet
 
 if TYPE_CHECKING:
     from agegender_train.preprocessing import Progress
@@ -39,7 +41,7 @@ def preprocess(
         Path | None, typer.Option(help="A 5-point landmark model of dlib's instead of the built-in one.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Show the datasets, their layout, licence and origin.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find, align and store the faces of a dataset, with a count of every picture that was left out.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
+from .options import Model, Quiet
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
@@ -33,7 +34,7 @@ def stream(
     show: Annotated[
         bool | None, typer.Option("--show/--no-show", help="Show a window. [default: where there is a screen]")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="A model file. [default: the built-in one]")] = None,
+    model: Model = None,
     upsample: Annotated[
         int | None,
         typer.Option(
@@ -56,7 +57,7 @@ def stream(
     smoothing: Annotated[
         float, typer.Option(min=0, metavar="SECONDS", help="Time over which a track's ages are averaged; 0 for none.")
     ] = 2.0,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find and follow faces in a video and estimate their ages and genders.
 
