@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -62,7 +63,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
             table.add_row(
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
-                f"{face['age']:.0f} ± {face['age_std']:.0f}",
+                f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
                 f"{face['gender']} {sure:.0%}",
             )
     console = Console(highlight=False)
