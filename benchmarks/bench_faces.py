@@ -8,9 +8,10 @@ import cv2
 import dlib
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
 from agegender_core import Aligner, Faces, Frame, HogDetector, PreprocessSpec, preprocess
 from agegender_core.align import LANDMARKS_PATH
-from pytest_benchmark.fixture import BenchmarkFixture
 
 SPEC = PreprocessSpec(64, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
 

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
 from agegender_core import load_predictor, preprocess
 from agegender_core.predict import DEFAULT_MODEL_PATH
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
-from pytest_benchmark.fixture import BenchmarkFixture
 
 
 @pytest.fixture(scope="module")

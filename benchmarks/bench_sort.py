@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from agegender_core import SortTracker
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from agegender_core import SortTracker
 
 Boxes = npt.NDArray[np.float64]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from agegender_core import read_image
 
 AGEGENDER = Path(sys.executable).parent / "agegender"

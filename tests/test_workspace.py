@@ -48,8 +48,9 @@ COMMANDS = re.compile(r"^(?:\$ )?(?:uv run (?:--no-dev )?)?(agegender .*)$", re.
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
 def test_commands_of_the_docs_exist(page: Path) -> None:
     """Each command line on a page names a command and options that the program has."""
-    from agegender_cli.main import app
     from typer.main import get_command
+
+    from agegender_cli.main import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     for line in COMMANDS.findall(page.read_text()):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
 
 MakeStore = Callable[..., Store]

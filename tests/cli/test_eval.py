@@ -7,12 +7,13 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import typer
+from click.testing import Result
+from typer.testing import CliRunner
+
 from agegender_cli.eval import evaluate
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
-from click.testing import Result
-from typer.testing import CliRunner
 
 app = typer.Typer()
 app.command()(evaluate)

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from typer.testing import CliRunner, Result
+
 from agegender_cli.errors import UserError
 from agegender_cli.preprocess import preprocess
 from agegender_train import preprocessing
 from agegender_train.archives import FileTree
 from agegender_train.store import Store
-from typer.testing import CliRunner, Result
 
 app = typer.Typer()
 app.command()(preprocess)

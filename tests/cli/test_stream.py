@@ -14,13 +14,14 @@ import numpy as np
 import onnx
 import pytest
 import typer
+from onnx import TensorProto, helper, numpy_helper
+from typer.testing import CliRunner, Result
+
 from agegender_cli.errors import UserError
 from agegender_cli.stream import stream
 from agegender_core import PreprocessSpec
 from agegender_core.faces import Frame
 from agegender_core.video import Source, SourceError, SourceLostError, TimedFrame, open_source
-from onnx import TensorProto, helper, numpy_helper
-from typer.testing import CliRunner, Result
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
 FRAMES = 90

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 import typer
-from agegender_cli.train import train
-from agegender_core.predict import load_predictor
 from click.testing import Result
 from typer.testing import CliRunner
+
+from agegender_cli.train import train
+from agegender_core.predict import load_predictor
 
 app = typer.Typer()
 app.command()(train)

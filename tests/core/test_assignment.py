@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from agegender_core import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
+
+from agegender_core import _core
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=12)
 

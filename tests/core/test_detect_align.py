@@ -11,6 +11,7 @@ from pathlib import Path
 import dlib
 import numpy as np
 import pytest
+
 from agegender_core import Aligner, Faces, HogDetector, _core, read_image
 from agegender_core.align import LANDMARKS_PATH
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agegender_core.draw import NEUTRAL, PALETTE, color_of, draw_faces, label_of
 from agegender_core.faces import Faces
 from agegender_core.labels import blend, place, plate
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 EDGES = st.floats(-3e4, 3e4, width=32)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from agegender_core import ImageError, decode_image, read_image, write_image
-from agegender_core.images import MAX_PIXELS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+
+from agegender_core import ImageError, decode_image, read_image, write_image
+from agegender_core.images import MAX_PIXELS
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from agegender_core import _core
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from agegender_core import _core
 
 TextbookFilter = runpy.run_path(str(Path(__file__).with_name("reference_sort.py")))["TextbookFilter"]
 

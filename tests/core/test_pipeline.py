@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import Pipeline, face_tracker
 from agegender_core.smoothing import Smoother

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
+
 from agegender_core import Aligner, Faces, HogDetector, ModelFileError, load_predictor, read_image
 from agegender_core.predict import DEFAULT_MODEL_PATH
-from onnx import TensorProto, helper, numpy_helper
 
 
 def write_model(path: Path, outputs: dict[str, np.ndarray], made_heads: dict[str, object], **metadata: str) -> Path:

@@ -6,11 +6,12 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agegender_core.faces import Faces
 from agegender_core.pipeline import FrameResult
 from agegender_core.records import face_records, frame_record, gender_of
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def faces(**columns: object) -> Faces:

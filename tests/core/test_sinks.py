@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from agegender_core import picture_sinks
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import FrameResult

@@ -6,11 +6,12 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from agegender_core.faces import Faces
 from agegender_core.quality import face_quality
 from agegender_core.smoothing import Smoother, robust_mean
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 FRAME = np.zeros((10, 10, 3), np.uint8)
 AGES = st.floats(0, 100, width=32)

@@ -3,9 +3,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from agegender_core import PreprocessSpec, preprocess
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from agegender_core import PreprocessSpec, preprocess
 
 margins = st.floats(0, 0.4)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from agegender_core import sure
 from agegender_core.faces import Faces
 from agegender_core.sure import SureFaces

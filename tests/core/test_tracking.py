@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from agegender_core.faces import Faces
 from agegender_core.tracking import SortTracker, TrackStage
 

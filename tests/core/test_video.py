@@ -10,10 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from agegender_core.video import MediaClock, Source, SourceError, SourceLostError, WallClock, open_source
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
+from agegender_core.video import MediaClock, Source, SourceError, SourceLostError, WallClock, open_source
 
 SIZE = (64, 48)
 

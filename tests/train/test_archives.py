@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from agegender_train import archives
-from agegender_train.archives import FileTree
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agegender_train import archives
+from agegender_train.archives import FileTree
 
 FILES = {
     "train/1.jpg": b"one",

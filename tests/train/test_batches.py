@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 from agegender_train.augment import Augmentation, augment

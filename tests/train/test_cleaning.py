@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from agegender_train.archives import FileTree
 from agegender_train.cleaning import check_label, find_duplicates
 from agegender_train.datasets import Rejection, Sample, get_dataset
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def clean(samples: list[Sample], files: FileTree) -> list[Rejection]:

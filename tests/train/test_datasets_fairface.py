@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample, get_dataset
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample, get_dataset
 

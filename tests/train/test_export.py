@@ -8,11 +8,12 @@ import keras
 import numpy as np
 import onnx
 import pytest
+from keras import layers
+
 from agegender_core.predict import load_predictor
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx, parity
 from agegender_train.models import build_model, get_network
-from keras import layers
 
 SPEC = PreprocessSpec(64, chip_size=72, margin=0.3, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
 HEADS = {

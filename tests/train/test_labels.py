@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from agegender_train.labels import Labels, parse_age_group
 from hypothesis import given
 from hypothesis import strategies as st
+
+from agegender_train.labels import Labels, parse_age_group
 
 
 def make_labels(n: int = 3) -> Labels:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
+
+from agegender_train.losses import GenderLoss, IntervalAgeLoss
 
 Cases = list[tuple[int, int, float]]
 cases: st.SearchStrategy[Cases] = st.lists(

@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from agegender_train.labels import Labels
-from agegender_train.metrics import BANDS, Scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from agegender_train.labels import Labels
+from agegender_train.metrics import BANDS, Scores
 
 
 def labels_of(low: list[float | None], high: list[float | None], gender: list[int | None]) -> Labels:

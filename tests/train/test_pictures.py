@@ -3,6 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+
 from agegender_core.faces import Faces, Frame
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.pictures import Boxes, Settings, Tools, choose_face, process_picture

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from agegender_core.faces import Faces, Frame
 from agegender_train import preprocessing, shards
 from agegender_train.folder_lock import folder_lock

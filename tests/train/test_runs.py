@@ -5,6 +5,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+
 from agegender_train import runs
 from agegender_train.runs import RunFolder, git_revision, versions
 

@@ -8,6 +8,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+
 from agegender_train.authors import load_authors_weights
 from agegender_train.models import build_model, get_network, network_names
 from agegender_train.models._norm import BatchNormalization
@@ -138,8 +139,9 @@ def test_fused_batch_normalization_equals_that_of_keras() -> None:
 
 def author_faces() -> list[np.ndarray]:
     """HOG boxes widened by 0.4, as the authors' demo cuts them: BGR, 64 x 64, bilinear."""
-    import agegender_core as ag
     import cv2
+
+    import agegender_core as ag
 
     faces = []
     for name in ("obama-720p.jpg", "biden.jpg", "pascal-faces/Tom_Cruise_avp_2014_4.jpg"):

@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+
 from agegender_train.store import Store, decode_chip, encode_chip, encode_shard, write_atomically
 
 GENDERS = (1, 0, None)

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+
 from agegender_core.predict import load_predictor
 from agegender_train.augment import Augmentation
 from agegender_train.evaluation import evaluate

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-
 from agegender_train.augment import Augmentation, augment
 from agegender_train.labels import Labels
 from agegender_train.store import Store

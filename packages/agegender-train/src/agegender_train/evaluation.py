@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.labels import Labels

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from agegender_core.spec import PreprocessSpec
 from onnx import helper
 
+from agegender_core.spec import PreprocessSpec
 from agegender_train.export.onnx_graph import build_graph
 
 FORMAT = "1"

@@ -12,9 +12,9 @@ from typing import Any
 import keras
 import numpy as np
 import numpy.typing as npt
+
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-
 from agegender_train.batches import FaceSet
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.metrics import Scores

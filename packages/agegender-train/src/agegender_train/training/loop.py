@@ -13,8 +13,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from agegender_core.spec import PreprocessSpec
 
+from agegender_core.spec import PreprocessSpec
 from agegender_train.batches import Batches, FaceSet, hold_out
 from agegender_train.export import export_onnx
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
