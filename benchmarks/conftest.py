@@ -21,7 +21,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         if bench.group and bench.stats.data:
             groups.setdefault(bench.group, {})[bench.param or bench.name] = bench.stats.median
     for name, medians in groups.items():
-        ours = next((median for who, median in medians.items() if who.startswith("ours")), None)
+        is_ours = {who: "ours" in who or "native" in who for who in medians}
+        ours = next((median for who, median in medians.items() if is_ours[who]), None)
         if ours:
-            others = ", ".join(f"{who} {m / ours:.2f}x" for who, m in medians.items() if not who.startswith("ours"))
+            others = ", ".join(f"{who} {median / ours:.2f}x" for who, median in medians.items() if not is_ours[who])
             terminalreporter.write_line(f"{name}: ours {ours * 1e3:.3f} ms; {others}")
