@@ -32,7 +32,6 @@ def exported(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 @pytest.mark.parametrize("faces", [1, 32])
 @pytest.mark.parametrize("who", ["ours, 1 thread", "2 threads", "keras predict", "keras call"])
 def bench_predict(benchmark: BenchmarkFixture, model: Any, exported: Path, faces: int, who: str) -> None:

@@ -104,7 +104,7 @@ def _progress(quiet: bool) -> Iterator[Callable[[TrainingProgress], None]]:
         task = bar.add_task("", total=None, epoch="…", state="starting")
 
         def show(now: TrainingProgress) -> None:
-            if now.row is not None:
+            if now.row is not None and not quiet:
                 bar.console.print(_epoch_line(now))
             speed = bar.tasks[task].speed
             rate = f"{speed * now.faces:.0f} faces/s  " if speed else ""
