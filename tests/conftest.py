@@ -58,6 +58,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
                     "image": {"bytes": encode_chip(_chip(age, gender, rng, size)), "path": f"{i}.jpg"},
                     "dataset": name,
                     "key": f"{i}.jpg",
+                    "face": 0,
                     "age_low": age if exact else low,
                     "age_high": age if exact else low + 9,
                     "gender": gender,
@@ -72,7 +73,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
         shard["sha256"] = hashlib.sha256(content).hexdigest()
         cut = {"chip_size": size, "chip_padding": padding, "pictures": n}
         write_atomically(
-            folder / "store.json", {"format": 1, "complete": True, "dataset": name, **cut, "shards": [shard]}
+            folder / "store.json", {"format": 2, "complete": True, "dataset": name, **cut, "shards": [shard]}
         )
         return Store.open(folder)
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agegender_train.archives import FileTree
-from agegender_train.cleaning import check_label, find_duplicates
 from agegender_train.datasets import Rejection, Sample, get_dataset
+from agegender_train.preprocessing.cleaning import check_label, find_duplicates
 
 
 def clean(samples: list[Sample], files: FileTree) -> list[Rejection]:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import hashlib
+
 import cv2
 import numpy as np
 import pytest
 
 from agegender_core.faces import Faces, Frame
 from agegender_train.datasets import Rejection, Sample
-from agegender_train.pictures import Boxes, Settings, Tools, choose_face, process_picture
+from agegender_train.phash import perceptual_hash
+from agegender_train.preprocessing.pictures import Boxes, Settings, Tools, choose_face, process_picture
 from agegender_train.store import decode_chip
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -44,10 +47,13 @@ def test_a_row_has_all_that_is_known_of_the_face() -> None:
     row, found = process_picture(picture(), sample, settings(), tools((60, 10, 140, 90)))
     assert isinstance(row, dict)
     assert found == 1
-    assert decode_chip(row.pop("image")["bytes"])[16, 16] == pytest.approx((200, 100, 50), abs=2)
+    chip = decode_chip(row.pop("image")["bytes"])
+    assert chip[16, 16] == pytest.approx((200, 100, 50), abs=2)
+    assert row.pop("phash") == perceptual_hash(np.full_like(chip, (200, 100, 50)))
     assert row == {
         "dataset": "test",
         "key": "a/1.jpg",
+        "face": 0,
         "age_low": 20,
         "age_high": 29,
         "gender": 0,
@@ -60,6 +66,7 @@ def test_a_row_has_all_that_is_known_of_the_face() -> None:
         "landmarks": [60, 10] * 5,
         "picture_width": 200,
         "picture_height": 100,
+        "picture_sha256": hashlib.sha256(picture()).hexdigest(),
     }
 
 

@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 
 from agegender_core.faces import Faces, Frame
-from agegender_train import preprocessing, shards
 from agegender_train.folder_lock import folder_lock
-from agegender_train.pictures import Tools
-from agegender_train.preprocessing import preprocess
+from agegender_train.preprocessing import job, preprocess, shards
+from agegender_train.preprocessing.pictures import Tools
 from agegender_train.store import Store
 
 PICTURES = 95
@@ -52,7 +51,7 @@ TOOLS = Tools(detect, align, decode, "sha")
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preprocessing, "SHARD_PICTURES", 10)
+    monkeypatch.setattr(job, "SHARD_PICTURES", 10)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +95,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "store"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(preprocessing, "SHARD_PICTURES", 10)
+        monkeypatch.setattr(job, "SHARD_PICTURES", 10)
         run(source, out, workers=1)
     return out
 
@@ -304,8 +303,8 @@ def test_few_shards_are_in_flight_at_once(source: Path, tmp_path: Path, monkeypa
         with lock:
             alive.discard(task.index)
 
-    monkeypatch.setattr(preprocessing, "ShardTask", Watched)
-    monkeypatch.setattr(preprocessing, "make_shard", make)
+    monkeypatch.setattr(job, "ShardTask", Watched)
+    monkeypatch.setattr(job, "make_shard", make)
     run(source, tmp_path / "store", workers=2)
     assert max(seen) <= 3
 
@@ -316,7 +315,7 @@ def slowly(data: bytes, name: str) -> Frame:
 
 
 if __name__ == "__main__":
-    preprocessing.SHARD_PICTURES = 10
+    job.SHARD_PICTURES = 10
     slow = Tools(detect, align, slowly, "sha")
     preprocess("utkface", sys.argv[1], sys.argv[2], size=32, workers=2, tools=slow)
     os._exit(0)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender_train.store import Store, decode_chip, encode_chip, encode_shard, write_atomically
+from agegender_train.store import FORMAT, Store, decode_chip, encode_chip, encode_shard, write_atomically
 
 GENDERS = (1, 0, None)
 
@@ -54,7 +54,7 @@ def make_store(folder: Path, *, complete: bool = True) -> Path:
         write_atomically(folder / name, content)
         digest = hashlib.sha256(content).hexdigest()
         shards.append({"name": name, "rows": len(rows), "bytes": len(content), "sha256": digest})
-    description = {"format": 1, "complete": complete, "dataset": "test", "chip_size": 24, "chip_padding": 0.4}
+    description = {"format": FORMAT, "complete": complete, "dataset": "test", "chip_size": 24, "chip_padding": 0.4}
     write_atomically(folder / "store.json", description | {"shards": shards})
     return folder
 

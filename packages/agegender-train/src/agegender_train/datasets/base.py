@@ -24,7 +24,8 @@ class Sample:
     """One picture and what its dataset says of the one face that it is about.
 
     Attributes:
-        key: name of the picture in the `FileTree` that it is read from.
+        key: the name of this label, unlike all others: that of the picture in its `FileTree`, with ``#2`` and so on
+            behind it where the dataset has labels of several faces in one picture.
         age_low: youngest possible age in years, or ``None``.
         age_high: oldest possible age in years, equal to `age_low` when the age is known, or ``None``.
         gender: 1 male, 0 female, whatever the dataset itself writes; or ``None``.
@@ -33,6 +34,8 @@ class Sample:
         split: the official split, or ``None``.
         known_box: where the face is, as parts of the picture's width and height in [0, 1]: left, top, right, bottom;
             or ``None`` when the dataset doesn't tell.
+        known_xyxy: the same in pixels of the picture, for datasets that tell it so.
+        picture: name of the picture, where it isn't `key`; see `file`.
     """
 
     key: str
@@ -43,6 +46,13 @@ class Sample:
     subject: str | None = None
     split: str | None = None
     known_box: tuple[float, float, float, float] | None = None
+    known_xyxy: tuple[float, float, float, float] | None = None
+    picture: str | None = None
+
+    @property
+    def file(self) -> str:
+        """Name of the picture in the `FileTree` that it is read from."""
+        return self.key if self.picture is None else self.picture
 
 
 class Rejection(NamedTuple):

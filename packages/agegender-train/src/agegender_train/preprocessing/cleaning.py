@@ -59,11 +59,11 @@ def find_duplicates(
 
 
 def _suspects(samples: Iterable[Sample], files: FileTree) -> Iterator[Sample]:
-    for alike in _grouped(samples, lambda sample: files.clue(sample.key)[0]):
-        if any(files.clue(sample.key)[1] is None for sample in alike):
+    for alike in _grouped(samples, lambda sample: files.clue(sample.file)[0]):
+        if any(files.clue(sample.file)[1] is None for sample in alike):
             yield from alike
         else:
-            for equal in _grouped(alike, lambda sample: files.clue(sample.key)[1]):
+            for equal in _grouped(alike, lambda sample: files.clue(sample.file)[1]):
                 yield from equal
 
 
@@ -76,7 +76,7 @@ def _grouped(samples: Iterable[Sample], by: Callable[[Sample], object]) -> list[
 
 
 def _digests(files: FileTree, samples: Sequence[Sample]) -> dict[str, bytes]:
-    return {sample.key: _digest(files, sample.key) for sample in samples}
+    return {sample.key: _digest(files, sample.file) for sample in samples}
 
 
 def _digest(files: FileTree, key: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
+from agegender_train.phash import perceptual_hash
 from agegender_train.store import encode_chip
 
 Boxes: TypeAlias = Literal["detect", "known", "detect-then-known"]
@@ -91,9 +93,7 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
     except ValueError as error:
         return Rejection(sample.key, UNREADABLE, str(error)), 0
     height, width = frame.shape[:2]
-    known = None
-    if sample.known_box is not None:
-        known = Faces(np.array([sample.known_box], np.float32) * np.array([width, height] * 2, np.float32))
+    known = _known_face(sample, width, height)
     found = Faces.empty() if settings.boxes == "known" else tools.detector(frame, Faces.empty())
     chosen = choose_face(found, known, width, height)
     box_from = "known" if chosen is None else "detected"
@@ -112,6 +112,7 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
         "image": {"bytes": encode_chip(face.chips[0]), "path": sample.key},
         "dataset": settings.dataset,
         "key": sample.key,
+        "face": 0,
         "age_low": sample.age_low,
         "age_high": sample.age_high,
         "gender": sample.gender,
@@ -124,8 +125,18 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
         "landmarks": face.landmarks[0].ravel().tolist(),
         "picture_width": width,
         "picture_height": height,
+        "picture_sha256": hashlib.sha256(data).hexdigest(),
+        "phash": perceptual_hash(face.chips[0]),
     }
     return row, len(found)
+
+
+def _known_face(sample: Sample, width: int, height: int) -> Faces | None:
+    if sample.known_xyxy is not None:
+        return Faces(np.array([sample.known_xyxy], np.float32))
+    if sample.known_box is not None:
+        return Faces(np.array([sample.known_box], np.float32) * np.array([width, height] * 2, np.float32))
+    return None
 
 
 def choose_face(found: Faces, known: Faces | None, width: int, height: int) -> Faces | None:

@@ -1,106 +1,25 @@
-"""The aligned store: a folder of Parquet shards with one aligned face a row."""
+"""A finished store, opened for reading."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.labels import Labels
+from agegender_train.store.chips import decode_chip
+from agegender_train.store.files import read_description
+from agegender_train.store.schema import SCHEMA
 
-FORMAT = 1
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
-
-
-def _schema() -> pa.Schema:
-    columns = [
-        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        pa.field("dataset", pa.string()),
-        pa.field("key", pa.string()),
-        pa.field("age_low", pa.float32()),
-        pa.field("age_high", pa.float32()),
-        pa.field("gender", pa.int8()),
-        pa.field("group", pa.string()),
-        pa.field("subject", pa.string()),
-        pa.field("split", pa.string()),
-        pa.field("box", pa.list_(pa.float32(), 4)),
-        pa.field("box_from", pa.string()),
-        pa.field("score", pa.float32()),
-        pa.field("landmarks", pa.list_(pa.float32(), 10)),
-        pa.field("picture_width", pa.int32()),
-        pa.field("picture_height", pa.int32()),
-    ]
-    features = {"info": {"features": {field.name: _feature(field.type) for field in columns}}}
-    return pa.schema(columns, metadata={"huggingface": json.dumps(features)})
-
-
-def _feature(kind: pa.DataType) -> dict[str, Any]:
-    """The type in the words of Hugging Face `datasets`, old and new."""
-    if pa.types.is_struct(kind):
-        return {"_type": "Image"}
-    if pa.types.is_fixed_size_list(kind):
-        return {"feature": _feature(kind.value_type), "length": kind.list_size, "_type": "Sequence"}
-    return {"dtype": {"float": "float32"}.get(str(kind), str(kind)), "_type": "Value"}
-
-
-SCHEMA = _schema()
-"""The columns of a shard. Boxes and landmarks are in pixels of the whole picture; see `Labels` for the labels."""
-
-
-def encode_shard(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A Parquet file of `rows`, which are mappings with the columns of `SCHEMA`; equal rows give equal bytes."""
-    sink = pa.BufferOutputStream()
-    # JPEG doesn't shrink any further, and 1000 rows of the rest are no matter.
-    with pq.ParquetWriter(sink, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
-        writer.write_table(pa.Table.from_pylist(list(rows), SCHEMA))
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
-
-
-def write_atomically(path: Path, content: bytes | Mapping[str, Any]) -> None:
-    """Writes a file, a mapping as JSON, so that at any moment it is there as a whole or not at all.
-
-    Raises:
-        OSError: it couldn't be written; nothing of it is left.
-    """
-    if not isinstance(content, bytes):
-        content = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.tmp")  # one name a file: what a killed process leaves is used again
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def read_description(path: Path) -> dict[str, Any] | None:
-    """The content of a store's ``store.json``, finished or not; ``None`` where there is none.
-
-    Raises:
-        ValueError: it is there and no store's.
-    """
-    file = path / "store.json"
-    if not file.exists():
-        return None
-    try:
-        description = json.loads(file.read_bytes())
-    except ValueError:
-        description = None
-    if not isinstance(description, dict) or "format" not in description:
-        raise ValueError(f"{file} does not describe an aligned store")
-    if description["format"] != FORMAT:
-        raise ValueError(f"{path} is a store of format {description['format']}, this version reads format {FORMAT}")
-    return description
 
 
 class Store:
@@ -196,24 +115,3 @@ class Store:
 
 def _image_bytes(table: pa.Table) -> list[bytes]:
     return [data for chunk in table["image"].chunks for data in chunk.field("bytes").to_pylist()]
-
-
-def encode_chip(chip: npt.NDArray[np.uint8]) -> bytes:
-    """A chip, uint8 (S, S, 3) RGB, as a JPEG of quality 95 with colour at full resolution."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(chip, cv2.COLOR_RGB2BGR), options)
-    if not done:
-        raise ValueError(f"chip of shape {chip.shape} can't be encoded")
-    return bytes(data)
-
-
-def decode_chip(data: bytes) -> npt.NDArray[np.uint8]:
-    """The chip of `encode_chip`: uint8 (S, S, 3) RGB.
-
-    Raises:
-        ValueError: `data` is no JPEG.
-    """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if picture is None:
-        raise ValueError("a picture of the store can't be decoded")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from agegender_train.archives import FileTree
-from agegender_train.cleaning import check_label, find_duplicates
 from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
 from agegender_train.folder_lock import folder_lock
-from agegender_train.pictures import Boxes, Settings, Tools, default_tools
-from agegender_train.shards import SHARD_PICTURES, ShardTask, is_done, make_shard, merge_parts, read_parts
+from agegender_train.preprocessing.cleaning import check_label, find_duplicates
+from agegender_train.preprocessing.pictures import Boxes, Settings, Tools, default_tools
+from agegender_train.preprocessing.shards import SHARD_PICTURES, ShardTask, is_done, make_shard, merge_parts, read_parts
 from agegender_train.store import FORMAT, read_description, write_atomically
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.datasets.base import MISSING_PICTURE
-from agegender_train.pictures import UNREADABLE, Row, Settings, Tools, process_picture
+from agegender_train.preprocessing.pictures import UNREADABLE, Row, Settings, Tools, process_picture
 from agegender_train.store import encode_shard, write_atomically
 
 SHARD_PICTURES = 1000
@@ -101,7 +101,7 @@ def _process(entry: Sample | Rejection, task: ShardTask, tools: Tools) -> tuple[
     if isinstance(entry, Rejection):
         return entry, 0
     try:
-        data = task.files.read(entry.key)
+        data = task.files.read(entry.file)
     except FileNotFoundError:
         return Rejection(entry.key, MISSING_PICTURE), 0
     except OSError as error:

@@ -1,0 +1,48 @@
+"""The store's small files: written as a whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agegender_train.store.schema import FORMAT
+
+
+def write_atomically(path: Path, content: bytes | Mapping[str, Any]) -> None:
+    """Writes a file, a mapping as JSON, so that at any moment it is there as a whole or not at all.
+
+    Raises:
+        OSError: it couldn't be written; nothing of it is left.
+    """
+    if not isinstance(content, bytes):
+        content = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    temporary = path.with_name(f".{path.name}.tmp")  # one name a file: what a killed process leaves is used again
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """The content of a store's ``store.json``, finished or not; ``None`` where there is none.
+
+    Raises:
+        ValueError: it is there and no store's.
+    """
+    file = path / "store.json"
+    if not file.exists():
+        return None
+    try:
+        description = json.loads(file.read_bytes())
+    except ValueError:
+        description = None
+    if not isinstance(description, dict) or "format" not in description:
+        raise ValueError(f"{file} does not describe an aligned store")
+    if description["format"] != FORMAT:
+        raise ValueError(f"{path} is a store of format {description['format']}, this version reads format {FORMAT}")
+    return description
