@@ -129,7 +129,7 @@ def test_what_is_no_finished_store_is_refused_with_a_way_out(tmp_path: Path, fol
     Store.open(folder).shards[2].unlink()
     with pytest.raises(FileNotFoundError, match=r"shard-00002\.parquet is missing or changed"):
         Store.open(folder)
-    for text, message in (("{", "does not describe"), ("[]", "does not describe"), ('{"format": 2}', "of format 2")):
+    for text, message in (("{", "does not describe"), ("[]", "does not describe"), ('{"format": 1}', "of format 1")):
         (folder / "store.json").write_text(text)
         with pytest.raises(ValueError, match=message):
             Store.open(folder)
