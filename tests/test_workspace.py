@@ -42,10 +42,11 @@ def test_no_index_address_or_machine_path_is_committed() -> None:
     assert found == []
 
 
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = re.compile(r"^(?:\$ )?(?:uv run (?:--no-dev )?)?(agegender .*)$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)
+@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
 def test_commands_of_the_docs_exist(page: Path) -> None:
     """Each command line on a page names a command and options that the program has."""
     from typer.main import get_command
@@ -64,3 +65,20 @@ def test_commands_of_the_docs_exist(page: Path) -> None:
         for word in words[1:]:
             if word.startswith("-") and word != "-":
                 assert word.split("=")[0] in {*options, "--help"}, line
+
+
+def test_every_command_and_option_is_on_a_page() -> None:
+    from typer.main import get_command
+
+    from agegender_cli.main import app
+
+    pages = [page.read_text() for page in DOCS]
+    missing = []
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        about = "\n".join(page for page in pages if f"agegender {name}" in page)
+        for parameter in command.params:
+            options = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
+            long = [option for option in options if option.startswith("--")]
+            if long and not any(re.search(rf"(?<![\w-]){option}(?![\w-])", about) for option in long):
+                missing.append(f"{name} {long[0]}")
+    assert missing == []
