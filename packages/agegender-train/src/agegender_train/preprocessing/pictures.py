@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,8 +13,10 @@ import numpy as np
 from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.phash import perceptual_hash
+from agegender_train.preprocessing.choice import Policy, SeveralFacesError, choose_faces
 from agegender_train.store import encode_chip
 
+Detector: TypeAlias = Literal["hog", "yunet"]
 Boxes: TypeAlias = Literal["detect", "known", "detect-then-known"]
 Row: TypeAlias = dict[str, Any]
 """A row of the store, by the columns of `store.SCHEMA`."""
@@ -23,7 +25,7 @@ UNREADABLE = "unreadable"
 NO_FACE = "no face"
 NO_KNOWN_BOX = "no known box"
 TOO_SMALL = "too small"
-_SAME_FACE_IOU = 0.3
+SEVERAL_FACES = "several faces"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,10 @@ class Settings:
         chip_size: side of a chip in pixels.
         chip_padding: margin round the face, as a part of the face's side.
         detector_upsample: how many times the picture is doubled before detection.
-        min_face: faces whose box has a shorter side than so many pixels are rejected.
+        min_face: faces whose box has a shorter side than so many pixels are left out.
+        detector: "hog" is dlib's, "yunet" OpenCV's network, which finds more, and smaller, faces.
+        faces: what becomes of a picture with several faces and no known box: "largest" takes the largest of those in
+            the middle, else the largest; "one" rejects the picture; "all" gives each face the picture's label.
 
     Raises:
         ValueError: an attribute is out of range.
@@ -49,16 +54,23 @@ class Settings:
     chip_padding: float = 0.4
     detector_upsample: int = 0
     min_face: int = 24
+    detector: Detector = "hog"
+    faces: Policy = "largest"
 
     def __post_init__(self) -> None:
-        if self.boxes not in get_args(Boxes):
-            raise ValueError(f"boxes must be one of {', '.join(get_args(Boxes))}, got {self.boxes!r}")
+        for name, allowed in (("boxes", Boxes), ("detector", Detector), ("faces", Policy)):
+            if getattr(self, name) not in get_args(allowed):
+                raise ValueError(f"{name} must be one of {', '.join(get_args(allowed))}, got {getattr(self, name)!r}")
         if not 16 <= self.chip_size <= 2048:
             raise ValueError(f"size must be in 16..2048 pixels, got {self.chip_size}")
         if not 0 <= self.chip_padding <= 4:
             raise ValueError(f"padding must be in 0..4, got {self.chip_padding}")
         if not 0 <= self.detector_upsample <= 4:
             raise ValueError(f"detector_upsample must be in 0..4, got {self.detector_upsample}")
+        if self.detector_upsample and self.detector == "yunet":
+            raise ValueError("detector_upsample is for the hog detector; yunet finds small faces without it")
+        if not 1 <= self.min_face <= 10_000:
+            raise ValueError(f"min_face must be in 1..10000 pixels, got {self.min_face}")
 
 
 @dataclass(frozen=True)
@@ -70,65 +82,129 @@ class Tools:
         aligner: a stage that fills `landmarks` and `chips`.
         decode: turns a file's bytes and name into a frame, or raises ValueError.
         landmarks_sha256: which landmark model the aligner has.
+        detector_sha256: which model file the detector has, if it is one that is read from a file.
     """
 
     detector: Stage
     aligner: Stage
     decode: Callable[[bytes, str], Frame]
     landmarks_sha256: str
+    detector_sha256: str | None = None
 
 
-def default_tools(settings: Settings, landmarks: str | os.PathLike[str] | None = None) -> Tools:
-    """`agegender_core`'s detector, aligner and decoder for these settings; `landmarks` is a model file of dlib's."""
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture: rows or a rejection, never both.
+
+    Attributes:
+        rows: the rows of its faces; more than one only where `Settings.faces` is "all".
+        rejection: why there are no rows.
+        faces: how many faces the detector found.
+    """
+
+    rows: list[Row]
+    rejection: Rejection | None
+    faces: int
+
+
+def default_tools(
+    settings: Settings,
+    landmarks: str | os.PathLike[str] | None = None,
+    detector_model: str | os.PathLike[str] | None = None,
+) -> Tools:
+    """`agegender_core`'s detector, aligner and decoder for these settings.
+
+    Args:
+        settings: which detector, and the chips' size and padding.
+        landmarks: a dlib 5-point model file instead of the built-in one.
+        detector_model: YuNet's model file.
+
+    Raises:
+        ValueError: a model file isn't what it should be, or there is one for a detector that has none.
+        OSError: a model file can't be read.
+    """
     from agegender_core import Aligner, HogDetector, decode_image
 
     aligner = Aligner(size=settings.chip_size, padding=settings.chip_padding, landmarks=landmarks)
-    return Tools(HogDetector(upsample=settings.detector_upsample), aligner, decode_image, aligner.landmarks_sha256)
+    if settings.detector == "hog":
+        if detector_model is not None:
+            raise ValueError(f"detector_model is for the yunet detector; hog has none, got {detector_model}")
+        return Tools(HogDetector(settings.detector_upsample), aligner, decode_image, aligner.landmarks_sha256)
+    from agegender_core.yunet import YuNetDetector
+
+    if detector_model is None:
+        raise ValueError("the yunet detector needs its model file: give detector_model")
+    yunet = YuNetDetector(detector_model)
+    return Tools(yunet, aligner, decode_image, aligner.landmarks_sha256, yunet.model_sha256)
 
 
-def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tools) -> tuple[Row | Rejection, int]:
-    """The row of one picture, or why it has none, and how many faces the detector found in it."""
+def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tools) -> Outcome:
+    """The rows of one picture, or why it has none.
+
+    Args:
+        data: the picture file's bytes.
+        sample: its label.
+        settings: what decides how it becomes rows.
+        tools: what does the work.
+    """
+
+    def rejected(reason: str, value: str = "", faces: int = 0) -> Outcome:
+        return Outcome([], Rejection(sample.key, reason, value), faces)
+
     try:
         frame = tools.decode(data, sample.key)
     except ValueError as error:
-        return Rejection(sample.key, UNREADABLE, str(error)), 0
+        return rejected(UNREADABLE, str(error))
     height, width = frame.shape[:2]
     known = _known_face(sample, width, height)
     found = Faces.empty() if settings.boxes == "known" else tools.detector(frame, Faces.empty())
-    chosen = choose_face(found, known, width, height)
-    box_from = "known" if chosen is None else "detected"
-    if chosen is None and settings.boxes != "detect":
-        chosen = known
-    if chosen is None:
+    try:
+        chosen, box_from = choose_faces(found, known, (width, height), settings.faces), "detected"
+    except SeveralFacesError as several:
+        return rejected(SEVERAL_FACES, str(several.count), len(found))
+    if not len(chosen) and known is not None and settings.boxes != "detect":
+        chosen, box_from = known, "known"
+    if not len(chosen):
         reason = NO_KNOWN_BOX if settings.boxes == "known" else NO_FACE
-        return Rejection(sample.key, reason, f"{len(found)} elsewhere" if len(found) else ""), len(found)
-    left, top, right, bottom = (float(edge) for edge in chosen.xyxy[0])
-    if min(right - left, bottom - top) < settings.min_face:
-        return Rejection(sample.key, TOO_SMALL, f"{right - left:.0f} x {bottom - top:.0f}"), len(found)
-    face = tools.aligner(frame, chosen)
-    assert face.chips is not None
-    assert face.landmarks is not None
-    row = {
-        "image": {"bytes": encode_chip(face.chips[0]), "path": sample.key},
-        "dataset": settings.dataset,
+        return rejected(reason, f"{len(found)} elsewhere" if len(found) else "", len(found))
+    sides = chosen.xyxy[:, 2:] - chosen.xyxy[:, :2]
+    large = sides.min(axis=1) >= settings.min_face
+    if not large.any():
+        return rejected(TOO_SMALL, f"{sides[0, 0]:.0f} x {sides[0, 1]:.0f}", len(found))
+    about = _about_picture(data, sample, settings.dataset, width, height)
+    rows = _rows_of_faces(tools.aligner(frame, chosen[large]), sample.key, box_from)
+    return Outcome([about | row for row in rows], None, len(found))
+
+
+def _about_picture(data: bytes, sample: Sample, dataset: str, width: int, height: int) -> Row:
+    return {
+        "dataset": dataset,
         "key": sample.key,
-        "face": 0,
         "age_low": sample.age_low,
         "age_high": sample.age_high,
         "gender": sample.gender,
         "group": sample.group,
         "subject": sample.subject,
         "split": sample.split,
-        "box": [left, top, right, bottom],
-        "box_from": box_from,
-        "score": None if face.score is None else float(face.score[0]),
-        "landmarks": face.landmarks[0].ravel().tolist(),
         "picture_width": width,
         "picture_height": height,
         "picture_sha256": hashlib.sha256(data).hexdigest(),
-        "phash": perceptual_hash(face.chips[0]),
     }
-    return row, len(found)
+
+
+def _rows_of_faces(faces: Faces, key: str, box_from: str) -> Iterator[Row]:
+    assert faces.chips is not None
+    assert faces.landmarks is not None
+    for face, chip in enumerate(faces.chips):
+        yield {
+            "image": {"bytes": encode_chip(chip), "path": key},
+            "face": face,
+            "box": faces.xyxy[face].tolist(),
+            "box_from": box_from,
+            "score": None if faces.score is None else float(faces.score[face]),
+            "landmarks": faces.landmarks[face].ravel().tolist(),
+            "phash": perceptual_hash(chip),
+        }
 
 
 def _known_face(sample: Sample, width: int, height: int) -> Faces | None:
@@ -137,27 +213,3 @@ def _known_face(sample: Sample, width: int, height: int) -> Faces | None:
     if sample.known_box is not None:
         return Faces(np.array([sample.known_box], np.float32) * np.array([width, height] * 2, np.float32))
     return None
-
-
-def choose_face(found: Faces, known: Faces | None, width: int, height: int) -> Faces | None:
-    """The one of the `found` faces that the label is about: a row of it, or ``None``.
-
-    With a known box, it is the face that overlaps it most, if their IoU is at least 0.3: another face is another
-    person. Without one, it is the largest face of those that hold the picture's centre, else the largest of all.
-    """
-    if not len(found):
-        return None
-    left, top, right, bottom = found.xyxy.T
-    area = (right - left) * (bottom - top)
-    if known is None:
-        x, y = width / 2, height / 2
-        central = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
-        best = int(np.argmax(np.where(central, area + width * height, area)))
-        return found[best : best + 1]
-    known_left, known_top, known_right, known_bottom = known.xyxy[0]
-    common = np.maximum(np.minimum(right, known_right) - np.maximum(left, known_left), 0) * np.maximum(
-        np.minimum(bottom, known_bottom) - np.maximum(top, known_top), 0
-    )
-    iou = common / (area + (known_right - known_left) * (known_bottom - known_top) - common)
-    best = int(np.argmax(iou))
-    return found[best : best + 1] if iou[best] >= _SAME_FACE_IOU else None

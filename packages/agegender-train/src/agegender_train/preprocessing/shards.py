@@ -13,7 +13,7 @@ from typing import Any
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.datasets.base import MISSING_PICTURE
-from agegender_train.preprocessing.pictures import UNREADABLE, Row, Settings, Tools, process_picture
+from agegender_train.preprocessing.pictures import UNREADABLE, Outcome, Row, Settings, Tools, process_picture
 from agegender_train.store import encode_shard, write_atomically
 
 SHARD_PICTURES = 1000
@@ -72,12 +72,11 @@ def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
     rejected: list[Rejection] = []
     faces = 0
     for entry in task.entries:
-        result, found = _process(entry, task, tools)
-        faces += found
-        if isinstance(result, Rejection):
-            rejected.append(result)
-        else:
-            rows.append(result)
+        outcome = _process(entry, task, tools)
+        faces += outcome.faces
+        rows += outcome.rows
+        if outcome.rejection is not None:
+            rejected.append(outcome.rejection)
         tick()
     path = shard_path(task.out, task.index)
     content = encode_shard(rows)
@@ -97,15 +96,15 @@ def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
     write_atomically(audit_path(task.out, task.index), part)
 
 
-def _process(entry: Sample | Rejection, task: ShardTask, tools: Tools) -> tuple[Row | Rejection, int]:
+def _process(entry: Sample | Rejection, task: ShardTask, tools: Tools) -> Outcome:
     if isinstance(entry, Rejection):
-        return entry, 0
+        return Outcome([], entry, 0)
     try:
         data = task.files.read(entry.file)
     except FileNotFoundError:
-        return Rejection(entry.key, MISSING_PICTURE), 0
+        return Outcome([], Rejection(entry.key, MISSING_PICTURE), 0)
     except OSError as error:
-        return Rejection(entry.key, UNREADABLE, str(error)), 0
+        return Outcome([], Rejection(entry.key, UNREADABLE, str(error)), 0)
     return process_picture(data, entry, task.settings, tools)
 
 

@@ -1,0 +1,69 @@
+"""Which of the faces found in a picture its label is about."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.faces import Faces
+
+Policy: TypeAlias = Literal["largest", "one", "all"]
+
+_SAME_FACE_IOU = 0.3
+
+
+class SeveralFacesError(ValueError):
+    """The policy is "one", more than one face was found, and nothing says which one is meant; `count` is how many."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} faces")
+        self.count = count
+
+
+def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], policy: Policy) -> Faces:
+    """The rows of `found` that a label is about: none, one, or with the policy "all" any number.
+
+    With a known box, whatever the policy, it is the face that overlaps it most, if their IoU is at least 0.3: another
+    face is another person. Without one, "largest" takes the largest face of those that hold the picture's centre, else
+    the largest of all; "one" takes the only one; "all" takes every face, the largest first.
+
+    Args:
+        found: the detector's faces, in pixels.
+        known: where the dataset says that the face is: one row, in pixels.
+        size: width and height of the picture in pixels.
+        policy: what to do with several faces.
+
+    Raises:
+        SeveralFacesError: with the policy "one".
+    """
+    if not len(found):
+        return found
+    if known is not None:
+        overlap = _iou(found, known)
+        best = int(np.argmax(overlap))
+        return found[best : best + 1] if overlap[best] >= _SAME_FACE_IOU else found[:0]
+    if policy == "all":
+        return found[np.argsort(-_area(found), kind="stable")]
+    if policy == "one" and len(found) > 1:
+        raise SeveralFacesError(len(found))
+    width, height = size
+    left, top, right, bottom = found.xyxy.T
+    central = (left <= width / 2) & (width / 2 <= right) & (top <= height / 2) & (height / 2 <= bottom)
+    best = int(np.argmax(np.where(central, _area(found) + width * height, _area(found))))
+    return found[best : best + 1]
+
+
+def _area(faces: Faces) -> npt.NDArray[Any]:
+    left, top, right, bottom = faces.xyxy.T
+    area: npt.NDArray[Any] = (right - left) * (bottom - top)
+    return area
+
+
+def _iou(faces: Faces, known: Faces) -> npt.NDArray[Any]:
+    start = np.maximum(faces.xyxy[:, :2], known.xyxy[:, :2])
+    end = np.minimum(faces.xyxy[:, 2:], known.xyxy[:, 2:])
+    common = np.maximum(end - start, 0).prod(axis=1)
+    iou: npt.NDArray[Any] = common / (_area(faces) + _area(known) - common)
+    return iou
