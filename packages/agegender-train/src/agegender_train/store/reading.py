@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.labels import Labels
+from agegender_train.review.changes import Changes
+from agegender_train.review.decisions import REVIEW_FILE, Decision, in_force, read_decisions
 from agegender_train.store.chips import decode_chip
 from agegender_train.store.files import read_description
 from agegender_train.store.schema import SCHEMA
@@ -23,11 +25,23 @@ _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 
 
 class Store:
-    """A finished store, opened for reading; rows are counted through all shards. See `Store.open`."""
+    """A finished store, opened for reading; see `Store.open`.
 
-    def __init__(self, path: Path, description: Mapping[str, Any]) -> None:
+    Rows are counted through all shards. Faces that were rejected in a review are left out and don't count, and the
+    labels are those that the review left.
+
+    Attributes:
+        path: the store's folder.
+        description: content of ``store.json``; it knows nothing of the review.
+        decisions: what the review decided, by key and face; see `agegender_train.review.in_force`.
+    """
+
+    def __init__(
+        self, path: Path, description: Mapping[str, Any], decisions: Mapping[tuple[str, int], Decision] | None = None
+    ) -> None:
         self.path = path
         self.description = description
+        self.decisions = dict(decisions or {})
         self.name = str(description["dataset"])
         """Name of the dataset."""
         self.chip_size = int(description["chip_size"])
@@ -36,12 +50,17 @@ class Store:
         """Margin round the face, as a part of the face's side."""
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Store:
-        """The store in the folder `path`, as `preprocess` left it.
+    def open(cls, path: str | os.PathLike[str], review: bool = True) -> Store:
+        """The store in the folder `path`.
+
+        Args:
+            path: what `preprocess` wrote.
+            review: apply the decisions of its ``review.csv``; without them it is as `preprocess` left it.
 
         Raises:
             FileNotFoundError: there is no such folder, or a shard is gone.
-            ValueError: the folder is no store, or one that `preprocess` hasn't finished.
+            ValueError: the folder is no store, or one that `preprocess` hasn't finished, or a line of its
+                ``review.csv`` is no decision.
         """
         path = Path(path)
         if not path.is_dir():
@@ -57,29 +76,43 @@ class Store:
                 raise FileNotFoundError(
                     f"{file} is missing or changed; run the same agegender preprocess command again"
                 )
-        return cls(path, description)
+        return cls(path, description, in_force(read_decisions(path / REVIEW_FILE)) if review else None)
 
     def __len__(self) -> int:
-        return sum(shard["rows"] for shard in self.description["shards"])
+        return sum(int(shard["rows"]) for shard in self.description["shards"]) - len(self._changes.rejected)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {len(self)} faces of {self.name}, {self.chip_size} px)"
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256, in hex, over the name of the dataset and the contents of all shards."""
+        """SHA-256, in hex, over the name of the dataset, the contents of all shards and what a review changed."""
         hashes = [self.name, *(shard["sha256"] for shard in self.description["shards"])]
-        return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+        return hashlib.sha256("\n".join(hashes + self._changes.described()).encode()).hexdigest()
+
+    @property
+    def reviewed(self) -> dict[str, int]:
+        """How many faces the review left out ("rejected") and gave another label ("corrected")."""
+        return {"rejected": len(self._changes.rejected), "corrected": len(self._changes.corrected)}
 
     @property
     def shards(self) -> list[Path]:
-        """The Parquet files, in the order of the rows."""
+        """The Parquet files, in the order of the rows; they hold what was rejected, too."""
         return [self.path / shard["name"] for shard in self.description["shards"]]
 
     def columns(self, *names: str) -> pa.Table:
         """Some columns of all rows, as an Arrow table; see `SCHEMA`."""
+        return self._changes.apply(self._raw_columns(*names))
+
+    def _raw_columns(self, *names: str) -> pa.Table:
         empty = SCHEMA.empty_table().select(names)
         return pa.concat_tables([empty, *(pq.read_table(shard, columns=list(names)) for shard in self.shards)])
+
+    @cached_property
+    def _changes(self) -> Changes:
+        if not self.decisions:
+            return Changes.none()
+        return Changes.of(self._raw_columns("key", "face"), self.decisions)
 
     def labels(self) -> Labels:
         """The labels of all rows."""
@@ -87,8 +120,12 @@ class Store:
 
     def iter_encoded(self) -> Iterator[bytes]:
         """The JPEG of every row, in their order, holding one shard in memory at a time."""
+        row, rejected = 0, set(self._changes.rejected.tolist())
         for shard in self.shards:
-            yield from _image_bytes(pq.read_table(shard, columns=["image"]))
+            for data in _image_bytes(pq.read_table(shard, columns=["image"])):
+                if row not in rejected:
+                    yield data
+                row += 1
 
     def encoded(self) -> Sequence[bytes]:
         """The JPEGs of all rows, in memory from the first call on (some 8 kB a face)."""
