@@ -12,6 +12,7 @@ from PIL import Image
 
 from agegender_core import ImageError, decode_image, read_image, write_image
 from agegender_core.images import MAX_PIXELS
+from agegender_core.picture_headers import Header, read_header
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -116,10 +117,106 @@ def test_no_pictures(tmp_path: Path) -> None:
         read_image(tmp_path)
 
 
-def test_bombs_are_refused_unopened() -> None:
-    header = b"\x89PNG\r\n\x1a\n" + (13).to_bytes(4, "big") + b"IHDR" + (60000).to_bytes(4, "big") * 2
-    with pytest.raises(ImageError, match=f"60000 x 60000 pixels, more than {MAX_PIXELS // 10**6}"):
-        decode_image(header + b"\x08\x02\0\0\0" + b"IEND")
+KINDS = [
+    ("JPEG", {}),
+    ("JPEG", {"progressive": True}),
+    ("PNG", {}),
+    ("WEBP", {}),
+    ("WEBP", {"lossless": True}),
+    ("WEBP", {"exif": b"Exif\0\0II*\0\x08\0\0\0\0\0"}),
+    ("BMP", {}),
+    ("GIF", {}),
+    ("TIFF", {}),
+    ("TIFF", {"big_tiff": True}),
+    ("TIFF", {"compression": "tiff_lzw"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), KINDS)
+def test_headers_tell_the_size(kind: str, options: dict[str, object]) -> None:
+    for width, height in ((60, 40), (1, 300), (517, 2)):
+        data = encoded(Image.new("RGB", (width, height), "red"), kind, **options)
+        header = read_header(data)
+        assert header.size == (width, height)
+        assert not header.cut_off
+        if kind != "TIFF":
+            assert not header.may_have_alpha
+        assert decode_image(data).shape == (height, width, 3)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGBA", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "PNG", {"transparency": 0}),
+        ("RGBA", "WEBP", {}),
+        ("RGBA", "WEBP", {"lossless": True}),
+        ("RGBA", "TIFF", {}),
+    ],
+)
+def test_headers_tell_of_transparency(mode: str, kind: str, options: dict[str, object], halves: np.ndarray) -> None:
+    picture = Image.fromarray(halves).convert(mode)
+    if mode.endswith("A"):
+        picture.putalpha(0)
+    data = encoded(picture, kind, **options)
+    assert read_header(data).may_have_alpha
+    assert decode_image(data)[39, 5].min() > 240 or mode == "P"
+
+
+def test_big_endian_tiff_and_old_bmp() -> None:
+    entry = b"".join(tag + b"\0\x04\0\0\0\x01" + (77).to_bytes(4, "big") for tag in (b"\1\0", b"\1\1"))
+    assert read_header(b"MM\0*\0\0\0\x08\0\x02" + entry).size == (77, 77)
+    assert read_header(b"BM" + bytes(12) + b"\x0c\0\0\0" + b"\x05\0\x06\0").size == (5, 6)
+    assert read_header(b"BM" + bytes(12) + b"\x28\0\0\0" + b"\x05\0\0\0\xfa\xff\xff\xff").size == (5, 6)
+
+
+def test_the_order_of_colours_is_rgb_for_every_kind(astronaut_path: Path) -> None:
+    with Image.open(astronaut_path) as picture:
+        for kind, options in KINDS:
+            data = encoded(picture, kind, **options)
+            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            np.testing.assert_array_equal(decode_image(data), bgr[..., ::-1], err_msg=kind)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    start=st.sampled_from([b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"II+\0", b"MM\0*", b""]),
+    rest=st.binary(max_size=80),
+)
+def test_any_bytes_have_a_header(start: bytes, rest: bytes) -> None:
+    assert isinstance(read_header(start + rest), Header)
+
+
+def bomb(kind: str) -> bytes:
+    """A picture of 60,000 x 60,000 pixels, or as many as the kind can have, that has no pixels."""
+    side, little = 60000, (60000).to_bytes(4, "little")
+    if kind == "PNG":
+        return (
+            b"\x89PNG\r\n\x1a\n"
+            + (13).to_bytes(4, "big")
+            + b"IHDR"
+            + side.to_bytes(4, "big") * 2
+            + b"\x08\x02\0\0\0IEND"
+        )
+    if kind == "JPEG":
+        sof = b"\xff\xc0\0\x11\x08" + side.to_bytes(2, "big") * 2 + b"\x03\1\x22\0\2\x11\1\3\x11\1"
+        return b"\xff\xd8" + sof + b"\xff\xda\0\x0c\3\1\0\2\x11\3\x11\0\x3f\0\xff\xd9"
+    if kind == "BMP":
+        return b"BM" + bytes(8) + b"\x36\0\0\0\x28\0\0\0" + little * 2 + b"\1\0\x18\0" + bytes(24)
+    if kind == "GIF":
+        return b"GIF89a" + little[:2] * 2 + b"\0\0\0;"
+    if kind == "WEBP":
+        return b"RIFF\x16\0\0\0WEBPVP8 \x0a\0\0\0\x10\0\0\x9d\x01\x2a\xff\x3f\xff\x3f"
+    entries = b"".join(tag + b"\4\0\1\0\0\0" + little for tag in (b"\0\1", b"\1\1"))
+    return b"II*\0\x08\0\0\0\2\0" + entries + bytes(4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF"])
+def test_bombs_are_refused_unopened(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("was decoded"))
+    with pytest.raises(ImageError, match=f"declares .* pixels, more than {MAX_PIXELS // 10**6} megapixels"):
+        decode_image(bomb(kind))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

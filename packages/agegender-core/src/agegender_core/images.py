@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Frame
+from .picture_headers import read_header
 
 MAX_PIXELS = 200_000_000
 """Pictures that declare more pixels than this are refused before they are decoded."""
+
+_ROWS = 64
+_IMREAD_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
+"""libjpeg writes RGB as fast as BGR, so that nothing has to be swapped; OpenCV has it since 4.11."""
 
 
 class ImageError(ValueError):
@@ -41,22 +45,32 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
     """Decode a picture file's bytes; see `read_image`. `name` stands in error messages."""
     if not data:
         raise ImageError(f"{name}: the file is empty")
-    raw = np.frombuffer(data, np.uint8)
-    _refuse_bombs(data, name)
-    if _is_truncated(data):
+    header = read_header(data)
+    if header.size and header.size[0] * header.size[1] > MAX_PIXELS:
+        width, height = header.size
+        raise ImageError(f"{name}: declares {width} x {height} pixels, more than {MAX_PIXELS // 10**6} megapixels")
+    if header.cut_off:
         raise ImageError(f"{name}: the file is cut off before its end")
+    raw = np.frombuffer(data, np.uint8)
     try:
-        # Only IMREAD_COLOR applies EXIF and turns CMYK; only IMREAD_UNCHANGED keeps an alpha channel.
-        image = cv2.imdecode(raw, cv2.IMREAD_COLOR)
-        if image is None:
-            raise ImageError(f"{name}: not a picture that OpenCV can decode")
-        if _may_have_alpha(data):
+        if header.may_have_alpha:
+            # Only IMREAD_UNCHANGED keeps an alpha channel; only the other applies EXIF and turns CMYK.
             unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
             if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
-                return np.ascontiguousarray(_on_white(unchanged)[..., ::-1])
+                return _on_white(unchanged)
+        image = _decode_rgb(raw)
     except cv2.error as error:
         raise ImageError(f"{name}: {error.err or 'cannot be decoded'}") from None
-    return np.ascontiguousarray(image[..., ::-1], np.uint8)
+    if image is None:
+        raise ImageError(f"{name}: not a picture that OpenCV can decode")
+    return image
+
+
+def _decode_rgb(raw: npt.NDArray[np.uint8]) -> Frame | None:
+    if _IMREAD_RGB is not None:
+        return cv2.imdecode(raw, _IMREAD_RGB)  # type: ignore[return-value]
+    bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR)
+    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
 def write_image(path: str | os.PathLike[str], image: Frame) -> None:
@@ -84,54 +98,11 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
 
 
 def _on_white(bgra: npt.NDArray[Any]) -> Frame:
+    """A BGRA picture of any depth as RGB; some rows at a time, since floats take four times the memory."""
     top = float(np.iinfo(bgra.dtype).max)
-    alpha = bgra[..., 3:].astype(np.float32) / top
-    flat: Frame = np.round(bgra[..., :3] * np.float32(255 / top) * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    flat = np.empty((*bgra.shape[:2], 3), np.uint8)
+    for start in range(0, len(bgra), _ROWS):
+        rows = bgra[start : start + _ROWS]
+        alpha = rows[..., 3:].astype(np.float32) / top
+        flat[start : start + _ROWS] = np.round(rows[..., 2::-1] * np.float32(255 / top) * alpha + 255 * (1 - alpha))
     return flat
-
-
-def _may_have_alpha(data: bytes) -> bool:
-    return data.startswith((b"\x89PNG", b"II*\0", b"MM\0*")) or data[8:12] == b"WEBP"
-
-
-def _is_truncated(data: bytes) -> bool:
-    """OpenCV decodes the head of a cut-off JPEG or PNG in silence and fills the rest with grey."""
-    if data.startswith(b"\x89PNG"):
-        return b"IEND" not in data[-65536:]
-    if not data.startswith(b"\xff\xd8"):
-        return False
-    # The end is looked for behind the start of the scan: a thumbnail in the header has an end of its own, and phones
-    # append whole films behind the real one.
-    scan = max((position for marker, position in _jpeg_segments(data) if marker == 0xDA), default=None)
-    return scan is None or data.find(b"\xff\xd9", scan) < 0
-
-
-def _refuse_bombs(data: bytes, name: str) -> None:
-    size = _declared_size(data)
-    if size and size[0] * size[1] > MAX_PIXELS:
-        raise ImageError(f"{name}: declares {size[0]} x {size[1]} pixels, more than {MAX_PIXELS // 10**6} megapixels")
-
-
-def _declared_size(data: bytes) -> tuple[int, int] | None:
-    """Width and height from a PNG's or JPEG's header; None for other formats."""
-    if data.startswith(b"\x89PNG") and data[12:16] == b"IHDR":
-        return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    for marker, position in _jpeg_segments(data):
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height = int.from_bytes(data[position + 5 : position + 7], "big")
-            return int.from_bytes(data[position + 7 : position + 9], "big"), height
-    return None
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """Marker and position of each segment of a JPEG's header, up to the start of the first scan (0xDA)."""
-    position = 2 if data.startswith(b"\xff\xd8") else len(data)
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        yield marker, position
-        if marker == 0xDA:
-            return
-        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
