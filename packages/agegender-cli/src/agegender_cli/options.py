@@ -18,9 +18,26 @@ class Format(StrEnum):
     CSV = "csv"
 
 
+class TableOrJson(StrEnum):
+    """How a report is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 Model = Annotated[Path | None, typer.Option(metavar="MODEL", help="A model file.", show_default="the built-in one")]
 Upsample = Annotated[
     int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
 ]
 Threshold = Annotated[float, typer.Option(help="Least score of a face; below 0 finds more, and more mistakes.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
+ReportFormat = Annotated[TableOrJson, typer.Option("--format", help="How the report is printed.")]
+NearDuplicates = Annotated[
+    int,
+    typer.Option(
+        metavar="BITS",
+        min=0,
+        max=16,
+        help="Pictures are alike whose hashes differ in so many bits; 0: only equal files.",
+    ),
+]

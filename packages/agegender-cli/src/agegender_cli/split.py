@@ -1,0 +1,137 @@
+"""``agegender split``: which faces of a store to train on and which to test on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agegender_cli.errors import UserError, require_train
+from agegender_cli.options import NearDuplicates, Quiet, ReportFormat, TableOrJson
+
+if TYPE_CHECKING:
+    from agegender_train.splits import Split
+
+
+def split(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Aligned stores, split as one.")],
+    folds: Annotated[
+        int | None, typer.Option(metavar="N", help="Number of folds, at least 2.", show_default="10")
+    ] = None,
+    by: Annotated[
+        str, typer.Option(metavar="subject|picture", help="What is never parted: a person, or just a picture.")
+    ] = "subject",
+    stratify: Annotated[
+        str,
+        typer.Option(metavar="WORDS", help="Each fold gets its share of each: some of age,gender,group,dataset."),
+    ] = "age,gender",
+    seed: Annotated[int, typer.Option(help="Another one gives other folds.")] = 1,
+    official: Annotated[
+        bool, typer.Option("--official", help="Take the split of the dataset's authors instead of making one.")
+    ] = False,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="What the split is called.", show_default="folds-N or official"),
+    ] = None,
+    near_duplicates: NearDuplicates = 6,
+    replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of a split of that name.")] = False,
+    format_: ReportFormat = TableOrJson.TABLE,
+    quiet: Quiet = False,
+) -> None:
+    """Divide the faces of stores into folds, with no person and no picture in two of them.
+
+    Writes STORE/splits/NAME.csv (key, face, fold) and NAME.json (how it was made) into each store, and prints how alike
+    the folds are. Faces of an official val or test split never get into a fold: they are marked held-out.
+
+    \b
+    Examples:
+      agegender split stores/fgnet --folds 5
+      agegender split stores/utkface stores/fairface --stratify age,gender,dataset --seed 2 --name both
+      agegender split stores/adience --official
+    """
+    require_train()
+    from agegender_train.audit import FaceTable, find_copies
+    from agegender_train.splits import SplitSettings, balance, make_split, write_split
+    from agegender_train.store import Store
+
+    if official and folds is not None:
+        raise UserError("--official and --folds exclude each other", hint="official folds are as many as they are")
+    words: Any = tuple(word.strip() for word in stratify.split(",") if word.strip())
+    settings = SplitSettings(10 if folds is None else folds, by, words, seed, official)  # type: ignore[arg-type]
+    name = name or ("official" if official else f"folds-{settings.folds}")
+    table = FaceTable.read([Store.open(store) for store in stores])
+    copies = find_copies(table, near_duplicates or None)
+    made = make_split(table, [(copy.first, copy.second) for copy in copies], settings)
+    try:
+        paths = write_split(made, name, replace=replace)
+    except FileExistsError as error:
+        raise UserError(str(error), hint="--name gives it another name, --replace puts it there") from None
+    figures = balance(made)
+    if format_ is TableOrJson.JSON:
+        report = {"name": name, "files": [str(path) for path in paths], "balance": figures, "notes": _notes(made)}
+        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    else:
+        _show(figures)
+    if not quiet:
+        for note in _notes(made):
+            typer.echo(note, err=True)
+        typer.echo(f"written: {', '.join(map(str, paths))}", err=True)
+
+
+def _show(figures: Sequence[dict[str, Any]]) -> None:
+    bands: dict[str, float] = next((part["bands"] for part in figures[::-1] if part["bands"]), {})
+    titles = ["fold", "n", "people", "groups", "male", "age", *bands]
+    rows = [titles]
+    for part in figures:
+        shares = [f"{part['bands'][band]:.1%}" if part["bands"] else "-" for band in bands]
+        male = "-" if part["male"] is None else f"{part['male']:.1%}"
+        age = "-" if part["age"] is None else f"{part['age']:.1f}"
+        people = "-" if part["subjects"] is None else str(part["subjects"])
+        rows.append([part["fold"], str(part["n"]), people, str(part["groups"]), male, age, *shares])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
+    for first, *rest in rows:
+        cells = [f"{first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))]
+        typer.echo("  ".join(cells))
+
+
+def _notes(split: Split) -> list[str]:
+    """What a user should know of this split, in sentences."""
+    from agegender_train.splits import HELD_OUT
+
+    notes = []
+    labels, leaking = split.table.labels, int(split.leaking.sum())
+    if split.settings.official:
+        if leaking:
+            notes.append(
+                f"{leaking} faces share a person or a picture with a face on another official side: left as the "
+                "authors have it; agegender audit lists them"
+            )
+        if missing := int((split.sides == HELD_OUT).sum()):
+            notes.append(f"{missing} faces have no official side and are held out")
+        return notes
+    if held := int((split.sides == HELD_OUT).sum()):
+        notes.append(f"{held} faces are held out: {held - leaking} of an official val or test split, {leaking} that ")
+        notes[-1] += "share a person or a picture with one of those"
+    words = sorted({word for word in labels.split if word})
+    folds = [word for word in words if word.lower().startswith("fold")]
+    if folds:
+        notes.append(f"the dataset has official folds ({folds[0]}, ...), which published figures use: see --official")
+    if strange := [word for word in words if not _is_official(word)]:
+        notes.append(f"the split {strange[0]!r} is none of train, val, test and fold-N: its faces are in the folds")
+    unknown = sum(subject is None for subject in labels.subject)
+    if split.settings.by == "subject" and unknown:
+        notes.append(f"of {unknown} faces nobody knows who it is: only copies of one picture are kept together there")
+    return notes
+
+
+def _is_official(word: str) -> bool:
+    from agegender_train.splits.make import official_side
+
+    try:
+        official_side(word)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,192 @@
+"""From the faces of stores to sides: folds, or the split that the dataset's authors made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_train.audit.table import FaceTable
+from agegender_train.labels import Labels
+from agegender_train.splits.assign import assign_folds
+from agegender_train.splits.components import connect
+from agegender_train.store import Store
+
+HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
+SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}
+"""What a split calls the rows that are in no fold, and the number that stands for each."""
+
+By: TypeAlias = Literal["subject", "picture"]
+Stratum: TypeAlias = Literal["age", "gender", "group", "dataset"]
+
+_WORDS = {"training": "train", "valid": "val", "validation": "val", "dev": "val", "testing": "test"}
+_FOLD = re.compile(r"fold[-_ ]?(\d{1,3})")
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How faces are to be split.
+
+    Attributes:
+        folds: how many folds, at least 2; not used with `official`.
+        by: "subject" keeps a person's pictures on one side, "picture" the copies and the faces of one picture alone.
+        stratify: what every fold is to have its share of.
+        seed: another one gives other folds.
+        official: take the authors' split instead.
+
+    Raises:
+        ValueError: an attribute is out of range.
+    """
+
+    folds: int = 10
+    by: By = "subject"
+    stratify: tuple[Stratum, ...] = ("age", "gender")
+    seed: int = 1
+    official: bool = False
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.folds <= 1000:
+            raise ValueError(f"folds must be in 2..1000, got {self.folds}")
+        if self.by not in get_args(By):
+            raise ValueError(f"by must be one of {', '.join(get_args(By))}, got {self.by!r}")
+        for word in self.stratify:
+            if word not in get_args(Stratum):
+                raise ValueError(f"stratify must be some of {', '.join(get_args(Stratum))}, got {word!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """A side for each face.
+
+    Attributes:
+        table: the n faces.
+        settings: how they were split.
+        sides: int16 (n,), a fold from 0 on, or one of `SIDES`.
+        components: int64 (n,), equal for faces that belong together.
+        leaking: bool (n,), faces that belong together with one on another official side: left where they are by an
+            official split, held out of the folds.
+    """
+
+    table: FaceTable
+    settings: SplitSettings
+    sides: npt.NDArray[np.int16]
+    components: npt.NDArray[np.int64]
+    leaking: npt.NDArray[np.bool_]
+
+
+def side_name(side: int) -> str:
+    """How a side is written: the fold's number, or a word of `SIDES`."""
+    return next((word for word, number in SIDES.items() if number == side), str(side))
+
+
+def official_side(word: str) -> int:
+    """The side that a dataset's own word for it means.
+
+    >>> official_side("fold-3"), official_side("Validation") == VAL
+    (3, True)
+
+    Raises:
+        ValueError: it is no word that datasets use for this.
+    """
+    word = word.strip().lower()
+    if match := _FOLD.fullmatch(word):
+        return int(match[1])
+    word = _WORDS.get(word, word)
+    if word not in ("train", "val", "test"):
+        raise ValueError(f"an official split must be train, val, test or fold-0, fold-1, ..., got {word!r}")
+    return SIDES[word]
+
+
+def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: SplitSettings) -> Split:
+    """Splits the faces of some stores, all of them together.
+
+    Folds are made of what may be trained on: faces that a dataset's authors keep for validation or test are held out,
+    and so is each face that belongs together with one of them. Official folds hold nobody out.
+
+    Args:
+        table: the faces.
+        copies: pairs of its rows that show the same picture; see `audit.find_copies`.
+        settings: how to split.
+
+    Raises:
+        ValueError: a store has no official split though that is asked for, or there are too few faces for the folds.
+    """
+    same: list[Sequence[Hashable | None]] = [table.photos()]
+    if settings.by == "subject":
+        same.append(table.people())
+    components = connect(len(table), same, copies)
+    official = _official(table.labels, strict=settings.official)
+    if settings.official:
+        for index, name in enumerate(table.names):
+            if not (official[table.store == index] != HELD_OUT).any():
+                raise ValueError(f"the store {name} has no official split: leave out official to have folds made")
+        return Split(table, settings, official, components, _parted(components, official))
+    kept = (official == VAL) | (official == TEST)
+    held = np.isin(components, components[kept])
+    free = np.flatnonzero(~held)
+    if not len(free):
+        raise ValueError("no face is left for the folds: all are of official val or test splits, or there is none")
+    names, kinds = face_names(table), strata(table, settings.stratify)
+    sides = np.full(len(table), HELD_OUT, np.int16)
+    sides[free] = assign_folds(
+        [names[row] for row in free], components[free], [kinds[row] for row in free], settings.folds, settings.seed
+    )
+    return Split(table, settings, sides, components, held & ~kept)
+
+
+def _official(labels: Labels, *, strict: bool) -> npt.NDArray[np.int16]:
+    known: dict[str | None, int] = {}
+    for word in sorted({word for word in labels.split if word}):
+        try:
+            known[word] = official_side(word)
+        except ValueError:
+            if strict:
+                raise
+    return np.array([known.get(word, HELD_OUT) for word in labels.split], np.int16)
+
+
+def _parted(components: npt.NDArray[np.int64], sides: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    """Rows whose component is on several sides; those that are on no official side don't count."""
+    on_a_side = sides != HELD_OUT
+    pairs = np.unique(np.column_stack([components, sides.astype(np.int64)])[on_a_side], axis=0)
+    component, count = np.unique(pairs[:, 0], return_counts=True)
+    return np.asarray(on_a_side & np.isin(components, component[count > 1]), np.bool_)
+
+
+def made_of(store: Store) -> str:
+    """Fingerprint of a store as `preprocess` left it, whatever a review has decided since."""
+    return Store(store.path, store.description).fingerprint
+
+
+def face_names(table: FaceTable) -> list[str]:
+    """A name for each face that stays the same whatever else is split with it."""
+    twice = len({store.name for store in table.stores}) < len(table.stores)
+    own = [f"{store.name} {made_of(store)}" if twice else store.name for store in table.stores]
+    return [
+        f"{own[store]}/{key}#{face}"
+        for store, key, face in zip(table.store, table.labels.key, table.face.tolist(), strict=True)
+    ]
+
+
+def strata(table: FaceTable, by: Sequence[Stratum]) -> list[str]:
+    """What kind each face is, in words: its age group (or the decade of a known age), gender, group, dataset."""
+    labels = table.labels
+    columns: list[Iterable[str]] = []
+    for word in by:
+        if word == "age":
+            low, high, exact = labels.age_low.tolist(), labels.age_high.tolist(), labels.age_is_exact.tolist()
+            columns.append(
+                "?" if a != a else f"{a // 10 * 10:g}s" if known else f"{a:g}-{b:g}"
+                for a, b, known in zip(low, high, exact, strict=True)
+            )
+        elif word == "gender":
+            columns.append(str(gender) for gender in labels.gender.tolist())
+        elif word == "group":
+            columns.append("?" if group is None else str(group) for group in labels.group)
+        else:
+            columns.append(table.datasets())
+    return ["/".join(words) for words in zip(*columns, strict=True)] if columns else [""] * len(table)
