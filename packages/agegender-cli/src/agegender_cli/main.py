@@ -13,6 +13,7 @@ from .errors import UserError
 from .eval import evaluate
 from .predict import predict
 from .preprocess import preprocess
+from .review import review
 from .stream import stream
 from .train import train
 
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(stream)
 app.command()(preprocess)
+app.command()(review)
 app.command()(train)
 app.command("eval")(evaluate)
 app.command()(benchmark)

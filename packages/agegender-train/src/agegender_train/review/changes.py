@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agegender_train.review.decisions import Decision
+
+
+def find_rows(names: pa.Table, faces: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The rows of some faces, rising; a face that isn't there has none.
+
+    Args:
+        names: the columns key and face of all rows.
+        faces: pairs of key and face.
+    """
+    keys = pa.array(sorted({key for key, _ in faces}), pa.string())
+    candidates = np.flatnonzero(pc.is_in(names["key"], keys).to_numpy())
+    picked = names.take(candidates).to_pydict()
+    found = zip(picked["key"], (face or 0 for face in picked["face"]), strict=True)
+    return {face: row for face, row in zip(found, candidates.tolist(), strict=True) if face in faces}
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,14 +54,8 @@ class Changes:
             names: the columns key and face of all rows.
             decisions: see `agegender_train.review.in_force`.
         """
-        keys = pa.array(sorted({key for key, _ in decisions}), pa.string())
-        candidates = np.flatnonzero(pc.is_in(names["key"], keys).to_numpy())
-        picked = names.take(candidates).to_pydict()
-        found = [
-            (row, decisions[key, face or 0])
-            for row, key, face in zip(candidates.tolist(), picked["key"], picked["face"], strict=True)
-            if (key, face or 0) in decisions
-        ]
+        rows = find_rows(names, decisions)
+        found = [(row, decisions[face]) for face, row in rows.items()]
         rejected = [row for row, decision in found if decision.action == "reject"]
         corrected = [(row, decision) for row, decision in found if decision.action == "correct"]
         return cls(

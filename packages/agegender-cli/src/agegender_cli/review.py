@@ -1,0 +1,63 @@
+"""``agegender review``: look at the faces of a store and decide on each, on a local page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from agegender_cli.errors import UserError, require_train
+from agegender_cli.options import Model
+
+
+def review(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="The aligned store to review.")],
+    ages: Annotated[
+        str, typer.Option(metavar="0-20|35|missing", help="Begin with faces of these ages.", show_default="all")
+    ] = "",
+    gender: Annotated[
+        str, typer.Option(metavar="m|f|missing", help="Begin with faces of this gender.", show_default="all")
+    ] = "",
+    model: Model = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page.", show_default="one that is free")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+) -> None:
+    """Review the faces of a store by eye: accept, reject, or correct age and gender, on a page of this machine.
+
+    Each decision is a line in STORE/review.csv, which train and eval apply. With --model the faces can be sorted by how
+    far that model is from the label. Ctrl-C ends.
+
+    \b
+    Examples:
+      agegender review stores/imdb --ages 0-20
+      agegender review stores/utkface --gender missing
+      agegender review stores/utkface --model runs/first/model.onnx
+    """
+    require_train()
+    from agegender_core.predict import load_predictor
+    from agegender_train.review.selection import Selection
+    from agegender_train.review.session import open_session
+
+    try:
+        from agegender_train.review.serving import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"review needs a package that is not installed: {error.name}", hint="pip install 'agegender-train[review]'"
+        ) from None
+    selection = Selection(ages=ages, gender=gender)
+    with open_session(store, load_predictor(model)) as session:
+        if session.repaired:
+            typer.echo("The last line of review.csv had been cut off; that decision is to be made again.", err=True)
+        if model is not None:
+            session.predictions.start()
+        serve(session, port, lambda address: _announce(address + selection.to_query(), browser))
+        typer.echo(f"{session.summary()} in {store / 'review.csv'}", err=True)
+
+
+def _announce(address: str, browser: bool) -> None:
+    typer.echo(f"Reviewing on {address}\nCtrl-C ends.", err=True)
+    if browser:
+        import webbrowser
+
+        webbrowser.open(address)

@@ -1,0 +1,211 @@
+"""The page's requests, answered from a session. Nothing that the page sends is taken for a path.
+
+Who may ask: the address begins with a secret that only the person who started the server is told; the Host header must
+name this machine, against addresses of others that are made to point here; and what changes anything must come from the
+page itself, as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from agegender_train.labels import parse_age_group
+from agegender_train.review.selection import Selection
+from agegender_train.review.session import ReviewSession
+
+_PAGE = {
+    "": ("review.html", "text/html; charset=utf-8"),
+    "review.css": ("review.css", "text/css; charset=utf-8"),
+    "icon.svg": ("icon.svg", "image/svg+xml"),
+} | {name: (name, "text/javascript; charset=utf-8") for name in ("review.js", "grid.js", "server.js", "words.js")}
+_MAX_BODY = 4096
+_MAX_FACES = 500
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def review_app(session: ReviewSession, secret: str) -> Starlette:
+    """The review page of a session, under ``/SECRET/``."""
+    api = _Api(session)
+    routes = [
+        Route("/chip/{row}", api.chip),
+        Route("/api/about", api.about),
+        Route("/api/rows", api.rows),
+        Route("/api/faces", api.faces),
+        Route("/api/changes", api.changes),
+        Route("/api/decide", api.decide, methods=["POST"]),
+        Route("/api/undo", api.undo, methods=["POST"]),
+        Route("/api/predict", api.predict, methods=["POST"]),
+        *(Route(f"/{path}", _page_file(*file)) for path, file in _PAGE.items()),
+    ]
+    return Starlette(
+        routes=[Mount(f"/{secret}", routes=routes)],
+        middleware=[
+            Middleware(_SafeHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
+        ],
+        exception_handlers={HTTPException: _explain},  # type: ignore[dict-item]
+    )
+
+
+class _SafeHeaders:
+    """Adds `_HEADERS` to every answer, and forbids to keep what doesn't say otherwise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class _Api:
+    def __init__(self, session: ReviewSession) -> None:
+        self._session = session
+        self._etag = session.store.fingerprint[:16]
+
+    def chip(self, request: Request) -> Response:
+        row = _whole_number("row", request.path_params["row"], 404)
+        if row >= len(self._session.chips):
+            raise HTTPException(404, f"there is no face {row}")
+        etag = f'"{self._etag}-{row}"'
+        headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
+        return Response(self._session.chips[row], media_type="image/jpeg", headers=headers)
+
+    def about(self, _: Request) -> Response:
+        return JSONResponse(self._session.about())
+
+    def rows(self, request: Request) -> Response:
+        """All rows of a selection as int32 (n,), little-endian, and behind them their states as uint8 (n,)."""
+        try:
+            rows, states = self._session.select(Selection.from_query(request.query_params))
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        return Response(rows.astype("<i4").tobytes() + states.tobytes(), media_type="application/octet-stream")
+
+    def faces(self, request: Request) -> Response:
+        texts = request.query_params.get("rows", "").split(",")
+        if len(texts) > _MAX_FACES:
+            raise HTTPException(400, f"rows must name at most {_MAX_FACES} faces, got {len(texts)}")
+        return self._faces([_whole_number("rows", text, 400) for text in texts])
+
+    def changes(self, request: Request) -> Response:
+        return JSONResponse(self._session.changes(_whole_number("since", request.query_params.get("since", "0"), 400)))
+
+    async def decide(self, request: Request) -> Response:
+        asked = await _asked(request, {"row", "action", "age", "gender"})
+        row, action, gender = asked.get("row"), asked.get("action"), asked.get("gender")
+        if type(row) is not int or not isinstance(action, str) or not (gender is None or type(gender) is int):
+            raise HTTPException(400, 'a decision must have "row" and "gender" as whole numbers and "action" as text')
+        if action == "undo":
+            raise HTTPException(400, "to undo is another request")
+        try:
+            age = _age(asked.get("age"))
+            await run_in_threadpool(self._session.decide, row, action, age, gender)
+        except ValueError as error:
+            raise HTTPException(400, str(error)) from None
+        except IndexError:
+            raise HTTPException(404, f"there is no face {row}") from None
+        except OSError as error:
+            raise _not_saved(error) from None
+        return self._faces([row])
+
+    async def undo(self, request: Request) -> Response:
+        await _asked(request, set())
+        try:
+            row = await run_in_threadpool(self._session.undo)
+        except OSError as error:
+            raise _not_saved(error) from None
+        return self._faces([] if row is None else [row])
+
+    async def predict(self, request: Request) -> Response:
+        await _asked(request, set())
+        self._session.predictions.start()
+        return self._faces([])
+
+    def _faces(self, rows: list[int]) -> Response:
+        try:
+            return JSONResponse({"faces": self._session.faces(rows)})
+        except IndexError as error:
+            raise HTTPException(404, str(error)) from None
+
+
+def _page_file(name: str, media_type: str) -> Any:
+    content = (files("agegender_train.review") / "page" / name).read_bytes()
+
+    def answer(_: Request) -> Response:
+        return Response(content, media_type=media_type)
+
+    return answer
+
+
+async def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:
+    """The JSON object that the page sent, once it is sure that it was the page."""
+    if request.headers.get("origin") != f"http://{request.headers.get('host')}":
+        raise HTTPException(403, "only the review page itself may change anything")
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "a request must be of the type application/json")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _MAX_BODY:
+            raise HTTPException(413, f"a request must have at most {_MAX_BODY} bytes")
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "a request must be JSON") from None
+    if not isinstance(asked, dict) or not asked.keys() <= known:
+        raise HTTPException(400, f"a request must be an object with no other names than {sorted(known)}")
+    return asked
+
+
+def _age(text: Any) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    if not isinstance(text, str):
+        raise ValueError('age must be text such as "34" or "20-29"')
+    return parse_age_group(text)
+
+
+def _whole_number(name: str, text: str, otherwise: int) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise HTTPException(otherwise, f"{name} must be whole numbers from 0 up, got {text!r:.40}")
+    return int(text)
+
+
+def _not_saved(error: OSError) -> HTTPException:
+    return HTTPException(507, f"not saved: {error.strerror or error}: {error.filename or ''}".rstrip(": "))
+
+
+def _explain(_: Request, error: HTTPException) -> Response:
+    return JSONResponse({"problem": error.detail}, error.status_code, headers=error.headers)

@@ -1,0 +1,252 @@
+"""One review of one store: its faces, what was decided, and what the page is told of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.predict import Predictor
+from agegender_train.folder_lock import folder_lock
+from agegender_train.review.changes import find_rows
+from agegender_train.review.chips import ChipReader
+from agegender_train.review.decisions import REVIEW_FILE, Decision
+from agegender_train.review.log import DecisionLog
+from agegender_train.review.predictions import Predictions
+from agegender_train.review.selection import STATES, Selection, age_error, gender_error
+from agegender_train.store import Store
+
+_STATE_OF = {"accept": 1, "reject": 2, "correct": 3}
+
+
+class ReviewSession:
+    """What the page's requests come down to. Safe to use from many threads.
+
+    Args:
+        store: opened without its review.
+        log: the store's decisions, open for adding.
+        predictor: whose predictions the faces can be sorted by.
+        now: tells the time that decisions are given.
+
+    Attributes:
+        store: as above.
+        chips: the pictures by row.
+        predictions: the model's.
+        repaired: whether the file ended in half a line, which doesn't count.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        log: DecisionLog,
+        predictor: Predictor,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store, self._log, self._now = store, log, now
+        self.repaired = log.repaired
+        self.chips = ChipReader(store)
+        self.predictions = Predictions(store, predictor)
+        self._names = store.columns("dataset", "key", "face")
+        self._labels = store.labels()
+        self._datasets = self._names["dataset"].to_numpy()
+        self._states = np.zeros(len(store), np.uint8)
+        self._standing: dict[int, list[Decision]] = {}
+        self._undoable: list[int] = []  # rows of the decisions that stand, oldest first
+        self._log_rows: list[int | None] = []  # row of each decision in the file
+        self._lock = threading.Lock()
+        rows = find_rows(self._names, {(decision.key, decision.face) for decision in log.decisions})
+        for decision in log.decisions:
+            self._apply(rows.get((decision.key, decision.face)), decision)
+
+    def about(self) -> dict[str, Any]:
+        """What doesn't change while the page is open, and the values that can be asked for."""
+        return {
+            "name": self.store.name,
+            "path": str(self.store.path),
+            "faces": len(self.store),
+            "chip_size": self.store.chip_size,
+            "datasets": sorted(set(self._datasets.tolist()) - {None}),
+            "groups": sorted(set(self._labels.group.tolist()) - {None}),
+            "states": STATES,
+            **self.changes(len(self._log_rows)),
+        }
+
+    def select(self, selection: Selection) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+        """The rows of a selection in their order, and the state of each as its place in `STATES`."""
+        with self._lock:
+            rows = selection.rows(self._labels, self._datasets, self._states, self._errors())
+            return rows, self._states[rows]
+
+    def faces(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """What is known of some faces.
+
+        Raises:
+            IndexError: a row is out of range.
+        """
+        for row in rows:
+            self._check(row)
+        with self._lock:
+            return [self._describe(row) for row in rows]
+
+    def decide(self, row: int, action: str, age: tuple[float, float] | None = None, gender: int | None = None) -> None:
+        """Decides on a face, and writes it down.
+
+        A correction adds to the one that stands; one that leaves the store's label as it is counts as "accept". To
+        accept what was corrected changes nothing: the correction is what is accepted.
+
+        Args:
+            row: the face.
+            action: "accept", "reject" or "correct".
+            age: corrected youngest and oldest age in years; ``None`` leaves it.
+            gender: corrected gender, 1 male, 0 female; ``None`` leaves it.
+
+        Raises:
+            IndexError: the row is out of range.
+            ValueError: a value is out of range or doesn't go with the action.
+            OSError: it can't be written.
+        """
+        self._check(row)
+        self._decision(row, action, age, gender)
+        with self._lock:
+            standing = self._standing.get(row)
+            last = standing[-1] if standing else None
+            if action == "accept" and last is not None and last.action == "correct":
+                return
+            if action == "correct":
+                action, age, gender = self._settled(row, age, gender, last)
+            decision = self._decision(row, action, age, gender)
+            if last is None or replace(last, time=decision.time) != decision:
+                self._log.append([decision])
+                self._apply(row, decision)
+
+    def undo(self) -> int | None:
+        """Takes back the last decision that stands, of whichever face: its row, or ``None`` if there is none.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        with self._lock:
+            if not self._undoable:
+                return None
+            row = self._undoable[-1]
+            decision = self._decision(row, "undo")
+            self._log.append([decision])
+            self._apply(row, decision)
+            return row
+
+    def changes(self, since: int) -> dict[str, Any]:
+        """What has happened since the file had so many decisions: the changed faces' states, and how far the model is.
+
+        Args:
+            since: "version" of an earlier answer.
+        """
+        with self._lock:
+            rows = {row for row in self._log_rows[max(since, 0) :] if row is not None}
+            known = self.predictions
+            return {
+                "version": len(self._log_rows),
+                "changed": [[row, int(self._states[row])] for row in sorted(rows)],
+                "can_undo": bool(self._undoable),
+                "model": {
+                    "name": known.model,
+                    "ready": known.age is not None,
+                    "running": known.running,
+                    "done": known.done,
+                    "problem": known.problem,
+                },
+            }
+
+    def summary(self) -> str:
+        """How many faces are in which state, in words."""
+        with self._lock:
+            counts = np.bincount(self._states, minlength=len(STATES))
+        return ", ".join(f"{count} {state}" for count, state in zip(counts[1:].tolist(), STATES[1:], strict=True))
+
+    def _check(self, row: int) -> None:
+        if not 0 <= row < len(self._states):
+            raise IndexError(f"row must be in 0..{len(self._states) - 1}, got {row}")
+
+    def _decision(
+        self, row: int, action: str, age: tuple[float, float] | None = None, gender: int | None = None
+    ) -> Decision:
+        key, face = self._names["key"][row].as_py(), self._names["face"][row].as_py() or 0
+        low, high = age or (None, None)
+        return Decision(key, face, action, low, high, gender, self._now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def _settled(
+        self, row: int, age: tuple[float, float] | None, gender: int | None, last: Decision | None
+    ) -> tuple[str, tuple[float, float] | None, int | None]:
+        """Action, age and gender of a correction on top of the last one, without what the store says already."""
+        if last is not None and last.action == "correct":
+            if age is None and last.age_low is not None and last.age_high is not None:
+                age = (last.age_low, last.age_high)
+            gender = last.gender if gender is None else gender
+        if age == (self._labels.age_low[row], self._labels.age_high[row]):
+            age = None
+        if gender == self._labels.gender[row]:
+            gender = None
+        return ("accept" if age is None and gender is None else "correct"), age, gender
+
+    def _apply(self, row: int | None, decision: Decision) -> None:
+        self._log_rows.append(row)
+        if row is None:
+            return
+        standing = self._standing.setdefault(row, [])
+        if decision.action != "undo":
+            standing.append(decision)
+            self._undoable.append(row)
+        elif standing:
+            standing.pop()
+            last = len(self._undoable) - 1 - self._undoable[::-1].index(row)
+            del self._undoable[last]
+        self._states[row] = _STATE_OF[standing[-1].action] if standing else 0
+
+    def _errors(self) -> Mapping[str, npt.NDArray[np.float32]]:
+        age, p_male = self.predictions.age, self.predictions.p_male
+        if age is None or p_male is None:
+            return {}
+        return {"age-error": age_error(self._labels, age), "gender-error": gender_error(self._labels, p_male)}
+
+    def _describe(self, row: int) -> dict[str, Any]:
+        labels, standing = self._labels, self._standing.get(row)
+        last = standing[-1] if standing and standing[-1].action == "correct" else None
+        low, gender = labels.age_low[row], int(labels.gender[row])
+        age, p_male = self.predictions.age, self.predictions.p_male
+        return {
+            "row": row,
+            "key": labels.key[row],
+            "dataset": self._datasets[row],
+            "group": labels.group[row],
+            "subject": labels.subject[row],
+            "age": None if np.isnan(low) else [float(low), float(labels.age_high[row])],
+            "gender": gender if gender >= 0 else None,
+            "state": int(self._states[row]),
+            "corrected_age": None if last is None or last.age_low is None else [last.age_low, last.age_high],
+            "corrected_gender": None if last is None else last.gender,
+            "predicted_age": None if age is None else round(float(age[row]), 1),
+            "predicted_p_male": None if age is None or p_male is None else round(float(p_male[row]), 3),
+        }
+
+
+@contextmanager
+def open_session(path: Path, predictor: Predictor) -> Iterator[ReviewSession]:
+    """A session on the store in the folder `path`, with other sessions kept out while it lasts.
+
+    Raises:
+        OSError: there is no such store, another process is at work on it, or a file of it can't be read.
+        ValueError: the folder is no finished store, or a line of its ``review.csv`` is no decision.
+    """
+    store = Store.open(path, review=False)
+    with folder_lock(store.path):
+        session = ReviewSession(store, DecisionLog(store.path / REVIEW_FILE), predictor)
+        try:
+            yield session
+        finally:
+            session.predictions.stop()
