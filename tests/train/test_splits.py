@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agegender_train.audit.table import FaceTable
+from agegender_train.face_table import FaceTable
 from agegender_train.labels import Labels
 from agegender_train.splits import (
     HELD_OUT,

@@ -53,7 +53,8 @@ def split(
       agegender split stores/adience --official
     """
     require_train()
-    from agegender_train.audit import FaceTable, find_copies
+    from agegender_train.copies import find_copies
+    from agegender_train.face_table import FaceTable
     from agegender_train.splits import SplitSettings, balance, make_split, write_split
     from agegender_train.store import Store
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.audit.table import FaceTable
+from agegender_train.face_table import FaceTable
 from agegender_train.labels import Labels
 from agegender_train.splits.assign import assign_folds
 from agegender_train.splits.components import connect
@@ -109,7 +109,7 @@ def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: Sp
 
     Args:
         table: the faces.
-        copies: pairs of its rows that show the same picture; see `audit.find_copies`.
+        copies: pairs of its rows that show the same picture; see `copies.find_copies`.
         settings: how to split.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.audit.table import FaceTable
+from agegender_train.face_table import FaceTable
 
 _SAME_FACE_IOU = 0.5
 _MANY = 50

@@ -1,0 +1,147 @@
+"""What is in one store and what was left out of it, in figures."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agegender_train.datasets import Rejection
+from agegender_train.labels import Labels
+from agegender_train.store import Store
+
+BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+"""Age bands, each by the middle of the label's age interval."""
+
+GENDERS = {0: "female", 1: "male", -1: "unknown"}
+UNKNOWN = "not told"
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """One store in figures.
+
+    Attributes:
+        store: the store.
+        name: what it is called beside others.
+        labels: the labels of its n faces.
+        pictures: how many entries the dataset has, those kept and those rejected.
+        found: how many faces the detector found in them; ``None`` where that isn't recorded.
+        box_from: faces by the way in which their box was come by ("detected", "known").
+        rejected: rejected entries by reason, the most frequent first.
+        rejections: those entries, in the reader's order.
+    """
+
+    store: Store
+    name: str
+    labels: Labels
+    pictures: int
+    found: int | None
+    box_from: dict[str, int]
+    rejected: dict[str, int]
+    rejections: list[Rejection]
+
+    @classmethod
+    def of(cls, store: Store, name: str | None = None) -> Summary:
+        """The figures of a store.
+
+        Raises:
+            OSError: its audit can't be read.
+            ValueError: its audit is damaged.
+        """
+        labels = store.labels()
+        rejections = _read_rejections(store.path / "audit.parquet")
+        found = _read_counts(store.path / "audit.json").get("faces")
+        rejected = counts(entry.reason for entry in rejections)
+        box_from = counts(way or UNKNOWN for way in store.columns("box_from")["box_from"].to_pylist())
+        pictures = int(store.description.get("pictures", len(labels) + len(rejections)))
+        return cls(store, name or store.name, labels, pictures, found, box_from, rejected, rejections)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Faces by official split; empty where the dataset has none."""
+        found = counts(word or UNKNOWN for word in self.labels.split)
+        return {} if set(found) == {UNKNOWN} else found
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """Faces by group, the most frequent first; empty where the dataset tells none."""
+        found = counts(UNKNOWN if group is None else str(group) for group in self.labels.group)
+        return {} if set(found) == {UNKNOWN} else found
+
+    @property
+    def genders(self) -> dict[str, int]:
+        """Faces by gender."""
+        return {word: int((self.labels.gender == number).sum()) for number, word in GENDERS.items()}
+
+    def gender_by_band(self) -> dict[str, dict[str, int]]:
+        """For each of `BANDS`, and for faces without an age, the faces by gender."""
+        age, gender = self.labels.age, self.labels.gender
+        aged = ~np.isnan(age)
+        band = np.where(aged, np.minimum(np.nan_to_num(age) // 10, len(BANDS) - 1), len(BANDS)).astype(np.int64)
+        return {
+            name: {word: int(((band == index) & (gender == number)).sum()) for number, word in GENDERS.items()}
+            for index, name in enumerate((*BANDS, "no age"))
+        }
+
+    def figures(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        labels = self.labels
+        aged, age = ~np.isnan(labels.age_low), labels.age[~np.isnan(labels.age_low)].astype(np.float64)
+        return {
+            "name": self.name,
+            "dataset": self.store.name,
+            "path": str(self.store.path),
+            "fingerprint": self.store.fingerprint,
+            "pictures": self.pictures,
+            "faces": len(self),
+            "exact_ages": int(labels.age_is_exact.sum()),
+            "age_groups": int((aged & ~labels.age_is_exact).sum()),
+            "mean_age": float(age.mean()) if len(age) else None,
+            "subjects": len({subject for subject in labels.subject if subject is not None}) or None,
+            "genders": self.genders,
+            "groups": self.groups,
+            "gender_by_band": self.gender_by_band(),
+            "splits": self.splits,
+            "box_from": self.box_from,
+            "rejected": self.rejected,
+            "reviewed": self.store.reviewed,
+        }
+
+
+def counts(values: Iterable[str]) -> dict[str, int]:
+    """How often each value is there, the most frequent first and then by name."""
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _read_rejections(path: Path) -> list[Rejection]:
+    if not path.exists():
+        return []
+    try:
+        table = pq.read_table(path, columns=["source", "reason", "value"])
+    except (pa.ArrowException, ValueError) as error:
+        raise ValueError(f"{path} is no list of rejected entries ({error}); make the store anew") from error
+    columns = (table[name].to_pylist() for name in ("source", "reason", "value"))
+    return [Rejection(key or "", reason or UNKNOWN, value or "") for key, reason, value in zip(*columns, strict=True)]
+
+
+def _read_counts(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged; make the store anew")
+    return content
