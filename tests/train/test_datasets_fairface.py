@@ -43,12 +43,11 @@ def test_every_label_and_every_picture_is_accounted_for(tmp_path: Path) -> None:
     found = read(make_folder(tmp_path, "train/1.jpg", "train/1.png", "train/4.jpg", "train/9.jpg"))
     reasons = {key: entry.reason for key, entry in found.items() if isinstance(entry, Rejection)}
     assert reasons == {
-        "train/2.jpg": "missing from the archive",
-        "train/3.jpg": "missing from the archive",
         "train/4.jpg": "label not understood",
         "train/1.png": "second picture for a label",
         "train/9.jpg": "not in the label file",
     }
+    assert found["train/2.jpg"].age_low == 70  # type: ignore[union-attr]  # its picture is not there, its label is
     assert list(found) == ["train/1.jpg", "train/2.jpg", "train/3.jpg", "train/4.jpg", "train/1.png", "train/9.jpg"]
 
 
@@ -72,8 +71,19 @@ def test_two_rows_for_a_picture_are_refused(tmp_path: Path) -> None:
 
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     make_folder(tmp_path, "train/1.jpg", labels="name,years\n1,2\n")
-    with pytest.raises(ValueError, match="no CSV file with the columns age, file, gender, race"):
+    with pytest.raises(ValueError, match="no CSV file with the columns age, file, gender, race is in"):
         read(tmp_path)
+
+
+def test_words_that_are_no_gender_are_rejected(tmp_path: Path) -> None:
+    labels = "file,age,gender,race\ntrain/1.jpg,3-9,1,White\ntrain/2.jpg,3-9,,White\ntrain/3.jpg,3-9,male,White,,\n"
+    found = read(make_folder(tmp_path, labels=labels + "train/5.jpg,3,9,Male,White\n,3-9,Male,White\n"))
+    assert found["train/1.jpg"] == Rejection("train/1.jpg", "label not understood", "gender 1")
+    assert found["train/2.jpg"].gender is None  # type: ignore[union-attr]
+    assert found["train/3.jpg"].gender == 1  # type: ignore[union-attr]
+    table = "fairface_label_train.csv"
+    assert found[f"{table}:5"] == Rejection(f"{table}:5", "label not understood", "5 fields in 4 columns")
+    assert found[f"{table}:6"] == Rejection(f"{table}:6", "label not understood", "no file")
 
 
 def test_the_real_data(shared_data: Path) -> None:

@@ -3,8 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from agegender_train.archives import FileTree
+from agegender_train.archives import FileTree, _Entry
 from agegender_train.datasets import Rejection, Sample, available, get_dataset
 
 
@@ -13,6 +15,11 @@ def read(folder: Path, *names: str) -> dict[str, Sample | Rejection]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"")
     return {entry.key: entry for entry in get_dataset("utkface").samples(FileTree.open(folder))}
+
+
+def tree(*names: str) -> FileTree:
+    entries = {name: _Entry(name, 0, None, bytes) for name in names}
+    return FileTree((), entries, 0)
 
 
 def test_zero_means_male_there_and_one_means_male_here(tmp_path: Path) -> None:
@@ -31,6 +38,11 @@ def test_zero_means_male_there_and_one_means_male_here(tmp_path: Path) -> None:
         ("24_20170116220224657.jpg", 24, None, None),  # neither
         ("55_0_0_20170116232725357jpg.chip.jpg", 55, 1, "White"),  # no dot
         ("44_1_4_20170116235150272.pg.chip.jpg", 44, 0, "Others"),
+        ("39_1_20170116174525125.jpg", 39, 0, None),
+        ("24_0_1_20170116220224657 .jpg.chip.jpg", 24, 1, "Black"),
+        ("44_1_4_20170116235150272.pg", 44, 0, "Others"),  # as it is in the wild
+        ("55_0_0_20170116232725357jpg", 55, 1, "White"),
+        ("100_1_0_20170110183726390.jpg", 100, 0, "White"),
         ("38_0_1_201701162330572788.jpg", 38, 1, "Black"),  # a digit too many
         ("30_4_9_20170116235150272.jpg", 30, None, None),  # nonsense in both
         ("116_1_2_20170112220255503.jpg", 116, 0, "Asian"),  # is rejected later, by the rule for all datasets
@@ -59,14 +71,45 @@ def test_only_aligned_pictures_have_a_known_box(tmp_path: Path) -> None:
     assert found[chip].known_box == (0.075, 0.075, 0.97, 0.97)  # type: ignore[union-attr]
 
 
+@given(
+    age=st.integers(0, 120),
+    gender=st.sampled_from([0, 1]),
+    group=st.integers(0, 4),
+    date=st.integers(10**16, 10**17 - 1),
+    suffix=st.sampled_from([".jpg", ".JPG", ".jpg.chip.jpg", ".pg.chip.jpg", "jpg.chip.jpg", " .jpg", "jpg", ".pg"]),
+    folder=st.sampled_from(["", "part1/", "UTKFace/part 3/"]),
+)
+def test_every_whole_name_is_read_back(age: int, gender: int, group: int, date: int, suffix: str, folder: str) -> None:
+    name = f"{folder}{age}_{gender}_{group}_{date}{suffix}"
+    (sample,) = get_dataset("utkface").samples(tree(name))
+    assert isinstance(sample, Sample)
+    assert (sample.key, sample.age_low, sample.age_high) == (name, age, age)
+    assert sample.gender == 1 - gender
+    assert sample.group == ["White", "Black", "Asian", "Indian", "Others"][group]
+
+
+@given(st.text("0123_. aj/p٣g\n", max_size=30).filter(lambda name: not name.startswith("/")))
+def test_any_name_is_a_sample_a_rejection_or_no_picture(name: str) -> None:
+    good = "1_0_0_20161219190200060.jpg"
+    entries = list(get_dataset("utkface").samples(tree(good, name + ".jpg", name)))
+    assert len(entries) == len({entry.key for entry in entries})
+    for entry in entries:
+        if isinstance(entry, Sample):
+            assert entry.age_low == entry.age_high
+            assert entry.age_low is not None
+            assert 0 <= entry.age_low <= 999
+        else:
+            assert entry.reason == "label not understood"
+
+
 def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no picture is named age_gender_race_date\.jpg"):
         read(tmp_path, "holiday.jpg")
 
 
 def test_readers_are_found_by_name_and_tell_about_themselves() -> None:
-    assert list(available()) == sorted(available())
-    assert {"fairface", "utkface"} <= set(available())
+    names = ["adience", "agedb", "appa-real", "appa-real-apparent", "csv", "fairface", "fgnet", "imdb", "lagenda"]
+    assert list(available()) == [*names, "utkface", "wiki"]
     for name, reader in available().items():
         assert reader.name == name
         assert reader.title

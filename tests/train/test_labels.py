@@ -77,6 +77,9 @@ def test_wrong_columns_are_refused_by_name() -> None:
         (">=70", (70, 100)),
         (" 48 - 53 ", (48, 53)),
         ("23", (23, 23)),
+        ("[0.5, 1.5]", (0.5, 1.5)),
+        ("35.5", (35.5, 35.5)),
+        ("n/a", None),
         ("None", None),
         ("", None),
     ],
@@ -85,7 +88,7 @@ def test_age_groups_as_datasets_write_them(text: str, expected: tuple[float, flo
     assert parse_age_group(text) == expected
 
 
-@pytest.mark.parametrize("text", ["old", "9-3", "3-", "-5", "3-9-12", "more than", "1e3"])
+@pytest.mark.parametrize("text", ["old", "9-3", "3-", "-5", "3-9-12", "more than", "1e3", "3,5", "(3-5", "5, 35"])
 def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="age"):
         parse_age_group(text)

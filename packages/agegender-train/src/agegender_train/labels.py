@@ -16,9 +16,13 @@ MAX_AGE = 100
 GENDER_MISSING = -1
 
 _DTYPES: dict[str, npt.DTypeLike] = {"age_low": np.float32, "age_high": np.float32, "gender": np.int8}
-_RANGE = re.compile(r"\(?\s*(\d+)\s*(?:-|–|,|to)\s*(\d+)\s*\)?")
-_SINGLE = re.compile(r"\d+(?:\.\d+)?")
-_OPEN = re.compile(r"(?:more than|over|above|>=?|≥)\s*(\d+)|(\d+)\s*(?:\+|and over|or more|years and over)")
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+# A comma stands between two ages in brackets only: elsewhere "3,5" may well be three and a half years.
+_RANGE = re.compile(rf"{_NUMBER}\s*(?:-|–|to)\s*{_NUMBER}")
+_BRACKETS = re.compile(rf"[(\[]\s*{_NUMBER}\s*(?:-|–|,|to)\s*{_NUMBER}\s*[)\]]")
+_OPEN = re.compile(rf"(?:more than|over|above|>=?|≥)\s*{_NUMBER}|{_NUMBER}\s*(?:\+|and over|or more|years and over)")
+_SINGLE = re.compile(_NUMBER)
+_NO_AGE = ("", "none", "nan", "null", "na", "n/a", "unknown")
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,9 +114,9 @@ def parse_age_group(text: str) -> tuple[float, float] | None:
         ValueError: `text` is none of these, or the group is upside down.
     """
     text = text.strip().lower()
-    if text in ("", "none", "nan", "null"):
+    if text in _NO_AGE:
         return None
-    if match := _RANGE.fullmatch(text):
+    if match := _RANGE.fullmatch(text) or _BRACKETS.fullmatch(text):
         low, high = float(match[1]), float(match[2])
     elif match := _OPEN.fullmatch(text):
         low, high = float(match[1] or match[2]), float(MAX_AGE)

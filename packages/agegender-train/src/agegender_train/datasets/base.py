@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -13,9 +13,13 @@ if TYPE_CHECKING:
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
 
+AGE_OUT_OF_RANGE = "age out of range"
+AGE_MISSING = "age missing"
+NO_GENDER = "no gender"
 LABEL_UNCLEAR = "label not understood"
 MISSING_PICTURE = "missing from the archive"
 MISSING_LABEL = "not in the label file"
+NO_BOX = "no box of the face"
 SECOND_COPY = "second picture for a label"
 
 
@@ -24,8 +28,8 @@ class Sample:
     """One picture and what its dataset says of the one face that it is about.
 
     Attributes:
-        key: the name of this label, unlike all others: that of the picture in its `FileTree`, with ``#2`` and so on
-            behind it where the dataset has labels of several faces in one picture.
+        key: the name of this label, unlike all others: that of the picture in its `FileTree` (or in the label file,
+            when the picture isn't there), with ``#2`` and so on behind it where one picture has several labels.
         age_low: youngest possible age in years, or ``None``.
         age_high: oldest possible age in years, equal to `age_low` when the age is known, or ``None``.
         gender: 1 male, 0 female, whatever the dataset itself writes; or ``None``.
@@ -35,7 +39,8 @@ class Sample:
         known_box: where the face is, as parts of the picture's width and height in [0, 1]: left, top, right, bottom;
             or ``None`` when the dataset doesn't tell.
         known_xyxy: the same in pixels of the picture, for datasets that tell it so.
-        picture: name of the picture, where it isn't `key`; see `file`.
+        picture: name of the picture in the `FileTree`, where it isn't `key`; see `file`. It may not be there: a label
+            without its picture still is a sample.
     """
 
     key: str
@@ -59,7 +64,7 @@ class Rejection(NamedTuple):
     """A picture (or a label without one) that doesn't go into the store.
 
     Attributes:
-        key: name of the picture in its source.
+        key: name of the picture in its source; of a row without one, the name of the label file and the line.
         reason: one of few short phrases; the audit counts by them.
         value: the particular of this one: the text that wasn't understood, the key of the other copy, ...
     """
@@ -88,13 +93,29 @@ class Dataset(ABC):
 
     @abstractmethod
     def samples(self, files: FileTree) -> Iterable[Sample | Rejection]:
-        """Every picture of `files` once, as a sample or a rejection, in an order that depends on the names alone.
+        """Every picture and every label in `files` once, as a sample or a rejection, in an order that depends on
+        names and labels alone.
 
         Raises:
-            ValueError: nothing in `files` looks like this dataset.
+            ValueError: nothing in `files` looks like this dataset, or its label file is damaged; some readers find
+                that out on the way.
+            OSError: a label file can't be read.
         """
 
 
 def is_picture(name: str) -> bool:
     """Whether a file's suffix is that of a picture."""
     return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def one_of(files: FileTree, names: Sequence[str]) -> str:
+    """The first of label files that should be copies of one another.
+
+    Raises:
+        ValueError: they aren't.
+        OSError: one of them can't be read.
+    """
+    contents = {files.read(name) for name in names} if len(names) > 1 else set()
+    if len(contents) > 1:
+        raise ValueError(f"{' and '.join(names)} differ: give a source with one of them")
+    return names[0]

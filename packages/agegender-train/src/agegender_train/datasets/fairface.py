@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agegender_train.datasets.base import (
-    LABEL_UNCLEAR,
-    MISSING_LABEL,
-    MISSING_PICTURE,
-    SECOND_COPY,
-    Dataset,
-    Rejection,
-    Sample,
-    is_picture,
-)
+from agegender_train.datasets._pictures import Pictures
+from agegender_train.datasets._tables import find_tables, read_table
+from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
 from agegender_train.labels import parse_age_group
 
 if TYPE_CHECKING:
     from agegender_train.archives import FileTree
 
-_COLUMNS = {"file", "age", "gender", "race"}
-_GENDERS = {"male": 1, "female": 0}
+_COLUMNS = ("age", "file", "gender", "race")
+_GENDERS = {"male": 1, "female": 0, "": None}
 # The crops are dlib chips with padding 0.25; this is where dlib's detector finds the face in those it finds one in.
 _KNOWN_BOX = (10 / 160, 10 / 160, 139 / 160, 139 / 160)
 
@@ -46,47 +37,31 @@ class FairFace(Dataset):
 
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """Label files in the order of their names, row by row, then pictures without a label."""
-        labels = [name for name in files.names if name.lower().endswith(".csv")]
-        rows = [row for name in labels for row in _read_labels(files.read(name))]
-        if not rows:
-            raise ValueError(f"no CSV file with the columns {', '.join(sorted(_COLUMNS))} is in {files}")
-        return _match(rows, [name for name in files.names if is_picture(name)])
+        tables = find_tables(files, _COLUMNS)
+        if not tables:
+            raise ValueError(f"no CSV file with the columns {', '.join(_COLUMNS)} is in {files}")
+        pictures = Pictures(files, parts=2)
+        seen: set[str] = set()
+        for table in tables:
+            for row in read_table(files, table, _COLUMNS):
+                label = row.fields["file"]
+                if row.problem or not label:
+                    yield Rejection(pictures.key(f"{table}:{row.line}"), LABEL_UNCLEAR, row.problem or "no file")
+                    continue
+                if label in seen:
+                    raise ValueError(f"the label files have two rows for {label}")
+                seen.add(label)
+                yield _sample(pictures.key(pictures.find(label) or label), row.fields)
+        yield from pictures.left_over()
 
 
-def _read_labels(data: bytes) -> list[dict[str, str]]:
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace")))
-    return list(reader) if set(reader.fieldnames or ()) >= _COLUMNS else []
-
-
-def _match(rows: list[dict[str, str]], pictures: list[str]) -> Iterator[Sample | Rejection]:
-    by_stem: dict[str, str] = {}
-    left: dict[str, Rejection] = {}
-    for name in pictures:
-        first = by_stem.setdefault(_stem(name), name)
-        left[name] = Rejection(name, MISSING_LABEL) if first == name else Rejection(name, SECOND_COPY, first)
-    used: set[str] = set()
-    for row in rows:
-        name = by_stem.get(_stem(row["file"]), "")
-        if name in used:
-            raise ValueError(f"the label files have two rows for {row['file']}")
-        if not name:
-            yield Rejection(row["file"], MISSING_PICTURE)
-            continue
-        used.add(name)
-        yield _sample(name, row)
-    yield from (rejection for name, rejection in left.items() if name not in used)
-
-
-def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    return f"{path.parent.name}/{path.stem}"
-
-
-def _sample(name: str, row: dict[str, str]) -> Sample | Rejection:
+def _sample(key: str, fields: dict[str, str]) -> Sample | Rejection:
     try:
-        low, high = parse_age_group(row["age"]) or (None, None)
+        low, high = parse_age_group(fields["age"]) or (None, None)
     except ValueError:
-        return Rejection(name, LABEL_UNCLEAR, row["age"])
-    split = PurePosixPath(name).parent.name
-    gender = _GENDERS.get(row["gender"].strip().lower())
-    return Sample(name, low, high, gender, row["race"] or None, None, split or None, _KNOWN_BOX)
+        return Rejection(key, LABEL_UNCLEAR, fields["age"])
+    gender = fields["gender"].lower()
+    if gender not in _GENDERS:
+        return Rejection(key, LABEL_UNCLEAR, f"gender {gender}")
+    split = PurePosixPath(fields["file"]).parent.name
+    return Sample(key, low, high, _GENDERS[gender], fields["race"] or None, None, split or None, _KNOWN_BOX)

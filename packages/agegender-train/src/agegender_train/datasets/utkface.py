@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from agegender_train.archives import FileTree
 
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<middle>[\d_]*?)_?(?P<date>\d{15,})(?!\d)")
+_SUFFIX_SLIP = re.compile(r"\d{1,3}_[\d_]*\d{15,} ?\.?(?:jpe?g?|pg)", re.IGNORECASE)  # ...jpg without the dot, .pg
 _GENDERS = {"0": 1, "1": 0}  # UTKFace writes 0 for male
 _GROUPS = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "Others"}
 
@@ -25,7 +26,7 @@ class UTKFace(Dataset):
 
     Slips in the names: a nonsense or empty gender or race is taken as missing and the rest is kept. With one field
     between age and date, 0 and 1 are read as the gender (the second field; pictures of the same minutes bear this
-    out) and 2 to 4, which no gender can be, as the race.
+    out) and 2 to 4, which no gender can be, as the race. A slip in the suffix is no matter.
     """
 
     name = "utkface"
@@ -36,7 +37,9 @@ class UTKFace(Dataset):
 
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """Every picture in the order of the names; see `Dataset.samples`."""
-        pictures = [name for name in files.names if is_picture(name)]
+        pictures = [
+            name for name in files.names if is_picture(name) or _SUFFIX_SLIP.fullmatch(PurePosixPath(name).name)
+        ]
         if not any(_NAME.match(PurePosixPath(name).name) for name in pictures):
             raise ValueError(f"no picture is named age_gender_race_date.jpg in {files}")
         return (_sample(name) for name in pictures)

@@ -1,0 +1,82 @@
+"""Label files that are tables of text."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Collection, Iterator
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from agegender_train.archives import FileTree
+
+
+class Row(NamedTuple):
+    """One row of a table.
+
+    Attributes:
+        line: its last line in the file, counted from 1.
+        fields: what stands in each column, by the column's name in small letters, without blanks round it; a field
+            that the row is too short for is "".
+        problem: why the fields can't be trusted, or "".
+    """
+
+    line: int
+    fields: dict[str, str]
+    problem: str = ""
+
+
+def find_tables(files: FileTree, columns: Collection[str], delimiters: str = ",") -> dict[str, str]:
+    """The CSV and TSV files that have all of these columns, by name, each with its delimiter."""
+    found: dict[str, str] = {}
+    for name in files.names:
+        if PurePosixPath(name).suffix.lower() in (".csv", ".tsv"):
+            header = _decoder(files.read(name), "replace").readline(10_000)
+            widths = {delimiter: _columns(header, delimiter) for delimiter in delimiters}
+            fitting = [delimiter for delimiter in delimiters if set(columns) <= set(widths[delimiter])]
+            if fitting:
+                found[name] = max(fitting, key=lambda delimiter: len(widths[delimiter]))
+    return found
+
+
+def read_table(files: FileTree, name: str, columns: Collection[str], delimiter: str = ",") -> Iterator[Row]:
+    """The rows of a table whose first line names its columns; UTF-8, or UTF-16 with a byte order mark.
+
+    Raises:
+        ValueError: it lacks one of `columns`, has one twice, or is no such table.
+        OSError: it can't be read.
+    """
+    reader = csv.reader(_decoder(files.read(name)), delimiter=delimiter, strict=True)
+    try:
+        header = [column.strip().lower() for column in next(reader, [])]
+        missing = sorted(set(columns) - set(header))
+        if missing:
+            raise ValueError(f"{name} must have the columns {', '.join(sorted(columns))}; {missing[0]} is missing")
+        twice = sorted(column for column in set(header) if column and header.count(column) > 1)
+        if twice:
+            raise ValueError(f"{name} has the column {twice[0]} twice")
+        for fields in reader:
+            if not any(fields):
+                continue
+            too_many = len(fields) > len(header) and any(field.strip() for field in fields[len(header) :])
+            problem = f"{len(fields)} fields in {len(header)} columns" if too_many else ""
+            values = (field.strip() for field in fields + [""] * (len(header) - len(fields)))
+            yield Row(reader.line_num, dict(zip(header, values, strict=False)), problem)
+    except UnicodeDecodeError:
+        raise ValueError(f"{name} is no UTF-8 text: save it as UTF-8 (near line {reader.line_num + 1})") from None
+    except csv.Error as error:
+        raise ValueError(f"{name} is no table with columns: {error} (line {reader.line_num})") from None
+
+
+def _decoder(data: bytes, errors: str = "strict") -> io.TextIOWrapper:
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return io.TextIOWrapper(io.BytesIO(data), encoding, errors, newline="")
+
+
+def _columns(header: str, delimiter: str) -> list[str]:
+    try:
+        return [column.strip().lower() for column in next(csv.reader([header], delimiter=delimiter), [])]
+    except csv.Error:
+        return []

@@ -1,0 +1,89 @@
+"""LAGENDA, and what else its authors annotated so: several faces a picture, in a CSV file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+from agegender_train.datasets._pictures import Pictures
+from agegender_train.datasets._tables import Row, find_tables, read_table
+from agegender_train.datasets.base import LABEL_UNCLEAR, NO_BOX, Dataset, Rejection, Sample
+from agegender_train.labels import parse_age_group
+
+if TYPE_CHECKING:
+    from agegender_train.archives import FileTree
+
+_Box: TypeAlias = tuple[float, float, float, float]
+_BOX = ("face_x0", "face_y0", "face_x1", "face_y1")
+_COLUMNS = ("img_name", "age", "gender", *_BOX)
+_GENDERS = {"m": 1, "f": 0, "-1": None, "": None}
+_MISSING = ("-1", "-1.0", "")
+
+
+class Lagenda(Dataset):
+    """67,159 pictures of Open Images with 84,192 labelled people.
+
+    A row is a person: the pixels of face and body, age and gender, each -1 where it is not known. A row without the
+    box of a face is rejected, since any face found in the picture may be another person's; a face that nobody labelled
+    is rejected for want of age and gender.
+    """
+
+    name = "lagenda"
+    title = "LAGENDA (Kuprashevich and Tolstykh, 2023)"
+    licence = "annotations: see the authors' page; pictures: CC BY 2.0 (Open Images)"
+    url = "https://wildchlamydia.github.io/lagenda/"
+    layout = (
+        "one or more CSV files with the columns img_name, age, gender, face_x0, face_y0, face_x1, face_y1 beside the "
+        "pictures under the names in img_name, loose or in archives"
+    )
+
+    def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
+        """The rows of the tables in the order of their names, then pictures without a label."""
+        tables = find_tables(files, _COLUMNS)
+        if not tables:
+            raise ValueError(f"no CSV file with the columns {', '.join(_COLUMNS)} is in {files}")
+        pictures = Pictures(files, parts=_parts(files, tables), any_suffix=False)
+        for table in tables:
+            for row in read_table(files, table, _COLUMNS):
+                yield _entry(row, table, pictures)
+        yield from pictures.left_over()
+
+
+def _parts(files: FileTree, tables: dict[str, str]) -> int:
+    """How many parts of a name tell pictures apart: one if that will do, so that any folder above is right."""
+    names = {row.fields["img_name"] for table in tables for row in read_table(files, table, _COLUMNS)}
+    if len({name.rsplit("/", 1)[-1] for name in names}) == len(names):
+        return 1
+    return max(name.count("/") + 1 for name in names)
+
+
+def _entry(row: Row, table: str, pictures: Pictures) -> Sample | Rejection:
+    name = row.fields["img_name"]
+    if row.problem or not name:
+        return Rejection(pictures.key(f"{table}:{row.line}"), LABEL_UNCLEAR, row.problem or "no img_name")
+    picture = pictures.find(name) or name
+    key = pictures.key(picture)
+    age, gender = row.fields["age"].replace(";", "-"), row.fields["gender"].lower()  # the authors write 25;32 for 25-32
+    try:
+        box = _box([row.fields[column] for column in _BOX])
+        low, high = (None if age in _MISSING else parse_age_group(age)) or (None, None)
+    except ValueError as error:
+        return Rejection(key, LABEL_UNCLEAR, str(error))
+    if gender not in _GENDERS:
+        return Rejection(key, LABEL_UNCLEAR, f"gender {gender}")
+    if box is None:
+        return Rejection(key, NO_BOX)
+    return Sample(key, low, high, _GENDERS[gender], known_xyxy=box, picture=None if key == picture else picture)
+
+
+def _box(texts: list[str]) -> _Box | None:
+    if any(text in _MISSING for text in texts):
+        return None
+    try:
+        left, top, right, bottom = map(float, texts)
+    except ValueError:
+        raise ValueError(f"a box must be four numbers, got {', '.join(texts)}") from None
+    if not (all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom):
+        raise ValueError(f"a box must have a width and a height, got {', '.join(texts)}")
+    return left, top, right, bottom
