@@ -28,16 +28,8 @@ _MOST_BARS = 15
 
 def plot_all(summaries: Sequence[Summary]) -> dict[str, bytes]:
     """All plots that have something to show, by their file names."""
-    plots: dict[str, Callable[[Sequence[Summary]], Any]] = {
-        "ages.png": plot_ages,
-        "gender.png": plot_gender,
-        "gender-by-age.png": plot_gender_by_age,
-        "groups.png": plot_groups,
-        "rejected.png": plot_rejected,
-        "boxes.png": plot_boxes,
-    }
     with our_style():
-        figures = {name: plot(summaries) for name, plot in plots.items()}
+        figures = {name: plot(summaries) for name, plot in PLOTS.items()}
         return {name: to_png(figure) for name, figure in figures.items() if figure is not None}
 
 
@@ -178,3 +170,14 @@ def _most(counts: dict[str, int]) -> dict[str, int]:
         return counts
     rest = list(counts.values())[_MOST_BARS - 1 :]
     return dict(list(counts.items())[: _MOST_BARS - 1]) | {f"{len(rest):,} others": sum(rest)}
+
+
+PLOTS: dict[str, Callable[[Sequence[Summary]], Any]] = {
+    "ages.png": plot_ages,
+    "gender.png": plot_gender,
+    "gender-by-age.png": plot_gender_by_age,
+    "groups.png": plot_groups,
+    "rejected.png": plot_rejected,
+    "boxes.png": plot_boxes,
+}
+"""The plots by their file names."""

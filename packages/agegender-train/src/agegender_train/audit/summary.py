@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,21 @@ from agegender_train.store import Store
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 """Age bands, each by the middle of the label's age interval."""
 
+LABELS_FILE = "labels.parquet"
+_LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
+
 GENDERS = {0: "female", 1: "male", -1: "unknown"}
 UNKNOWN = "not told"
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """One store in figures.
+    """One store in figures, or a table of labels without pictures.
 
     Attributes:
-        store: the store.
+        path: its folder.
+        dataset: name of the dataset.
+        store: the store; ``None`` for a table of labels.
         name: what it is called beside others.
         labels: the labels of its n faces.
         pictures: how many entries the dataset has, those kept and those rejected.
@@ -39,7 +44,9 @@ class Summary:
         rejections: those entries, in the reader's order.
     """
 
-    store: Store
+    path: Path
+    dataset: str
+    store: Store | None
     name: str
     labels: Labels
     pictures: int
@@ -62,7 +69,23 @@ class Summary:
         rejected = counts(entry.reason for entry in rejections)
         box_from = counts(way or UNKNOWN for way in store.columns("box_from")["box_from"].to_pylist())
         pictures = int(store.description.get("pictures", len(labels) + len(rejections)))
-        return cls(store, name or store.name, labels, pictures, found, box_from, rejected, rejections)
+        name = name or store.name
+        return cls(store.path, store.name, store, name, labels, pictures, found, box_from, rejected, rejections)
+
+    @classmethod
+    def of_labels(cls, path: Path, name: str | None = None) -> Summary:
+        """The figures of what ``preprocess --labels-only`` wrote into the folder `path`.
+
+        Raises:
+            OSError: it can't be read.
+            ValueError: it is damaged.
+        """
+        labels = Labels.from_columns(**_read_table(path / LABELS_FILE, _LABELS))
+        rejections = _read_rejections(path / "audit.parquet")
+        dataset = str(_read_counts(path / "audit.json").get("dataset", path.name))
+        rejected = counts(entry.reason for entry in rejections)
+        pictures = len(labels) + len(rejections)
+        return cls(path, dataset, None, name or dataset, labels, pictures, None, {}, rejected, rejections)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,9 +123,9 @@ class Summary:
         aged, age = ~np.isnan(labels.age_low), labels.age[~np.isnan(labels.age_low)].astype(np.float64)
         return {
             "name": self.name,
-            "dataset": self.store.name,
-            "path": str(self.store.path),
-            "fingerprint": self.store.fingerprint,
+            "dataset": self.dataset,
+            "path": str(self.path),
+            "fingerprint": None if self.store is None else self.store.fingerprint,
             "pictures": self.pictures,
             "faces": len(self),
             "exact_ages": int(labels.age_is_exact.sum()),
@@ -115,7 +138,7 @@ class Summary:
             "splits": self.splits,
             "box_from": self.box_from,
             "rejected": self.rejected,
-            "reviewed": self.store.reviewed,
+            "reviewed": {} if self.store is None else self.store.reviewed,
         }
 
 
@@ -127,12 +150,16 @@ def counts(values: Iterable[str]) -> dict[str, int]:
 def _read_rejections(path: Path) -> list[Rejection]:
     if not path.exists():
         return []
-    try:
-        table = pq.read_table(path, columns=["source", "reason", "value"])
-    except (pa.ArrowException, ValueError) as error:
-        raise ValueError(f"{path} is no list of rejected entries ({error}); make the store anew") from error
-    columns = (table[name].to_pylist() for name in ("source", "reason", "value"))
+    columns = _read_table(path, ("source", "reason", "value")).values()
     return [Rejection(key or "", reason or UNKNOWN, value or "") for key, reason, value in zip(*columns, strict=True)]
+
+
+def _read_table(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
+    try:
+        table: dict[str, list[Any]] = pq.read_table(path, columns=list(columns)).select(columns).to_pydict()
+    except (pa.ArrowException, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no table of {', '.join(columns)} ({error}); make it anew") from error
+    return table
 
 
 def _read_counts(path: Path) -> dict[str, Any]:

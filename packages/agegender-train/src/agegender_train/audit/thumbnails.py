@@ -44,10 +44,12 @@ class Cell:
     Attributes:
         pictures: one, or two that belong together.
         caption: what stands below.
+        is_labelled: whether the caption says enough without the picture's name.
     """
 
     pictures: tuple[Thumbnail, ...]
     caption: str
+    is_labelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,17 +86,17 @@ def accepted_sheet(summary: Summary, most: int, side: int = 96) -> Sheet:
         side: of a thumbnail in pixels.
     """
     labels = summary.labels
-    rows = sample(list(labels.key), most)
+    rows = sample(list(labels.key), most) if summary.store is not None else []
     chips = stored_thumbnails(summary.store, labels, rows, side)
     rows.sort(key=lambda row: (np.nan_to_num(labels.age[row], nan=1e9), row))
-    cells = [Cell((chips[row],), label_text(labels, row)) for row in rows]
+    cells = [Cell((chips[row],), label_text(labels, row), True) for row in rows]
     return Sheet("Accepted", cells, len(labels))
 
 
-def stored_thumbnails(store: Store, labels: Labels, rows: Iterable[int], side: int) -> dict[int, Thumbnail]:
+def stored_thumbnails(store: Store | None, labels: Labels, rows: Iterable[int], side: int) -> dict[int, Thumbnail]:
     """Some of a store's faces, small, by their rows; `labels` are the store's."""
     wanted, found = set(rows), {}
-    for row, data in enumerate(store.iter_encoded() if wanted else ()):
+    for row, data in enumerate(store.iter_encoded() if wanted and store is not None else ()):
         if row in wanted:
             found[row] = _thumbnail(str(labels.key[row]), decode_chip(data), side)
             if len(found) == len(wanted):

@@ -1,0 +1,80 @@
+"""Pieces of an HTML page. Everything that comes from a dataset goes through `escape`."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Iterable, Sequence
+
+from agegender_train.audit.drawing import shortened
+from agegender_train.audit.thumbnails import Cell, Sheet, Thumbnail
+
+
+def escape(text: object, longest: int = 200) -> str:
+    """A text for HTML; control characters become visible, the middle of a long one is left out."""
+    shown = "".join(letter if letter.isprintable() else "�" for letter in shortened(str(text), longest))
+    return html.escape(shown, quote=True)
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequence[int] = (0,)) -> str:
+    """A table whose columns are numbers but for those of `texts`."""
+
+    def row(cells: Sequence[object], tag: str) -> str:
+        parts = (
+            f"<{tag}{' class=text' if number in texts else ''}>{_number(cell)}</{tag}>"
+            for number, cell in enumerate(cells)
+        )
+        return f"<tr>{''.join(parts)}</tr>"
+
+    body = "\n".join(row(cells, "td") for cells in rows)
+    return f'<div class="scroll"><table><thead>{row(titles, "th")}</thead><tbody>\n{body}\n</tbody></table></div>'
+
+
+def _number(cell: object) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell:,}" if isinstance(cell, int) else escape(cell)
+
+
+def figure(title: str, image: bytes, details: str, anchor: str) -> str:
+    """A plot with its numbers, folded up, below it."""
+    alt = f"{escape(title)}; the numbers are in the table below"
+    return (
+        f'<figure id="{anchor}"><h2>{escape(title)}</h2>\n<img src="{data_url(image)}" alt="{alt}">\n'
+        f"<details><summary>Numbers</summary>{details}</details></figure>"
+    )
+
+
+def data_url(image: bytes) -> str:
+    """A PNG or JPEG as part of the page."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+
+
+def sheet_html(sheet: Sheet) -> str:
+    """The cells of a contact sheet."""
+    pairs = any(len(cell.pictures) > 1 for cell in sheet.cells)
+    kind = "sheet pairs" if pairs else "sheet" if all(cell.is_labelled for cell in sheet.cells) else "sheet wide"
+    return f'<div class="{kind}">\n' + "\n".join(_cell(cell) for cell in sheet.cells) + "\n</div>"
+
+
+def _cell(cell: Cell) -> str:
+    caption = escape(cell.caption)
+    if cell.is_labelled:
+        (picture,) = cell.pictures
+        return f"<figure>{_picture(picture)}<figcaption>{caption}</figcaption></figure>"
+    pictures = [_picture(picture) + _name(picture) for picture in cell.pictures]
+    if len(pictures) == 1:
+        return f"<figure>{pictures[0]}<figcaption>{caption}</figcaption></figure>"
+    halves = "".join(f"<div>{part}</div>" for part in pictures)
+    return f'<figure><div class="side">{halves}</div><figcaption>{caption}</figcaption></figure>'
+
+
+def _name(picture: Thumbnail) -> str:
+    return f'<figcaption title="{escape(picture.key, 1000)}"><b>{escape(picture.key, 80)}</b></figcaption>'
+
+
+def _picture(picture: Thumbnail) -> str:
+    if picture.missing:
+        return f'<div class="none">{escape(picture.missing)}</div>'
+    return f'<img src="{data_url(picture.jpeg)}" alt="{escape(picture.key, 80)}">'

@@ -1,0 +1,215 @@
+"""The page that shows all of an audit: one file, with its pictures in it, that asks the network for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib import resources
+
+from agegender_train.audit.html import escape, figure, sheet_html, table
+from agegender_train.audit.overlaps import Overlaps
+from agegender_train.audit.summary import BANDS, Summary
+from agegender_train.audit.thumbnails import Sheet
+
+_MOST_ROWS = 50
+_TITLES = {
+    "ages.png": "Ages",
+    "gender.png": "Gender",
+    "gender-by-age.png": "Gender by age",
+    "groups.png": "Groups",
+    "rejected.png": "Left out, by reason",
+    "boxes.png": "Where the boxes come from",
+}
+
+
+def make_page(
+    summaries: Sequence[Summary],
+    plots: Mapping[str, bytes],
+    accepted: Sequence[Sheet],
+    rejected: Sequence[Sequence[Sheet]],
+    overlaps: Overlaps | None,
+    copies: Sequence[Sheet],
+) -> bytes:
+    """The page as HTML.
+
+    Args:
+        summaries: the stores' figures.
+        plots: see `plots.plot_all`.
+        accepted: for each store some of its faces.
+        rejected: for each store a sheet for each reason.
+        overlaps: what the stores have in common.
+        copies: faces that are there twice, in pairs.
+    """
+    names = ", ".join(summary.name for summary in summaries)
+    sections = [
+        ("counts", "Counts", _counts(summaries)),
+        ("plots", "Distributions", _plots(summaries, plots)),
+        ("overlaps", "What is there twice", "" if overlaps is None else _overlaps(overlaps, copies)),
+        ("accepted", "Accepted faces", _sheets([(s, [sheet]) for s, sheet in zip(summaries, accepted, strict=True)])),
+        ("rejected", "Left out", _sheets(list(zip(summaries, rejected, strict=True)), reasons=True)),
+    ]
+    sections = [section for section in sections if section[2]]
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title, _ in sections)
+    body = "\n".join(
+        f'<section id="{anchor}">\n<h2>{title}</h2>\n{content}\n</section>' for anchor, title, content in sections
+    )
+    style = resources.files("agegender_train.audit").joinpath("style.css").read_text("utf-8")
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<link rel="icon" href="data:,">
+<title>Audit of {escape(names)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>Audit of {escape(names)}</h1>
+{"".join(f"<p>{_sentence(summary)}</p>" for summary in summaries)}
+<nav><ul>{links}</ul></nav>
+</header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+    return page.encode("utf-8", "replace")
+
+
+def _sentence(summary: Summary) -> str:
+    left = summary.pictures - len(summary)
+    reviewed = {} if summary.store is None else summary.store.reviewed
+    text = f"{summary.name}: {len(summary):,} faces"
+    if summary.rejections:
+        out = len(summary.rejections)
+        text += f" of {summary.pictures:,} entries; {out:,} ({_share(out, summary.pictures)}) were left out"
+    elif left > 0:
+        text += f" of {summary.pictures:,} entries"
+    if any(reviewed.values()):
+        text += f"; a review left out {reviewed['rejected']:,} and corrected {reviewed['corrected']:,}"
+    return escape(text) + "."
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else "–"
+
+
+def _counts(summaries: Sequence[Summary]) -> str:
+    figures = [summary.figures() for summary in summaries]
+    rows: list[list[object]] = []
+    for title, name in (
+        ("entries of the dataset", "pictures"),
+        ("faces kept", "faces"),
+        ("of known age", "exact_ages"),
+        ("of an age group", "age_groups"),
+        ("people", "subjects"),
+    ):
+        rows.append([title, *(part[name] for part in figures)])
+    means = (part["mean_age"] for part in figures)
+    rows.append(["mean age (years)", *(None if mean is None else f"{mean:.1f}" for mean in means)])
+    for title, name in (("", "genders"), ("split ", "splits"), ("box ", "box_from"), ("left out: ", "rejected")):
+        words = {word: 0 for part in figures for word in part[name]}
+        for word in words:
+            words[word] = sum(part[name].get(word, 0) for part in figures)
+        shown = sorted(words, key=lambda word: -words[word])[:_MOST_ROWS] if name == "rejected" else list(words)
+        rows += [[title + word, *(part[name].get(word, 0) for part in figures)] for word in shown]
+        if len(shown) < len(words):
+            rest = set(words) - set(shown)
+            numbers = (sum(part[name].get(word, 0) for word in rest) for part in figures)
+            rows.append([f"{title}{len(rest):,} other reasons", *numbers])
+    return table(["", *(summary.name for summary in summaries)], rows)
+
+
+def _plots(summaries: Sequence[Summary], plots: Mapping[str, bytes]) -> str:
+    if not plots:
+        return "<p>There is no face and nothing was left out.</p>"
+    details = {
+        "ages.png": _bands(summaries),
+        "gender.png": _by_word(summaries, "genders"),
+        "gender-by-age.png": "".join(_gender_by_band(summary) for summary in summaries if len(summary)),
+        "groups.png": _by_word(summaries, "groups"),
+        "rejected.png": _by_word(summaries, "rejected"),
+        "boxes.png": _by_word(summaries, "box_from"),
+    }
+    figures = (figure(_TITLES[name], image, details[name], f"plot-{name[:-4]}") for name, image in plots.items())
+    return '<div class="plots">\n' + "\n".join(figures) + "\n</div>"
+
+
+def _bands(summaries: Sequence[Summary]) -> str:
+    tables = [summary.gender_by_band() for summary in summaries]
+    rows = [[band, *(sum(found[band].values()) for found in tables)] for band in (*BANDS, "no age")]
+    return table(["years", *(summary.name for summary in summaries)], rows)
+
+
+def _gender_by_band(summary: Summary) -> str:
+    rows = [[band, *found.values()] for band, found in summary.gender_by_band().items()]
+    return f"<h3>{escape(summary.name)}</h3>" + table(["years", "female", "male", "unknown"], rows)
+
+
+def _by_word(summaries: Sequence[Summary], name: str) -> str:
+    found: list[dict[str, int]] = [getattr(summary, name) for summary in summaries]
+    words = list(dict.fromkeys(word for counts in found for word in counts))
+    rows = [[word, *(counts.get(word, 0) for counts in found)] for word in words[:_MOST_ROWS]]
+    more = f"<p>{len(words) - _MOST_ROWS:,} more are not shown.</p>" if len(words) > _MOST_ROWS else ""
+    return table(["", *(summary.name for summary in summaries)], rows) + more
+
+
+def _sheets(parts: Sequence[tuple[Summary, Sequence[Sheet]]], reasons: bool = False) -> str:
+    blocks = []
+    for summary, sheets in parts:
+        total = sum(sheet.total for sheet in sheets)
+        if reasons and len(sheets) < len(summary.rejected):
+            rest = len(summary.rejected) - len(sheets)
+            blocks.append(f"<p>{rest:,} rarer reasons of {escape(summary.name)} are not shown: see audit.parquet.</p>")
+        for sheet in sheets:
+            if not sheet.cells:
+                continue
+            pairs = any(len(cell.pictures) > 1 for cell in sheet.cells)
+            title = f"{sheet.title}: {sheet.total:,}" if reasons else f"{sheet.total:,} faces"
+            if len(parts) > 1:
+                title = f"{summary.name}, {title}"
+            note = f"{len(sheet.cells):,} {'pairs' if pairs else 'of them'}, taken at random, are shown."
+            if len(sheet.cells) == sheet.total:
+                note = "All are shown."
+            blocks.append(f'<h3>{escape(title)}</h3>\n<p class="dim">{note}</p>\n{sheet_html(sheet)}')
+        if reasons and not total:
+            blocks.append(f"<p>Nothing was left out of {escape(summary.name)}.</p>")
+    return "\n".join(blocks)
+
+
+def _overlaps(overlaps: Overlaps, copies: Sequence[Sheet]) -> str:
+    verdict = "Nothing is there twice." if overlaps.is_clean else "Some things are there twice: see below."
+    blocks = [f'<p class="{"good" if overlaps.is_clean else "warn"}">{verdict}</p>', "<h3>The same face twice</h3>"]
+    rows = [list(pair.values()) for pair in overlaps.between()]
+    blocks.append(table(["in", "and in", "equal files", "look alike", "labels conflict"], rows, texts=(0, 1)))
+    blocks += [
+        f"<h3>{escape(sheet.title)}: {sheet.total:,}</h3>\n{sheet_html(sheet)}" for sheet in copies if sheet.cells
+    ]
+    if overlaps.splits:
+        blocks.append("<h3>On two sides of a split</h3>")
+        titles = ["split", "of", "faces", "people", "pictures", "pairs of copies"]
+        found = (
+            [
+                split.name,
+                ", ".join(split.stores),
+                len(split.sides),
+                len(split.people),
+                len(split.pictures),
+                len(split.copies),
+            ]
+            for split in overlaps.splits
+        )
+        blocks.append(table(titles, found, texts=(0, 1)))
+        for split in overlaps.splits:
+            rows = [[subject, dataset, ", ".join(sides)] for (dataset, subject), sides in split.people.items()]
+            if rows:
+                shown = table(["subject", "dataset", "sides"], rows[:_MOST_ROWS], texts=(0, 1, 2))
+                more = f"<p>and {len(rows) - _MOST_ROWS:,} more</p>" if len(rows) > _MOST_ROWS else ""
+                blocks.append(
+                    f"<details><summary>People on two sides of {escape(split.name)}</summary>{shown}{more}</details>"
+                )
+    blocks += [f'<p class="warn">{escape(note, 500)}</p>' for note in overlaps.notes]
+    return "\n".join(blocks)

@@ -1,0 +1,151 @@
+"""An audit on disk: the page, the plots and the contact sheets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+
+from agegender_train.archives import FileTree
+from agegender_train.audit.overlaps import Overlaps, find_overlaps
+from agegender_train.audit.page import make_page
+from agegender_train.audit.plots import PLOTS, plot_all
+from agegender_train.audit.sheets import draw_sheet
+from agegender_train.audit.summary import Summary
+from agegender_train.audit.thumbnails import (
+    Cell,
+    Sheet,
+    Thumbnail,
+    accepted_sheet,
+    label_text,
+    rejected_sheets,
+    sample,
+    stored_thumbnails,
+)
+from agegender_train.copies import Copy
+from agegender_train.face_table import FaceTable
+from agegender_train.store import Store, write_atomically
+
+ACCEPTED = 96
+REJECTED = 24
+REASONS = 15
+_COPIES = 12
+_ACCEPTED_IN_ALL, _REJECTED_IN_ALL = 240, 480  # pictures of some 3 kB: the page stays below 5 MB
+
+
+def write_audit(store_path: Path, files: FileTree | None = None, *, near: int | None = 6) -> Path:
+    """Writes ``audit.html`` into a store, and its plots and contact sheets into the store's folder ``audit``.
+
+    The page stands alone. The same store and files always give the same bytes.
+
+    Args:
+        store_path: the folder of a finished store.
+        files: the dataset that it was made of, to show what was left out; ``None`` if it isn't at hand.
+        near: see `find_copies`.
+
+    Returns:
+        The page.
+
+    Raises:
+        OSError: the store can't be read or written.
+        ValueError: it is no finished store, or damaged.
+    """
+    store = Store.open(store_path)
+    overlaps = find_overlaps(FaceTable.read([store]), near)
+    return write_page([Summary.of(store)], store_path, {0: files} if files is not None else {}, overlaps)
+
+
+def write_page(
+    summaries: Sequence[Summary], out: Path, files: Mapping[int, FileTree], overlaps: Overlaps | None = None
+) -> Path:
+    """Writes ``audit.html`` into the folder `out`, plots and contact sheets into ``audit`` in it.
+
+    Args:
+        summaries: what to show side by side.
+        out: the folder; it is made.
+        files: the datasets, as far as they are at hand, by the index of their summary.
+        overlaps: what the stores among the summaries have in common, in the same order.
+
+    Returns:
+        The page.
+
+    Raises:
+        OSError: something can't be read or written.
+    """
+    if not summaries:
+        raise ValueError("summaries must hold at least one, got none")
+    folder = out / "audit"
+    folder.mkdir(parents=True, exist_ok=True)
+    plots = plot_all(summaries)
+    share = max(_ACCEPTED_IN_ALL // len(summaries), 12)
+    accepted = [accepted_sheet(summary, min(ACCEPTED, share)) for summary in summaries]
+    rejected = []
+    for index, summary in enumerate(summaries):
+        reasons = min(REASONS, max(len(summary.rejected), 1))
+        most = max(min(REJECTED, _REJECTED_IN_ALL // (len(summaries) * reasons)), 2)
+        rejected.append(rejected_sheets(summary, files.get(index), most, reasons))
+    copies = [] if overlaps is None else _copy_sheets(overlaps)
+    pictures = dict(plots)
+    for summary, kept, left in zip(summaries, accepted, rejected, strict=True):
+        prefix = "" if len(summaries) == 1 else f"{_file_name(summary.name)}-"
+        if kept.cells:
+            pictures[f"{prefix}accepted.jpg"] = draw_sheet(kept, 12, 96)
+        for sheet in left:
+            pictures[f"{prefix}rejected-{_file_name(sheet.title)}.jpg"] = draw_sheet(sheet, 8, 128)
+    page = out / "audit.html"
+    _write_pictures(folder, pictures, is_again=page.exists())
+    if overlaps is not None:
+        write_atomically(folder / "copies.csv", overlaps.to_csv())
+    write_atomically(page, make_page(summaries, plots, accepted, rejected, overlaps, copies))
+    return page
+
+
+def _write_pictures(folder: Path, pictures: Mapping[str, bytes], *, is_again: bool) -> None:
+    """Writes the pictures and removes those of an earlier audit that are no more."""
+    for name, content in pictures.items():
+        write_atomically(folder / name, content)
+    for pattern in (*PLOTS, "accepted.jpg", "*-accepted.jpg", "rejected-*.jpg", "*-rejected-*.jpg") if is_again else ():
+        for old in folder.glob(pattern):
+            if old.name not in pictures:
+                old.unlink()
+
+
+def _file_name(text: str) -> str:
+    """A file name of a text: readable, and another one for another text."""
+    plain = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40]
+    if plain == text.lower().replace(" ", "-"):
+        return plain
+    return f"{plain}-{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}".lstrip("-")
+
+
+def _copy_sheets(overlaps: Overlaps) -> list[Sheet]:
+    conflicting = {copy for copy, _ in overlaps.conflicts}
+    kinds = {
+        "Copies whose labels conflict": [copy for copy in overlaps.copies if copy in conflicting],
+        "Other equal files": [copy for copy in overlaps.copies if copy.exact and copy not in conflicting],
+        "Others that look alike": [copy for copy in overlaps.copies if not copy.exact and copy not in conflicting],
+    }
+    return [_copy_sheet(overlaps, title, found) for title, found in kinds.items() if found]
+
+
+def _copy_sheet(overlaps: Overlaps, title: str, copies: Sequence[Copy]) -> Sheet:
+    table = overlaps.table
+    names = [f"{table.labels.key[copy.first]}\n{table.labels.key[copy.second]}" for copy in copies]
+    shown = [copies[row] for row in sample(names, _COPIES)]
+    rows = np.array(sorted({row for copy in shown for row in (copy.first, copy.second)}), np.int64)
+    thumbnails: dict[int, Thumbnail] = {}
+    for index, store in enumerate(table.stores):
+        start, mine = table.start(index), rows[table.store[rows] == index]
+        labels = table.labels[table.store == index]
+        found = stored_thumbnails(store, labels, (mine - start).tolist(), 112)
+        thumbnails |= {row + start: thumbnail for row, thumbnail in found.items()}
+    cells = []
+    for copy in shown:
+        both = " and ".join(
+            f"{label_text(table.labels, row)} ({table.names[table.store[row]]})" for row in (copy.first, copy.second)
+        )
+        cells.append(Cell((thumbnails[copy.first], thumbnails[copy.second]), both))
+    return Sheet(title, cells, len(copies))
