@@ -14,8 +14,8 @@ from agegender_train.datasets._matfile import Cell, Column, read_structs
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets.base import (
     AGE_OUT_OF_RANGE,
-    NO_GENDER,
     LABEL_UNCLEAR,
+    NO_GENDER,
     Dataset,
     Rejection,
     Sample,
