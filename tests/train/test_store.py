@@ -9,6 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender_core.predict import Prediction
+from agegender_core.spec import PreprocessSpec
+from agegender_train.batches import FaceSet
+from agegender_train.evaluation import evaluate
+from agegender_train.review import Decision
+from agegender_train.review.log import DecisionLog
 from agegender_train.store import FORMAT, Store, decode_chip, encode_chip, encode_shard, write_atomically
 
 GENDERS = (1, 0, None)
@@ -175,3 +181,111 @@ def test_cv2_agrees_on_the_colour_order() -> None:
     red[..., 0] = 255
     bgr = cv2.imdecode(np.frombuffer(encode_chip(red), np.uint8), cv2.IMREAD_COLOR)
     assert bgr[8, 8] == pytest.approx((0, 0, 255), abs=2)
+
+
+@pytest.fixture
+def reviewed(folder: Path) -> Path:
+    """Row 1 rejected; row 2 made 35 years and female; row 3 female; row 4 accepted; and no row of the store."""
+    DecisionLog(folder / "review.csv").append(
+        [
+            Decision("1.jpg", 0, "reject"),
+            Decision("2.jpg", 0, "reject"),
+            Decision("2.jpg", 0, "correct", 35, 35, 0),
+            Decision("3.jpg", 0, "correct", gender=0),
+            Decision("0.jpg", 0, "reject"),
+            Decision("0.jpg", 0, "undo"),
+            Decision("4.jpg", 0, "accept"),
+            Decision("4.jpg", 1, "reject"),
+            Decision("gone.jpg", 0, "reject"),
+        ]
+    )
+    return folder
+
+
+def test_a_store_is_as_its_review_left_it(reviewed: Path) -> None:
+    store, raw = Store.open(reviewed), Store.open(reviewed, review=False)
+    assert (len(store), len(raw)) == (4, 5)
+    assert store.reviewed == {"rejected": 1, "corrected": 2}
+    assert raw.reviewed == {"rejected": 0, "corrected": 0}
+    labels = store.labels()
+    assert labels.key.tolist() == ["0.jpg", "2.jpg", "3.jpg", "4.jpg"]
+    np.testing.assert_array_equal(labels.age_low, np.float32([0, 35, 30, np.nan]))
+    np.testing.assert_array_equal(labels.age_high, np.float32([9, 35, 39, np.nan]))
+    assert labels.gender.tolist() == [1, 0, 0, 0]
+    assert raw.labels().gender.tolist() == [1, 0, -1, 1, 0]
+    table = store.columns("gender", "key", "picture_width")
+    assert table.column_names == ["gender", "key", "picture_width"]
+    assert table["key"].to_pylist() == labels.key.tolist()
+    assert table.schema == raw.columns("gender", "key", "picture_width").schema
+    assert store.columns("picture_width").num_rows == 4
+    kept = [0, 2, 3, 4]
+    assert store.encoded() == [raw.encoded()[row] for row in kept]
+    assert list(store.iter_encoded()) == store.encoded()
+    np.testing.assert_array_equal(store.decode([3, 1]), raw.decode([4, 2]))
+    np.testing.assert_array_equal(store.decode(np.array([False, True, False, False])), raw.decode([2]))
+    with pytest.raises(IndexError):
+        store.decode([4])
+
+
+def test_the_fingerprint_follows_the_decisions_in_force(folder: Path) -> None:
+    raw = Store.open(folder, review=False).fingerprint
+    log, seen = DecisionLog(folder / "review.csv"), [raw]
+
+    def decide(*values: Any) -> str:
+        log.append([Decision(*values)])
+        assert Store.open(folder, review=False).fingerprint == raw
+        return Store.open(folder).fingerprint
+
+    assert decide("0.jpg", 0, "accept") == raw
+    for values in (("0.jpg", 0, "reject"), ("1.jpg", 0, "correct", 3, 3), ("1.jpg", 0, "correct", 3, 3, 1)):
+        seen.append(decide(*values))
+    assert len(set(seen)) == 4
+    assert decide("1.jpg", 0, "correct", 3.0, 3.0, 1) == seen[-1]
+    for before in (seen[3], seen[2], seen[1]):
+        assert decide("1.jpg", 0, "undo") == before
+    assert decide("0.jpg", 0, "undo") == raw
+
+
+class _Echo:
+    """Predicts everybody 30 years old and male, and remembers the chips."""
+
+    name = "echo"
+    spec = PreprocessSpec(input_size=24, chip_size=24, chip_padding=0.4)
+
+    def __init__(self) -> None:
+        self.seen: list[np.ndarray] = []
+
+    def predict_chips(self, chips: np.ndarray) -> Prediction:
+        self.seen += list(chips)
+        same = np.ones(len(chips), np.float32)
+        return Prediction(same * 30, same, same)
+
+
+def test_training_and_evaluation_apply_a_review(reviewed: Path) -> None:
+    store, raw = Store.open(reviewed), Store.open(reviewed, review=False)
+    faces = FaceSet([store, raw])
+    assert len(faces) == 9
+    assert faces.labels.gender[:4].tolist() == [1, 0, 0, 0]
+    np.testing.assert_array_equal(faces.chips(np.arange(4)), raw.decode([0, 2, 3, 4]))
+    model = _Echo()
+    evaluation = evaluate(model, store, batch_size=3)
+    np.testing.assert_array_equal(np.stack(model.seen), raw.decode([0, 2, 3, 4]))
+    assert evaluation.metrics["n"] == 4
+    assert evaluation.metrics["gender_accuracy"] == pytest.approx(1 / 4)
+    assert evaluation.metrics["age_mae"] == pytest.approx(5)  # the one known age, 35, is the corrected one
+    assert evaluate(_Echo(), raw).metrics["gender_accuracy"] == pytest.approx(2 / 4)
+
+
+def test_a_broken_review_is_named(folder: Path) -> None:
+    (folder / "review.csv").write_text("time,key,face,action,age_low,age_high,gender\n,0.jpg,0,burn,,,\n")
+    with pytest.raises(ValueError, match=r"review\.csv, line 2: action must be one of"):
+        Store.open(folder)
+    assert len(Store.open(folder, review=False)) == 5
+
+
+def test_everything_may_be_rejected(folder: Path) -> None:
+    DecisionLog(folder / "review.csv").append([Decision(f"{i}.jpg", 0, "reject") for i in range(5)])
+    store = Store.open(folder)
+    assert (len(store), len(store.labels()), store.columns("key").num_rows) == (0, 0, 0)
+    assert list(store.iter_encoded()) == []
+    assert store.decode([]).shape == (0, 24, 24, 3)

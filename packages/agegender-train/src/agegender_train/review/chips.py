@@ -42,7 +42,7 @@ class ChipReader:
         number = int(np.searchsorted(self._starts, row, side="right")) - 1
         with self._lock:
             if number not in self._kept:
-                self._kept[number] = pq.read_table(self._files[number], columns=["image"])["image"]
+                self._kept[number] = pq.read_table(self._files[number], columns=["image"], memory_map=True)["image"]
                 if len(self._kept) > self._shards:
                     self._kept.popitem(last=False)
             self._kept.move_to_end(number)

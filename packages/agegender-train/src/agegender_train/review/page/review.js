@@ -44,8 +44,9 @@ function draw(cell, place) {
   if (!face) return;
   const guess = face.predicted_age === null ? "" : words.modelShort(face);
   label.replaceChildren(
-    element("b", words.age(words.ageOf(face))),
-    ` ${words.genderLetter(words.genderOf(face))}`,
+    element("b", words.age(words.ageOf(face)), face.corrected_age ? "changed" : ""),
+    " ",
+    element("span", words.genderLetter(words.genderOf(face)), face.corrected_gender === null ? "" : "changed"),
     element("i", guess, words.isFar(face) ? "far" : ""),
   );
   if (guess) label.lastChild.title = `the model: ${words.model(face)}`;

@@ -35,7 +35,7 @@ export function isFar(face) {
 export function model(face) {
   const male = face.predicted_p_male >= 0.5;
   const sure = Math.round(100 * (male ? face.predicted_p_male : 1 - face.predicted_p_male));
-  return `${Math.round(face.predicted_age)}, ${male ? "male" : "female"} (${sure} %)`;
+  return `${Math.round(face.predicted_age)}, ${male ? "male" : "female"} (${sure}%)`;
 }
 
 export const modelShort = (face) => `${Math.round(face.predicted_age)} ${face.predicted_p_male >= 0.5 ? "M" : "F"}`;
