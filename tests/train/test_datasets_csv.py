@@ -138,3 +138,10 @@ def test_any_rows_are_samples_rejections_or_a_value_error(tmp_path: Path, rows: 
         return
     for entry in found.values():
         assert isinstance(entry, Rejection) or entry.age_low is None or entry.age_low <= (entry.age_high or 0)
+
+
+def test_an_unreadable_table_counts_only_where_it_is_the_only_one(tmp_path: Path) -> None:
+    (tmp_path / "dead.csv").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OSError, match=r"dead\.csv is no regular file"):
+        list(get_dataset("csv").samples(FileTree.open(tmp_path)))
+    assert set(read(tmp_path, "path,age\na.jpg,3\n")) == {"a.jpg"}

@@ -29,15 +29,26 @@ class Row(NamedTuple):
 
 
 def find_tables(files: FileTree, columns: Collection[str], delimiters: str = ",") -> dict[str, str]:
-    """The CSV and TSV files that have all of these columns, by name, each with its delimiter."""
+    """The CSV and TSV files that have all of these columns, by name, each with its delimiter.
+
+    Raises:
+        OSError: there is none, and one of the files can't be read.
+    """
     found: dict[str, str] = {}
+    unreadable: OSError | None = None
     for name in files.names:
         if PurePosixPath(name).suffix.lower() in (".csv", ".tsv"):
-            header = _decoder(files.read(name), "replace").readline(10_000)
+            try:
+                header = _decoder(files.read(name), "replace").readline(10_000)
+            except OSError as error:
+                unreadable = error
+                continue
             widths = {delimiter: _columns(header, delimiter) for delimiter in delimiters}
             fitting = [delimiter for delimiter in delimiters if set(columns) <= set(widths[delimiter])]
             if fitting:
                 found[name] = max(fitting, key=lambda delimiter: len(widths[delimiter]))
+    if unreadable is not None and not found:
+        raise unreadable
     return found
 
 
