@@ -27,6 +27,8 @@ _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _CHAR, _FIRST_NUMERIC, _LAST_NUMERIC = 1, 2, 4, 6, 15
 _COMPLEX = 0x0800
 _HEADER = 128
+_TAGS = {"<": struct.Struct("<II"), ">": struct.Struct(">II")}
+_EMPTY = np.empty(0)
 
 
 class _Element(NamedTuple):
@@ -96,7 +98,7 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _element(data: bytes, position: int, stop: int, order: str) -> _Element:
-    kind, size = struct.unpack_from(order + "II", data, position)
+    kind, size = _TAGS[order].unpack_from(data, position)
     if kind >> 16:  # up to four bytes stand in the tag itself
         kind, size = kind & 0xFFFF, kind >> 16
         start, after = position + 4, position + 8
@@ -176,7 +178,7 @@ def _numbers(data: bytes, matrix: _Matrix, order: str) -> npt.NDArray[Any]:
     if not _FIRST_NUMERIC <= matrix.kind <= _LAST_NUMERIC:
         raise ValueError("a field that is neither numbers nor a cell")
     if matrix.start == matrix.stop:
-        return np.empty(0)
+        return _EMPTY  # one for all: a file may hold millions of them
     part = _element(data, matrix.start, matrix.stop, order)
     if part.kind not in _NUMBERS:
         raise ValueError(f"numbers of type {part.kind}")
