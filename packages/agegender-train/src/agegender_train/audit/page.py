@@ -190,7 +190,7 @@ def _overlaps(overlaps: Overlaps, copies: Sequence[Sheet]) -> str:
     ]
     if overlaps.splits:
         blocks.append("<h3>On two sides of a split</h3>")
-        titles = ["split", "of", "faces", "people", "pictures", "pairs of copies"]
+        titles = ["split", "of", "faces", "people", "pictures", "copies"]
         found = (
             [
                 split.name,
