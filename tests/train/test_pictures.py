@@ -155,7 +155,8 @@ def test_what_can_not_be_decoded_is_rejected_with_the_reason() -> None:
     ("boxes", "known", "expected"),
     [
         ([(0, 0, 20, 20), (30, 30, 60, 60)], None, 1),  # the larger one
-        ([(0, 0, 60, 40), (45, 45, 55, 55)], None, 1),  # the one in the middle before the larger one
+        ([(0, 0, 40, 40), (45, 45, 65, 65)], None, 1),  # the one in the middle before the larger one
+        ([(0, 0, 60, 40), (45, 45, 55, 55)], None, 0),  # ... but not before one that is more than twice as large
         ([(40, 40, 60, 60), (30, 30, 70, 70)], None, 1),  # of two in the middle the larger one
         ([(0, 0, 10, 10), (20, 0, 30, 10)], None, 0),  # of equal ones the first
         ([(0, 0, 90, 90), (10, 10, 40, 40)], (12, 12, 42, 42), 1),  # the one that overlaps most

@@ -17,6 +17,7 @@ from .spec import PreprocessSpec
 from .sure import SureFaces
 from .tracking import SortTracker, TrackStage
 from .video import Source, SourceError, SourceLostError, TimedFrame, open_source
+from .yunet import YuNetDetector
 
 __version__ = _version("agegender-core")
 
@@ -47,6 +48,7 @@ __all__ = [
     "TrackStage",
     "VideoSink",
     "WindowSink",
+    "YuNetDetector",
     "__version__",
     "decode_image",
     "draw_faces",

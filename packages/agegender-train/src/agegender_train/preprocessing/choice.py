@@ -11,6 +11,9 @@ from agegender_core.faces import Faces
 
 Policy: TypeAlias = Literal["largest", "one", "all"]
 
+CENTRAL_SIDE = 0.5
+"""A face in the middle goes before a larger one elsewhere, unless its side is less than so much of the other's."""
+
 _SAME_FACE_IOU = 0.3
 
 
@@ -26,8 +29,9 @@ def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], polic
     """The rows of `found` that a label is about: none, one, or with the policy "all" any number.
 
     With a known box, whatever the policy, it is the face that overlaps it most, if their IoU is at least 0.3: another
-    face is another person. Without one, "largest" takes the largest face of those that hold the picture's centre, else
-    the largest of all; "one" takes the only one; "all" takes every face, the largest first.
+    face is another person. Without one, "largest" takes the largest face of those that hold the picture's centre and
+    have at least half the side of the largest of all, else the largest of all; "one" takes the only one; "all" takes
+    every face, the largest first.
 
     Args:
         found: the detector's faces, in pixels.
@@ -48,11 +52,18 @@ def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], polic
         return found[np.argsort(-_area(found), kind="stable")]
     if policy == "one" and len(found) > 1:
         raise SeveralFacesError(len(found))
-    width, height = size
-    left, top, right, bottom = found.xyxy.T
-    central = (left <= width / 2) & (width / 2 <= right) & (top <= height / 2) & (height / 2 <= bottom)
-    best = int(np.argmax(np.where(central, _area(found) + width * height, _area(found))))
+    area = _area(found)
+    central = is_central(found, size) & (area >= CENTRAL_SIDE**2 * area.max())
+    best = int(np.argmax(np.where(central, area + area.max(), area)))
     return found[best : best + 1]
+
+
+def is_central(faces: Faces, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Which of `faces` hold the centre of a picture of that width and height: bool (n,)."""
+    x, y = size[0] / 2, size[1] / 2
+    left, top, right, bottom = faces.xyxy.T
+    central: npt.NDArray[np.bool_] = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    return central
 
 
 def _area(faces: Faces) -> npt.NDArray[Any]:

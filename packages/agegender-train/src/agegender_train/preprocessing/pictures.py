@@ -14,6 +14,7 @@ from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.phash import perceptual_hash
 from agegender_train.preprocessing.choice import Policy, SeveralFacesError, choose_faces
+from agegender_train.preprocessing.search import find_known, find_largest
 from agegender_train.store import encode_chip
 
 Detector: TypeAlias = Literal["hog", "yunet"]
@@ -26,6 +27,7 @@ NO_FACE = "no face"
 NO_KNOWN_BOX = "no known box"
 TOO_SMALL = "too small"
 SEVERAL_FACES = "several faces"
+_SMALLEST_HOG_FACE = 72
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,8 @@ class Tools:
         decode: turns a file's bytes and name into a frame, or raises ValueError.
         landmarks_sha256: which landmark model the aligner has.
         detector_sha256: which model file the detector has, if it is one that is read from a file.
+        smallest_face: side in pixels of the smallest faces that the detector finds, if it takes the longer the larger
+            the picture is: then large pictures are searched from coarse to fine. Else ``None``.
     """
 
     detector: Stage
@@ -90,6 +94,7 @@ class Tools:
     decode: Callable[[bytes, str], Frame]
     landmarks_sha256: str
     detector_sha256: str | None = None
+    smallest_face: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Outcome:
     Attributes:
         rows: the rows of its faces; more than one only where `Settings.faces` is "all".
         rejection: why there are no rows.
-        faces: how many faces the detector found.
+        faces: how many faces the detector found, as far as the search went.
     """
 
     rows: list[Row]
@@ -117,24 +122,24 @@ def default_tools(
     Args:
         settings: which detector, and the chips' size and padding.
         landmarks: a dlib 5-point model file instead of the built-in one.
-        detector_model: YuNet's model file.
+        detector_model: YuNet's model file; when ``None`` it is downloaded, unless it was before.
 
     Raises:
         ValueError: a model file isn't what it should be, or there is one for a detector that has none.
-        OSError: a model file can't be read.
+        OSError: a model file can't be read or downloaded.
     """
-    from agegender_core import Aligner, HogDetector, decode_image
+    from agegender_core import Aligner, HogDetector, YuNetDetector, decode_image
 
     aligner = Aligner(size=settings.chip_size, padding=settings.chip_padding, landmarks=landmarks)
     if settings.detector == "hog":
         if detector_model is not None:
             raise ValueError(f"detector_model is for the yunet detector; hog has none, got {detector_model}")
-        return Tools(HogDetector(settings.detector_upsample), aligner, decode_image, aligner.landmarks_sha256)
-    from agegender_core.yunet import YuNetDetector
+        hog = HogDetector(settings.detector_upsample)
+        smallest = _SMALLEST_HOG_FACE / 2**settings.detector_upsample
+        return Tools(hog, aligner, decode_image, aligner.landmarks_sha256, smallest_face=smallest)
+    from agegender_train.preprocessing.yunet_model import fetch_yunet
 
-    if detector_model is None:
-        raise ValueError("the yunet detector needs its model file: give detector_model")
-    yunet = YuNetDetector(detector_model)
+    yunet = YuNetDetector(fetch_yunet() if detector_model is None else detector_model)
     return Tools(yunet, aligner, decode_image, aligner.landmarks_sha256, yunet.model_sha256)
 
 
@@ -157,7 +162,7 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
         return rejected(UNREADABLE, str(error))
     height, width = frame.shape[:2]
     known = _known_face(sample, width, height)
-    found = Faces.empty() if settings.boxes == "known" else tools.detector(frame, Faces.empty())
+    found = Faces.empty() if settings.boxes == "known" else _find(frame, known, settings, tools)
     try:
         chosen, box_from = choose_faces(found, known, (width, height), settings.faces), "detected"
     except SeveralFacesError as several:
@@ -174,6 +179,14 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
     about = _about_picture(data, sample, settings.dataset, width, height)
     rows = _rows_of_faces(tools.aligner(frame, chosen[large]), sample.key, box_from)
     return Outcome([about | row for row in rows], None, len(found))
+
+
+def _find(frame: Frame, known: Faces | None, settings: Settings, tools: Tools) -> Faces:
+    if tools.smallest_face is not None and known is not None:
+        return find_known(frame, known, tools.detector, tools.smallest_face)
+    if tools.smallest_face is not None and settings.faces == "largest":
+        return find_largest(frame, tools.detector, tools.smallest_face)
+    return tools.detector(frame, Faces.empty())
 
 
 def _about_picture(data: bytes, sample: Sample, dataset: str, width: int, height: int) -> Row:

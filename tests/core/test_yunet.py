@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from agegender_core import Aligner, Faces, Frame, HogDetector, YuNetDetector, open_source, read_image
+from agegender_core.predict import DEFAULT_MODEL_PATH
+
+
+@pytest.fixture(scope="module")
+def model(shared_data: Path) -> Path:
+    return shared_data / "models" / "yunet" / "face_detection_yunet_2023mar.onnx"
+
+
+@pytest.fixture(scope="module")
+def portrait(astronaut_path: Path) -> Frame:
+    return read_image(astronaut_path)
+
+
+def sides_and_centres(faces: Faces) -> tuple[np.ndarray, np.ndarray]:
+    return faces.xyxy[:, 2] - faces.xyxy[:, 0], (faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2
+
+
+def test_its_box_is_like_that_of_hog(model: Path, portrait: Frame) -> None:
+    ours, hog = YuNetDetector(model)(portrait, Faces.empty()), HogDetector()(portrait, Faces.empty())
+    assert ours.xyxy.shape == (1, 4)
+    assert ours.score is not None
+    assert 0.6 < ours.score[0] <= 1
+    (side, centre), (hog_side, hog_centre) = sides_and_centres(ours), sides_and_centres(hog)
+    assert side / hog_side == pytest.approx(1, abs=0.2)
+    np.testing.assert_allclose(centre, hog_centre, atol=0.15 * hog_side[0])
+    aligner = Aligner()
+    a, b = (np.asarray(aligner(portrait, faces).landmarks)[0] for faces in (ours, hog))
+    eyes = np.linalg.norm(b[:2].mean(axis=0) - b[2:4].mean(axis=0))
+    assert np.linalg.norm(a - b, axis=1).mean() < 0.08 * eyes
+
+
+def test_boxes_are_those_of_the_whole_frame_when_it_is_reduced(model: Path, portrait: Frame) -> None:
+    large = cv2.resize(portrait, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
+    (box,) = YuNetDetector(model, max_side=512)(large, Faces.empty()).xyxy  # type: ignore[arg-type]
+    np.testing.assert_allclose(box / 4, YuNetDetector(model)(portrait, Faces.empty()).xyxy[0], atol=4)
+
+
+def test_frames_of_any_shape_and_without_faces(model: Path, portrait: Frame) -> None:
+    detector = YuNetDetector(model)
+    for shape in ((1, 1), (7, 3000), (333, 17)):
+        found = detector(np.full((*shape, 3), 90, np.uint8), Faces.empty())
+        assert found.xyxy.shape == (0, 4)
+        assert found.score is not None
+    assert len(detector(portrait, Faces.empty())) == 1
+
+
+def test_many_threads_give_what_one_gives(model: Path, portrait: Frame) -> None:
+    detector = YuNetDetector(model)
+    frames = [np.ascontiguousarray(portrait[: 400 - 20 * (i % 4), : 512 - 10 * (i % 3)]) for i in range(24)]
+    alone = [detector(frame, Faces.empty()) for frame in frames]
+    with ThreadPoolExecutor(4) as executor:
+        together = list(executor.map(lambda frame: detector(frame, Faces.empty()), frames))
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a.xyxy, b.xyxy)
+        np.testing.assert_array_equal(a.score, b.score)
+
+
+def test_it_finds_the_faces_of_the_street(model: Path, shared_data: Path) -> None:
+    with open_source(shared_data / "clips" / "street-9-faces-1080p.mp4") as source:
+        frame = next(iter(source)).image
+    assert len(YuNetDetector(model)(frame, Faces.empty())) >= 7
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 0}, "threshold must lie between 0 and 1, got 0"),
+        ({"threshold": 1.5}, "threshold must lie between 0 and 1, got 1.5"),
+        ({"max_side": 10}, "max_side must be in 64..8192 pixels, got 10"),
+    ],
+)
+def test_wrong_options_are_refused(options: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        YuNetDetector("model.onnx", **options)  # type: ignore[arg-type]
+
+
+def test_what_is_no_model_gives_one_clear_error(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FileNotFoundError, match="no model file at"):
+        YuNetDetector(tmp_path / "gone.onnx")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        YuNetDetector(tmp_path)
+    for content in (b"", b"hello", b"version https://git-lfs.github.com/spec/v1\n", DEFAULT_MODEL_PATH.read_bytes()):
+        path = tmp_path / "bad.onnx"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="is no YuNet model: take face_detection") as caught:
+            YuNetDetector(path)
+        assert str(path) in str(caught.value)
+    assert capfd.readouterr().err == ""
