@@ -18,7 +18,7 @@ import pytest
 
 from agegender_core.faces import Faces, Frame
 from agegender_train.folder_lock import folder_lock
-from agegender_train.preprocessing import job, preprocess, shards
+from agegender_train.preprocessing import making, preprocess, shards
 from agegender_train.preprocessing.pictures import Tools
 from agegender_train.store import Store
 
@@ -51,7 +51,7 @@ TOOLS = Tools(detect, align, decode, "sha")
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "SHARD_PICTURES", 10)
+    monkeypatch.setattr(making, "SHARD_PICTURES", 10)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def reference(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reference") / "store"
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(job, "SHARD_PICTURES", 10)
+        monkeypatch.setattr(making, "SHARD_PICTURES", 10)
         run(source, out, workers=1)
     return out
 
@@ -143,7 +143,7 @@ def test_shards_and_stores_without_a_face_are_no_hindrance(source: Path, tmp_pat
     blind = Tools(lambda frame, faces: Faces.empty(), align, decode, "sha")
     audit = run(source, tmp_path / "store", tools=blind)
     assert audit["kept"] == 0
-    assert not list((tmp_path / "store").glob("*.parquet"))
+    assert not list((tmp_path / "store").glob("shard-*.parquet"))
     opened = Store.open(tmp_path / "store")
     assert len(opened) == len(opened.labels()) == 0
 
@@ -297,14 +297,15 @@ def test_few_shards_are_in_flight_at_once(source: Path, tmp_path: Path, monkeypa
                 alive.add(self.index)
                 seen.append(len(alive))
 
-    def make(task: shards.ShardTask, *args: Any) -> None:
+    def make(task: shards.ShardTask, **options: Any) -> shards.MadeShard:
         time.sleep(0.02)
-        plain(task, *args)
+        made = plain(task, **options)
         with lock:
             alive.discard(task.index)
+        return made
 
-    monkeypatch.setattr(job, "ShardTask", Watched)
-    monkeypatch.setattr(job, "make_shard", make)
+    monkeypatch.setattr(making, "ShardTask", Watched)
+    monkeypatch.setattr(making, "make_shard", make)
     run(source, tmp_path / "store", workers=2)
     assert max(seen) <= 3
 
@@ -315,7 +316,7 @@ def slowly(data: bytes, name: str) -> Frame:
 
 
 if __name__ == "__main__":
-    job.SHARD_PICTURES = 10
+    making.SHARD_PICTURES = 10
     slow = Tools(detect, align, slowly, "sha")
     preprocess("utkface", sys.argv[1], sys.argv[2], size=32, workers=2, tools=slow)
     os._exit(0)

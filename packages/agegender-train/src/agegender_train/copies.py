@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import combinations
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, combinations, islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +17,13 @@ from agegender_train.face_table import FaceTable
 
 _SAME_FACE_IOU = 0.5
 _MANY = 50
+_AT_ONCE = 1000
+
+NEAR = 8
+"""Bits, as `preprocess` has it."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Hears a phase, "near-duplicates" or "comparing", what is done of it, and all there is of it."""
 
 
 class Copy(NamedTuple):
@@ -70,12 +81,47 @@ def labels_conflict(table: FaceTable, a: int, b: int) -> str:
     return " and ".join(word for word, there in (("age", age), ("gender", gender)) if there)
 
 
-def find_copies(table: FaceTable, near: int | None = 6) -> list[Copy]:
+def _no_progress(phase: str, done: int, total: int) -> None:
+    pass
+
+
+def find_copies(table: FaceTable, near: int | None = NEAR, progress: Progress = _no_progress) -> list[Copy]:
     """All faces that are there twice, sorted.
 
     Args:
         table: the faces.
-        near: how many bits the perceptual hashes of pictures that look the same may differ in; ``None`` to look for
-            equal files only.
+        near: how many bits (0..16) the perceptual hashes of pictures that look the same may differ in; what is that
+            near is compared pixel by pixel. ``None`` to look for equal files only. A single store is not looked
+            through again when `preprocess` has left out its near-duplicates.
+        progress: hears how far it is.
     """
-    return exact_copies(table)
+    exact = exact_copies(table)
+    if near is None:
+        return exact
+    known = {(copy.first, copy.second) for copy in exact}
+    alike = (pair for pair in _near_pairs(table, near, progress) if pair not in known and _may_be_one(table, *pair))
+    return sorted(exact + [Copy(a, b, False) for a, b in alike])
+
+
+def _may_be_one(table: FaceTable, a: int, b: int) -> bool:
+    return bool(table.store[a] != table.store[b] or table.labels.key[a] != table.labels.key[b])
+
+
+def _near_pairs(table: FaceTable, bits: int, progress: Progress) -> list[tuple[int, int]]:
+    (first, *others), rows = table.stores, np.flatnonzero(table.hashed)
+    found_already = first.description.get("near_duplicates")
+    if len(rows) < 2 or (not others and found_already is not None and found_already >= bits):
+        return []
+    # Not above: preprocessing itself writes audits.
+    from agegender_train.preprocessing.near_duplicates import near_pairs
+
+    def chips() -> Iterator[list[bytes]]:
+        encoded = chain.from_iterable(store.iter_encoded() for store in table.stores)
+        hashed = (chip for chip, wanted in zip(encoded, table.hashed, strict=True) if wanted)
+        while block := list(islice(hashed, _AT_ONCE)):
+            yield block
+
+    # On disk: the thumbnails of a large dataset take 1 kB each.
+    with TemporaryDirectory(ignore_cleanup_errors=True) as scratch, ThreadPoolExecutor() as executor:
+        found = near_pairs(table.phash[rows], chips, bits, Path(scratch), executor, progress)
+    return [(a, b) for a, b in rows[found].tolist()]

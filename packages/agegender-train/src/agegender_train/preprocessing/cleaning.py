@@ -9,13 +9,14 @@ from concurrent.futures import Executor
 
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
+from agegender_train.datasets.base import AGE_OUT_OF_RANGE
 from agegender_train.labels import MAX_AGE
+from agegender_train.preprocessing.agreement import CONFLICT, Label, sort_out
 
-AGE_OUT_OF_RANGE = "age out of range"
 NO_LABEL = "neither age nor gender"
 DUPLICATE = "duplicate"
-CONFLICT = "conflicting labels"
 _BATCH = 64
+_SAME_FACE_IOU = 0.5
 
 
 def check_label(sample: Sample) -> Rejection | None:
@@ -30,10 +31,10 @@ def check_label(sample: Sample) -> Rejection | None:
 def find_duplicates(
     samples: Iterable[Sample], files: FileTree, executor: Executor, progress: Callable[[int, int], None]
 ) -> list[Rejection]:
-    """The pictures to leave out because the same bytes are there under another name.
+    """The labels to leave out because the same face is there under another name or label.
 
-    Of copies with the same age and gender the first stays. Where copies differ in age or gender none stays: there is
-    no telling which label is right. Ancestry isn't compared: it is no part of what the networks learn.
+    Copies are equal files, byte by byte, or one file with several labels; where their known boxes overlap by less than
+    half they are different faces of it. Of copies whose labels agree (see `sort_out`) one stays, of others none.
 
     Args:
         samples: in the fixed order that "first" refers to.
@@ -41,46 +42,80 @@ def find_duplicates(
         executor: reads and hashes.
         progress: called with the number of files that are hashed and the number of all.
     """
-    suspects = list(_suspects(samples, files))
+    by_file: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.file in files:
+            by_file[sample.file].append(sample)
+    suspects = list(_suspects(by_file, files))
     batches = [suspects[start : start + _BATCH] for start in range(0, len(suspects), _BATCH)]
-    digests: dict[str, bytes] = {}
-    for batch in executor.map(lambda batch: _digests(files, batch), batches):
-        digests |= batch
-        progress(len(digests), len(suspects))
+    contents: dict[bytes, list[str]] = defaultdict(list)
+    done = 0
+    for batch, digests in zip(batches, executor.map(lambda batch: _digests(files, batch), batches), strict=True):
+        for name, digest in zip(batch, digests, strict=True):
+            contents[digest or name.encode()].append(name)  # what can't be read is counted as unreadable later
+        done += len(batch)
+        progress(done, len(suspects))
+    hashed = set(suspects)
+    groups = [*contents.values(), *([name] for name in by_file if name not in hashed)]
+    places = {sample.key: place for place, sample in enumerate(sample for of in by_file.values() for sample in of)}
     found: list[Rejection] = []
-    for copies in _grouped((sample for sample in suspects if digests[sample.key]), lambda sample: digests[sample.key]):
-        first, *others = copies
-        if len({(copy.age_low, copy.age_high, copy.gender) for copy in copies}) > 1:
-            found += [Rejection(first.key, CONFLICT, others[0].key)]
-            found += [Rejection(other.key, CONFLICT, first.key) for other in others]
-        else:
-            found += [Rejection(other.key, DUPLICATE, first.key) for other in others]
+    for names in groups:
+        copies = sorted((sample for name in names for sample in by_file[name]), key=lambda copy: places[copy.key])
+        for same in _same_faces(copies):
+            labels = [Label(copy.age_low, copy.age_high, copy.gender) for copy in same]
+            for copy, (other, conflict) in sort_out(labels).items():
+                found.append(Rejection(same[copy].key, CONFLICT if conflict else DUPLICATE, same[other].key))
     return found
 
 
-def _suspects(samples: Iterable[Sample], files: FileTree) -> Iterator[Sample]:
-    for alike in _grouped(samples, lambda sample: files.clue(sample.file)[0]):
-        if any(files.clue(sample.file)[1] is None for sample in alike):
+def _suspects(names: Iterable[str], files: FileTree) -> Iterator[str]:
+    """Files that may be equal to another one."""
+    for alike in _grouped(names, lambda name: files.clue(name)[0]):
+        if any(files.clue(name)[1] is None for name in alike):
             yield from alike
         else:
-            for equal in _grouped(alike, lambda sample: files.clue(sample.file)[1]):
+            for equal in _grouped(alike, lambda name: files.clue(name)[1]):
                 yield from equal
 
 
-def _grouped(samples: Iterable[Sample], by: Callable[[Sample], object]) -> list[list[Sample]]:
-    """Groups of at least two samples, each in the samples' order."""
-    groups: dict[object, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[by(sample)].append(sample)
+def _grouped(names: Iterable[str], by: Callable[[str], object]) -> list[list[str]]:
+    """Groups of at least two names, each in the names' order."""
+    groups: dict[object, list[str]] = defaultdict(list)
+    for name in names:
+        groups[by(name)].append(name)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _digests(files: FileTree, samples: Sequence[Sample]) -> dict[str, bytes]:
-    return {sample.key: _digest(files, sample.file) for sample in samples}
+def _same_faces(copies: Sequence[Sample]) -> list[list[Sample]]:
+    """Labels of one picture, those of one face together."""
+    faces: list[list[Sample]] = []
+    for copy in copies:
+        for face in faces:
+            if _overlap(face[0], copy) >= _SAME_FACE_IOU:
+                face.append(copy)
+                break
+        else:
+            faces.append([copy])
+    return faces
 
 
-def _digest(files: FileTree, key: str) -> bytes:
+def _overlap(a: Sample, b: Sample) -> float:
+    """IoU of the known boxes; labels without one are about the same face."""
+    first, second = (a.known_xyxy, b.known_xyxy) if a.known_xyxy else (a.known_box, b.known_box)
+    if first is None or second is None or first == second:
+        return float(first == second)
+    width = max(min(first[2], second[2]) - max(first[0], second[0]), 0)
+    height = max(min(first[3], second[3]) - max(first[1], second[1]), 0)
+    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
+    return width * height / max(areas - width * height, 1e-9)
+
+
+def _digests(files: FileTree, names: Sequence[str]) -> list[bytes]:
+    return [_digest(files, name) for name in names]
+
+
+def _digest(files: FileTree, name: str) -> bytes:
     try:
-        return hashlib.sha256(files.read(key)).digest()
+        return hashlib.sha256(files.read(name)).digest()
     except OSError:
-        return b""  # is counted as unreadable later
+        return b""

@@ -1,128 +1,105 @@
-"""The unit of work of `preprocess`: so many pictures become one shard and its part of the audit."""
+"""The unit of work of `preprocess`: so many pictures become one encoded shard and its part of the audit."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from agegender_core.picture_headers import read_header
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
-from agegender_train.datasets.base import MISSING_PICTURE
+from agegender_train.preprocessing.parts import part_of
 from agegender_train.preprocessing.pictures import UNREADABLE, Outcome, Row, Settings, Tools, process_picture
-from agegender_train.store import encode_shard, write_atomically
+from agegender_train.store import encode_shard
 
 SHARD_PICTURES = 1000
+_LARGE_PIXELS = 40_000_000
+_LARGE_BYTES = 40_000_000
 
 
 @dataclass(frozen=True)
 class ShardTask:
-    """All that another thread, process or machine needs, beside the tools, to make one shard. It can be pickled.
+    """What one shard is made of; it can be pickled.
 
     Attributes:
         index: number of the shard.
         entries: its pictures in their order; those that are rejected already just go into the audit.
-        files: where the pictures are.
-        out: the store's folder.
-        settings: how a picture becomes a row.
     """
 
     index: int
     entries: Sequence[Sample | Rejection]
-    files: FileTree
-    out: Path
-    settings: Settings
 
 
-def shard_path(out: Path, index: int) -> Path:
-    """The shard's file. There is none for a shard without rows: Hugging Face `datasets` can't open empty ones."""
-    return out / f"shard-{index:05}.parquet"
+@dataclass(frozen=True)
+class MadeShard:
+    """A shard that isn't written yet.
+
+    Attributes:
+        index: number of the shard.
+        content: the Parquet file; `b""` for a shard without rows.
+        part: its part of the audit; see `part_of`.
+    """
+
+    index: int
+    content: bytes
+    part: dict[str, Any]
 
 
-def audit_path(out: Path, index: int) -> Path:
-    """The shard's part of the audit: counts, the rejections, and the shard's size and SHA-256. It is written last."""
-    return out / "audit" / f"part-{index:05}.json"
-
-
-def is_done(out: Path, index: int) -> bool:
-    """Whether a shard is there as a whole, with its audit."""
-    if not audit_path(out, index).exists():
-        return False
-    shard = json.loads(audit_path(out, index).read_bytes())["shard"]
-    path = shard_path(out, index)
-    return shard["rows"] == 0 or (path.exists() and path.stat().st_size == shard["bytes"])
-
-
-def make_shard(task: ShardTask, tools: Tools, tick: Callable[[], None]) -> None:
-    """Makes one shard; equal tasks give equal files.
+def make_shard(
+    task: ShardTask, files: FileTree, settings: Settings, tools: Tools, tick: Callable[[], None]
+) -> MadeShard:
+    """Makes one shard; equal tasks give equal bytes. What is in memory is one picture and the encoded rows so far.
 
     Args:
         task: what to make.
+        files: where the pictures are.
+        settings: how a picture becomes a row.
         tools: the detector, the aligner and the decoder.
-        tick: called after every picture; what it raises ends the work, and nothing is written.
-
-    Raises:
-        OSError: the files can't be written.
+        tick: called after every picture; what it raises ends the work.
     """
     rows: list[Row] = []
     rejected: list[Rejection] = []
     faces = 0
     for entry in task.entries:
-        outcome = _process(entry, task, tools)
+        outcome = _process(entry, files, settings, tools)
         faces += outcome.faces
         rows += outcome.rows
         if outcome.rejection is not None:
             rejected.append(outcome.rejection)
         tick()
-    path = shard_path(task.out, task.index)
-    content = encode_shard(rows)
-    digest = hashlib.sha256(content).hexdigest()
-    part = {
-        "shard": {"name": path.name, "rows": len(rows), "bytes": len(content), "sha256": digest},
-        "pictures": len(task.entries),
-        "faces": faces,
-        "kept": len(rows),
-        "box_from": _counts(row["box_from"] for row in rows),
-        "per_split": _counts(row["split"] or "" for row in rows),
-        "rejected": _counts(rejection.reason for rejection in rejected),
-        "rows": rejected,
-    }
-    if rows:
-        write_atomically(path, content)
-    write_atomically(audit_path(task.out, task.index), part)
+    content = encode_shard(rows) if rows else b""
+    return MadeShard(task.index, content, part_of(task.index, len(task.entries), faces, rows, rejected, content))
 
 
-def _process(entry: Sample | Rejection, task: ShardTask, tools: Tools) -> Outcome:
+def _process(entry: Sample | Rejection, files: FileTree, settings: Settings, tools: Tools) -> Outcome:
     if isinstance(entry, Rejection):
         return Outcome([], entry, 0)
+    if files.clue(entry.file)[0] > _LARGE_BYTES:
+        with _one_at_a_time():
+            return _read_and_process(entry, files, settings, tools)
+    return _read_and_process(entry, files, settings, tools)
+
+
+def _read_and_process(entry: Sample, files: FileTree, settings: Settings, tools: Tools) -> Outcome:
     try:
-        data = task.files.read(entry.file)
-    except FileNotFoundError:
-        return Outcome([], Rejection(entry.key, MISSING_PICTURE), 0)
+        data = files.read(entry.file)
     except OSError as error:
         return Outcome([], Rejection(entry.key, UNREADABLE, str(error)), 0)
-    return process_picture(data, entry, task.settings, tools)
+    width, height = read_header(data).size or (0, 0)
+    if width * height > _LARGE_PIXELS:
+        with _one_at_a_time():
+            return process_picture(data, entry, settings, tools)
+    return process_picture(data, entry, settings, tools)
 
 
-def _counts(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
+_large = threading.RLock()
 
 
-def read_parts(out: Path, count: int) -> list[dict[str, Any]]:
-    """The audits of all shards of a store, in their order."""
-    return [json.loads(audit_path(out, index).read_bytes()) for index in range(count)]
-
-
-def merge_parts(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The audit of a whole store: the sums over its shards."""
-    merged: dict[str, Any] = {name: sum(part[name] for part in parts) for name in ("pictures", "faces", "kept")}
-    for name in ("box_from", "per_split", "rejected"):
-        total: Counter[str] = Counter()
-        for part in parts:
-            total.update(part[name])
-        merged[name] = dict(sorted(total.items()))
-    return merged
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Pictures that take a gigabyte each wait for one another, whatever the number of threads."""
+    with _large:
+        yield

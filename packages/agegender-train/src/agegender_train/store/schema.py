@@ -57,8 +57,13 @@ the faces that were stored for one key from 0. `box` and `landmarks` are in pixe
 
 def encode_shard(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """A Parquet file of `rows`, which are mappings with the columns of `SCHEMA`; equal rows give equal bytes."""
+    return encode_rows(pa.Table.from_pylist(list(rows), SCHEMA))
+
+
+def encode_rows(table: pa.Table) -> bytes:
+    """A Parquet file of a table with the columns of `SCHEMA`."""
     sink = pa.BufferOutputStream()
     # JPEG doesn't shrink any further, and 1000 rows of the rest are no matter.
     with pq.ParquetWriter(sink, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
-        writer.write_table(pa.Table.from_pylist(list(rows), SCHEMA))
+        writer.write_table(table)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
