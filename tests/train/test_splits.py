@@ -304,7 +304,13 @@ def test_a_split_that_no_longer_fits_is_refused(make_store: MakeStore) -> None:
         read_split(other, "mine")
     path = split_path(store.path, "mine")
     path.write_bytes(path.read_bytes().replace(b",0\n", b",1\n"))
-    with pytest.raises(ValueError, match=r"mine.csv was changed since it was made"):
+    with pytest.raises(ValueError, match=r"mine.csv is gone or was changed since it was made"):
+        read_split(store, "mine")
+    path.unlink()
+    with pytest.raises(ValueError, match=r"mine.csv is gone or was changed since it was made"):
+        read_split(store, "mine")
+    path.with_suffix(".json").write_text("[]")
+    with pytest.raises(ValueError, match=r"mine.json is no split of format 1"):
         read_split(store, "mine")
     path.with_suffix(".json").write_text("{")
     with pytest.raises(ValueError, match=r"mine.json is damaged"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agegender_cli.comparing import comparing
 from agegender_cli.errors import UserError, require_train
 from agegender_cli.options import NearDuplicates, Quiet, ReportFormat, TableOrJson
 
@@ -30,7 +31,7 @@ def audit(
             metavar="SOURCE", help="A store's dataset, to show what was left out; may be given several times."
         ),
     ] = None,
-    near_duplicates: NearDuplicates = 6,
+    near_duplicates: NearDuplicates = 8,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit code 1 if a face is there twice or on two sides of a split.")
     ] = False,
@@ -64,7 +65,10 @@ def audit(
         raise UserError("--source is of no use without a page", hint="--out DIR says where the page goes")
     files = match_sources(summaries, source) if source else {}
     real = [store for store in opened if not isinstance(store, Path)]
-    overlaps = find_overlaps(FaceTable.read(real), near_duplicates or None) if real else None
+    overlaps = None
+    if real:
+        with comparing(quiet) as progress:
+            overlaps = find_overlaps(FaceTable.read(real), near_duplicates or None, progress)
     if format_ is TableOrJson.JSON:
         report = {
             "stores": [summary.figures() for summary in summaries],

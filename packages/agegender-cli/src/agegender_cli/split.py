@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agegender_cli.comparing import comparing
 from agegender_cli.errors import UserError, require_train
 from agegender_cli.options import NearDuplicates, Quiet, ReportFormat, TableOrJson
 
@@ -36,7 +37,7 @@ def split(
         str | None,
         typer.Option(metavar="NAME", help="What the split is called.", show_default="folds-N or official"),
     ] = None,
-    near_duplicates: NearDuplicates = 6,
+    near_duplicates: NearDuplicates = 8,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of a split of that name.")] = False,
     format_: ReportFormat = TableOrJson.TABLE,
     quiet: Quiet = False,
@@ -64,7 +65,8 @@ def split(
     settings = SplitSettings(10 if folds is None else folds, by, words, seed, official)  # type: ignore[arg-type]
     name = name or ("official" if official else f"folds-{settings.folds}")
     table = FaceTable.read([Store.open(store) for store in stores])
-    copies = find_copies(table, near_duplicates or None)
+    with comparing(quiet) as progress:
+        copies = find_copies(table, near_duplicates or None, progress)
     made = make_split(table, [(copy.first, copy.second) for copy in copies], settings)
     try:
         paths = write_split(made, name, replace=replace)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from agegender_train.copies import Copy, find_copies, labels_conflict
+from agegender_train.copies import NEAR, Copy, Progress, find_copies, labels_conflict
 from agegender_train.face_table import FaceTable
 from agegender_train.splits.files import list_splits, read_split, split_path
 from agegender_train.splits.make import HELD_OUT, official_side, side_name
@@ -147,14 +147,15 @@ class Overlaps:
         return text.getvalue().encode()
 
 
-def find_overlaps(table: FaceTable, near: int | None = 6) -> Overlaps:
+def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress | None = None) -> Overlaps:
     """What the stores of a table have in common, and what is on two sides of their splits.
 
     Args:
         table: the faces.
         near: see `find_copies`.
+        progress: hears how far it is.
     """
-    copies = find_copies(table, near)
+    copies = find_copies(table, near, progress) if progress else find_copies(table, near)
     conflicts = [(copy, how) for copy in copies if (how := labels_conflict(table, copy.first, copy.second))]
     people, photos = table.people(), table.photos()
     splits: list[Sides] = []

@@ -25,7 +25,7 @@ from agegender_train.audit.thumbnails import (
     sample,
     stored_thumbnails,
 )
-from agegender_train.copies import Copy
+from agegender_train.copies import NEAR, Copy
 from agegender_train.face_table import FaceTable
 from agegender_train.store import Store, write_atomically
 
@@ -36,7 +36,7 @@ _COPIES = 12
 _ACCEPTED_IN_ALL, _REJECTED_IN_ALL = 240, 480  # pictures of some 3 kB: the page stays below 5 MB
 
 
-def write_audit(store_path: Path, files: FileTree | None = None, *, near: int | None = 6) -> Path:
+def write_audit(store_path: Path, files: FileTree | None = None, *, near: int | None = NEAR) -> Path:
     """Writes ``audit.html`` into a store, and its plots and contact sheets into the store's folder ``audit``.
 
     The page stands alone. The same store and files always give the same bytes.

@@ -122,19 +122,21 @@ def read_split(store: Store, name: str) -> npt.NDArray[np.int16]:
         ValueError: the store was made anew since, or the split's files are damaged.
     """
     path = split_path(store.path, name)
-    try:
-        about, content = json.loads(path.with_suffix(".json").read_bytes()), path.read_bytes()
-    except FileNotFoundError:
+    about_path = path.with_suffix(".json")
+    if not about_path.exists():
         there = ", ".join(list_splits(store)) or "none"
         raise FileNotFoundError(
             f"{store.path} has no split {name!r} (there is: {there}); make one with: agegender split"
-        ) from None
+        )
+    try:
+        about = json.loads(about_path.read_bytes())
     except ValueError:
-        raise ValueError(f"{path.with_suffix('.json')} is damaged: make the split again") from None
+        raise ValueError(f"{about_path} is damaged: make the split again") from None
     if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise ValueError(f"{path.with_suffix('.json')} is no split of format {FORMAT}: make the split again")
+        raise ValueError(f"{about_path} is no split of format {FORMAT}: make the split again")
+    content = path.read_bytes() if path.exists() else b""
     if about.get("sha256") != hashlib.sha256(content).hexdigest():
-        raise ValueError(f"{path} was changed since it was made: make the split again")
+        raise ValueError(f"{path} is gone or was changed since it was made: make the split again")
     again = f"agegender split {store.path} --name {name} --replace"
     if about["store"]["fingerprint"] != made_of(store):
         raise ValueError(
