@@ -48,9 +48,11 @@ def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], polic
         overlap = _iou(found, known)
         best = int(np.argmax(overlap))
         return found[best : best + 1] if overlap[best] >= _SAME_FACE_IOU else found[:0]
+    if len(found) == 1:
+        return found
     if policy == "all":
         return found[np.argsort(-_area(found), kind="stable")]
-    if policy == "one" and len(found) > 1:
+    if policy == "one":
         raise SeveralFacesError(len(found))
     area = _area(found)
     central = is_central(found, size) & (area >= CENTRAL_SIDE**2 * area.max())

@@ -177,7 +177,8 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
     if not large.any():
         return rejected(TOO_SMALL, f"{sides[0, 0]:.0f} x {sides[0, 1]:.0f}", len(found))
     about = _about_picture(data, sample, settings.dataset, width, height)
-    rows = _rows_of_faces(tools.aligner(frame, chosen[large]), sample.key, box_from)
+    faces = tools.aligner(frame, chosen if large.all() else chosen[large])
+    rows = _rows_of_faces(faces, sample.key, box_from)
     return Outcome([about | row for row in rows], None, len(found))
 
 

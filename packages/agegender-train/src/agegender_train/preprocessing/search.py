@@ -36,6 +36,8 @@ def find_largest(frame: Frame, detector: Stage, smallest: float) -> Faces:
     levels = [frame]
     while min(levels[-1].shape[:2]) >= 2 * COARSEST_SIDE:
         levels.append(_half(levels[-1]))
+    if len(levels) == 1:
+        return detector(frame, Faces.empty())
     found, found_at = Faces.empty(), 0
     for level in reversed(range(len(levels))):
         finer = detector(levels[level], Faces.empty())
