@@ -1,25 +1,40 @@
-"""Shards made on this machine's cores, a bounded number of them in memory at a time."""
+"""Shards made on this machine's cores, one at a time, its pictures by all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from typing import Protocol
 
-from agegender_train.preprocessing.shards import MadeShard, ShardTask
+from agegender_train.datasets import Rejection, Sample
+from agegender_train.parallel import map_in_order
+from agegender_train.preprocessing.pictures import Outcome
+from agegender_train.preprocessing.shards import MadeShard, MapPictures, ShardTask
+
+_MOST_AT_ONCE = 8
 
 
-def make_locally(
-    tasks: Iterable[ShardTask], make: Callable[[ShardTask], MadeShard], executor: Executor, workers: int
-) -> Generator[MadeShard]:
-    """The shards as they come, whatever their order; one more than `workers` are under way or waiting at most."""
-    running: set[Future[MadeShard]] = set()
+class Make(Protocol):
+    """`make_shard` with all but these arguments given."""
+
+    def __call__(self, task: ShardTask, *, map_pictures: MapPictures) -> MadeShard:
+        """See `make_shard`."""
+
+
+def make_locally(tasks: Iterable[ShardTask], make: Make, executor: Executor, workers: int) -> Generator[MadeShard]:
+    """The shards in their order.
+
+    Not a shard a thread: a few hundred large photos are one shard, and the last shards would leave threads idle.
+    """
+
+    def spread(
+        process: Callable[[Sample | Rejection], Outcome], entries: Sequence[Sample | Rejection]
+    ) -> Iterator[Outcome]:
+        # So many that the queue's own work is no matter, so few that no thread waits long for the others at the end.
+        size = min(max(len(entries) // (16 * workers), 1), _MOST_AT_ONCE)
+        parts = (entries[start : start + size] for start in range(0, len(entries), size))
+        for outcomes in map_in_order(executor, lambda part: [process(entry) for entry in part], parts, 4 * workers):
+            yield from outcomes
+
     for task in tasks:
-        running.add(executor.submit(make, task))
-        if len(running) > workers:
-            finished, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    while running:
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
-            yield future.result()
+        yield make(task, map_pictures=spread)

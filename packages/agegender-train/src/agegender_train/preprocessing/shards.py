@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from agegender_core.picture_headers import read_header
 from agegender_train.archives import FileTree
@@ -18,6 +18,10 @@ from agegender_train.store import encode_shard
 SHARD_PICTURES = 1000
 _LARGE_PIXELS = 40_000_000
 _LARGE_BYTES = 40_000_000
+
+MapPictures: TypeAlias = Callable[
+    [Callable[[Sample | Rejection], Outcome], Sequence[Sample | Rejection]], Iterable[Outcome]
+]
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,12 @@ class MadeShard:
 
 
 def make_shard(
-    task: ShardTask, files: FileTree, settings: Settings, tools: Tools, tick: Callable[[], None]
+    task: ShardTask,
+    files: FileTree,
+    settings: Settings,
+    tools: Tools,
+    tick: Callable[[], None],
+    map_pictures: MapPictures = map,
 ) -> MadeShard:
     """Makes one shard; equal tasks give equal bytes. What is in memory is one picture and the encoded rows so far.
 
@@ -59,17 +68,22 @@ def make_shard(
         settings: how a picture becomes a row.
         tools: the detector, the aligner and the decoder.
         tick: called after every picture; what it raises ends the work.
+        map_pictures: applies a function to every entry, in their order, perhaps with several threads.
     """
+
+    def process(entry: Sample | Rejection) -> Outcome:
+        outcome = _process(entry, files, settings, tools)
+        tick()
+        return outcome
+
     rows: list[Row] = []
     rejected: list[Rejection] = []
     faces = 0
-    for entry in task.entries:
-        outcome = _process(entry, files, settings, tools)
+    for outcome in map_pictures(process, task.entries):
         faces += outcome.faces
         rows += outcome.rows
         if outcome.rejection is not None:
             rejected.append(outcome.rejection)
-        tick()
     content = encode_shard(rows) if rows else b""
     return MadeShard(task.index, content, part_of(task.index, len(task.entries), faces, rows, rejected, content))
 
