@@ -15,7 +15,7 @@ _ONE = 1 << 40
 def assign_folds(
     names: Sequence[str],
     components: npt.NDArray[np.int64],
-    strata: Sequence[Hashable],
+    strata: Sequence[tuple[Hashable, ...]],
     folds: int,
     seed: int = 1,
 ) -> npt.NDArray[np.int16]:
@@ -31,7 +31,8 @@ def assign_folds(
     Args:
         names: n different names, one a row.
         components: int64 (n,), equal for rows that must not be parted; see `connect`.
-        strata: n values, equal for rows of one kind.
+        strata: n tuples of equal length, of plain strings or numbers: what kind each row is in each respect. Every value
+            and every combination of values is spread.
         folds: how many, at least 2.
         seed: another one gives other folds.
 
@@ -53,22 +54,21 @@ def assign_folds(
         members.setdefault(component, []).append(row)
     if len(members) < folds:
         raise ValueError(f"folds must be at most {len(members)}, the number of independent groups, got {folds}")
-    totals = Counter(strata)
+    totals = Counter(feature for kind in strata for feature in _features(kind))
     weight = {kind: _ONE // total for kind, total in totals.items()}
     slack = max(map(len, members.values()))
     size, count = [0] * folds, {kind: [0] * folds for kind in totals}
     result = np.empty(n, np.int16)
-    for rows, kinds in _ordered(members, names, strata, seed):
-        smallest = min(size)
+    for rows in _ordered(members, names, strata, seed):
+        kinds = Counter(feature for row in rows for feature in _features(strata[row]))
+        brought = [(number * weight[kind], count[kind]) for kind, number in kinds.items()]
+        brought.append((len(rows) * (_ONE // n), size))
+        most = min(size) + slack - len(rows)
         best = min(
-            (fold for fold in range(folds) if size[fold] + len(rows) <= smallest + slack),
-            key=lambda fold: (
-                sum(number * count[kind][fold] * weight[kind] for kind, number in kinds.items())
-                + len(rows) * size[fold] * (_ONE // n),
-                size[fold],
-                fold,
-            ),
-        )
+            (sum(part * there[fold] for part, there in brought), size[fold], fold)
+            for fold in range(folds)
+            if size[fold] <= most
+        )[2]
         size[best] += len(rows)
         for kind, number in kinds.items():
             count[kind][best] += number
@@ -76,16 +76,21 @@ def assign_folds(
     return result
 
 
+def _features(kind: tuple[Hashable, ...]) -> list[Hashable]:
+    """A row's values, each with its place, and their combination."""
+    return [*enumerate(kind), (-1, kind)]
+
+
 def _ordered(
-    members: dict[int, list[int]], names: Sequence[str], strata: Sequence[Hashable], seed: int
-) -> list[tuple[list[int], dict[Hashable, int]]]:
-    """Each component's rows and how many it has of each stratum, in the order in which they are to be placed."""
+    members: dict[int, list[int]], names: Sequence[str], strata: Sequence[tuple[Hashable, ...]], seed: int
+) -> list[list[int]]:
+    """Each component's rows, in the order in which they are to be placed."""
     found = []
     for rows in members.values():
         kinds = Counter(strata[row] for row in rows)
         lot = min(
             blake2b(f"{seed}:{names[row]}".encode("utf-8", "surrogatepass"), digest_size=16).digest() for row in rows
         )
-        found.append((-len(rows), sorted((str(kind), number) for kind, number in kinds.items()), lot, rows, kinds))
+        found.append((-len(rows), sorted((str(kind), number) for kind, number in kinds.items()), lot, rows))
     found.sort(key=lambda entry: entry[:3])
-    return [(rows, dict(kinds)) for _, _, _, rows, kinds in found]
+    return [rows for *_, rows in found]

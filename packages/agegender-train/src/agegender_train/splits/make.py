@@ -172,7 +172,7 @@ def face_names(table: FaceTable) -> list[str]:
     ]
 
 
-def strata(table: FaceTable, by: Sequence[Stratum]) -> list[str]:
+def strata(table: FaceTable, by: Sequence[Stratum]) -> list[tuple[str, ...]]:
     """What kind each face is, in words: its age group (or the decade of a known age), gender, group, dataset."""
     labels = table.labels
     columns: list[Iterable[str]] = []
@@ -189,4 +189,4 @@ def strata(table: FaceTable, by: Sequence[Stratum]) -> list[str]:
             columns.append("?" if group is None else str(group) for group in labels.group)
         else:
             columns.append(table.datasets())
-    return ["/".join(words) for words in zip(*columns, strict=True)] if columns else [""] * len(table)
+    return list(zip(*columns, strict=True)) if columns else [()] * len(table)
