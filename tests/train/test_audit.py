@@ -189,6 +189,7 @@ def test_names_from_a_dataset_do_no_harm(tmp_path: Path) -> None:
     rows = [person(20, 1, key=HOSTILE, group=HOSTILE, subject=HOSTILE, split=HOSTILE)] * 2
     left_out = [(HOSTILE, HOSTILE, HOSTILE)] * 3 + [(f"{i}.jpg", f"reason {i:04}", f"{i}") for i in range(3000)]
     folder = store_of(tmp_path / "store", rows, left_out, dataset=HOSTILE)
+    (source / "any.jpg").write_bytes(b"")
     page = write_audit(folder, FileTree.open(source))
     text = page.read_text()
     assert "<script" not in text
@@ -293,6 +294,9 @@ def test_without_the_dataset_what_was_left_out_is_still_named(tmp_path: Path) ->
     (cell,) = sheet.cells
     assert cell.pictures[0].missing == "the dataset's files are not at hand"
     assert cell.caption == "b.jpg"
+    page = write_audit(folder).read_text()
+    assert "<td class=text>a.jpg</td><td class=text>b.jpg</td>" in page
+    assert not list((folder / "audit").glob("rejected-*.jpg"))
 
 
 def test_the_dataset_is_found_among_those_given(tmp_path: Path) -> None:

@@ -53,6 +53,8 @@ def data_url(image: bytes) -> str:
 
 def sheet_html(sheet: Sheet) -> str:
     """The cells of a contact sheet."""
+    if not sheet.has_pictures:
+        return table(["entry", ""], ([cell.pictures[0].key, cell.caption] for cell in sheet.cells), texts=(0, 1))
     pairs = any(len(cell.pictures) > 1 for cell in sheet.cells)
     kind = "sheet pairs" if pairs else "sheet" if all(cell.is_labelled for cell in sheet.cells) else "sheet wide"
     return f'<div class="{kind}">\n' + "\n".join(_cell(cell) for cell in sheet.cells) + "\n</div>"

@@ -60,11 +60,13 @@ class Sheet:
         title: what is on it.
         cells: the pictures, in order.
         total: of how many they are a sample.
+        has_pictures: false where the pictures are not at hand, and only names can be shown.
     """
 
     title: str
     cells: list[Cell] = field(default_factory=list)
     total: int = 0
+    has_pictures: bool = True
 
 
 def sample(names: Sequence[str], most: int) -> list[int]:
@@ -133,7 +135,12 @@ def rejected_sheets(summary: Summary, files: FileTree | None, most: int, reasons
         if entry.reason in by_reason:
             by_reason[entry.reason].append(entry)
     return [
-        Sheet(reason, [_cell(entry, files, side) for entry in _sampled(entries, files, most)], len(entries))
+        Sheet(
+            reason,
+            [_cell(entry, files, side) for entry in _sampled(entries, files, most)],
+            len(entries),
+            files is not None,
+        )
         for reason, entries in by_reason.items()
     ]
 

@@ -93,7 +93,7 @@ def write_page(
         prefix = "" if len(summaries) == 1 else f"{_file_name(summary.name)}-"
         if kept.cells:
             pictures[f"{prefix}accepted.jpg"] = draw_sheet(kept, 12, 96)
-        for sheet in left:
+        for sheet in (sheet for sheet in left if sheet.has_pictures):
             pictures[f"{prefix}rejected-{_file_name(sheet.title)}.jpg"] = draw_sheet(sheet, 8, 128)
     page = out / "audit.html"
     _write_pictures(folder, pictures, is_again=page.exists())

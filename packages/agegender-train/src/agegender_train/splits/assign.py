@@ -31,8 +31,8 @@ def assign_folds(
     Args:
         names: n different names, one a row.
         components: int64 (n,), equal for rows that must not be parted; see `connect`.
-        strata: n tuples of equal length, of plain strings or numbers: what kind each row is in each respect. Every value
-            and every combination of values is spread.
+        strata: n tuples of equal length, of plain strings or numbers: what kind each row is in each respect. Every
+            value and every combination of values is spread.
         folds: how many, at least 2.
         seed: another one gives other folds.
 
