@@ -35,6 +35,7 @@ def test_folds_are_written_and_their_balance_is_printed(make_store: MakeStore) -
     assert lines[4][1:4] == ["90", "30", "30"]
     assert "written: " in result.stderr
     assert (store.path / "splits" / "folds-3.csv").exists()
+    assert (store.path / "splits" / "folds-3.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(set(read_split(store, "folds-3").tolist())) == [0, 1, 2]
 
 

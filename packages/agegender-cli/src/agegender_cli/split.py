@@ -44,8 +44,9 @@ def split(
 ) -> None:
     """Divide the faces of stores into folds, with no person and no picture in two of them.
 
-    Writes STORE/splits/NAME.csv (key, face, fold) and NAME.json (how it was made) into each store, and prints how alike
-    the folds are. Faces of an official val or test split never get into a fold: they are marked held-out.
+    Writes NAME.csv (key, face, fold), NAME.json (how it was made) and NAME.png (how alike the folds are) into the folder
+    splits of each store, and prints the latter. Faces of an official val or test split never get into a fold: they are
+    marked held-out.
 
     \b
     Examples:
@@ -54,10 +55,11 @@ def split(
       agegender split stores/adience --official
     """
     require_train()
+    from agegender_train.audit.fold_plot import plot_folds
     from agegender_train.copies import find_copies
     from agegender_train.face_table import FaceTable
     from agegender_train.splits import SplitSettings, balance, make_split, write_split
-    from agegender_train.store import Store
+    from agegender_train.store import Store, write_atomically
 
     if official and folds is not None:
         raise UserError("--official and --folds exclude each other", hint="official folds are as many as they are")
@@ -73,6 +75,9 @@ def split(
     except FileExistsError as error:
         raise UserError(str(error), hint="--name gives it another name, --replace puts it there") from None
     figures = balance(made)
+    picture = plot_folds(figures)
+    for path in paths:
+        write_atomically(path.with_suffix(".png"), picture)
     if format_ is TableOrJson.JSON:
         report = {"name": name, "files": [str(path) for path in paths], "balance": figures, "notes": _notes(made)}
         typer.echo(json.dumps(report, indent=2, ensure_ascii=False))

@@ -171,8 +171,8 @@ def _sheets(parts: Sequence[tuple[Summary, Sequence[Sheet]]], reasons: bool = Fa
             title = f"{sheet.title}: {sheet.total:,}" if reasons else f"{sheet.total:,} faces"
             if len(parts) > 1:
                 title = f"{summary.name}, {title}"
-            note = f"{len(sheet.cells):,} {'pairs' if pairs else 'of them'}, taken at random, are shown."
-            if len(sheet.cells) == sheet.total:
+            note = f"{len(sheet.cells):,} of {sheet.of:,}{' pairs' if pairs else ''}, taken at random, are shown."
+            if len(sheet.cells) == sheet.of:
                 note = "All are shown."
             blocks.append(f'<h3>{escape(title)}</h3>\n<p class="dim">{note}</p>\n{sheet_html(sheet)}')
         if reasons and not total:

@@ -59,13 +59,15 @@ class Sheet:
     Attributes:
         title: what is on it.
         cells: the pictures, in order.
-        total: of how many they are a sample.
+        total: how many entries there are.
+        of: how many cells these were taken from: of two copies that name each other there is one cell.
         has_pictures: false where the pictures are not at hand, and only names can be shown.
     """
 
     title: str
     cells: list[Cell] = field(default_factory=list)
     total: int = 0
+    of: int = 0
     has_pictures: bool = True
 
 
@@ -92,7 +94,7 @@ def accepted_sheet(summary: Summary, most: int, side: int = 96) -> Sheet:
     chips = stored_thumbnails(summary.store, labels, rows, side)
     rows.sort(key=lambda row: (np.nan_to_num(labels.age[row], nan=1e9), row))
     cells = [Cell((chips[row],), label_text(labels, row), True) for row in rows]
-    return Sheet("Accepted", cells, len(labels))
+    return Sheet("Accepted", cells, len(labels), len(labels))
 
 
 def stored_thumbnails(store: Store | None, labels: Labels, rows: Iterable[int], side: int) -> dict[int, Thumbnail]:
@@ -134,18 +136,17 @@ def rejected_sheets(summary: Summary, files: FileTree | None, most: int, reasons
     for entry in summary.rejections:
         if entry.reason in by_reason:
             by_reason[entry.reason].append(entry)
-    return [
-        Sheet(
-            reason,
-            [_cell(entry, files, side) for entry in _sampled(entries, files, most)],
-            len(entries),
-            files is not None,
-        )
-        for reason, entries in by_reason.items()
-    ]
+    sheets = []
+    for reason, entries in by_reason.items():
+        distinct = _distinct(entries, files)
+        shown = [distinct[row] for row in sample([entry.key for entry in distinct], most)]
+        cells = [_cell(entry, files, side) for entry in shown]
+        sheets.append(Sheet(reason, cells, len(entries), len(distinct), files is not None))
+    return sheets
 
 
-def _sampled(entries: Sequence[Rejection], files: FileTree | None, most: int) -> list[Rejection]:
+def _distinct(entries: Sequence[Rejection], files: FileTree | None) -> list[Rejection]:
+    """The entries without those that name a pair the other way round."""
     pairs: set[tuple[str, str]] = set()
     single = []
     for entry in entries:
@@ -155,7 +156,7 @@ def _sampled(entries: Sequence[Rejection], files: FileTree | None, most: int) ->
                 continue
             pairs.add(pair)
         single.append(entry)
-    return [single[row] for row in sample([entry.key for entry in single], most)]
+    return single
 
 
 def _file(key: str, files: FileTree | None) -> str | None:

@@ -148,4 +148,4 @@ def _copy_sheet(overlaps: Overlaps, title: str, copies: Sequence[Copy]) -> Sheet
             f"{label_text(table.labels, row)} ({table.names[table.store[row]]})" for row in (copy.first, copy.second)
         )
         cells.append(Cell((thumbnails[copy.first], thumbnails[copy.second]), both))
-    return Sheet(title, cells, len(copies))
+    return Sheet(title, cells, len(copies), len(copies))
