@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typer.testing import CliRunner, Result
 from agegender_cli.errors import UserError
 from agegender_cli.split import split
 from agegender_train.splits import read_split
-from agegender_train.store import Store
+from agegender_train.store import SCHEMA, Store, encode_shard, write_atomically
 
 MakeStore = Callable[..., Store]
 
@@ -48,6 +49,50 @@ def test_the_balance_as_json_is_one_document(make_store: MakeStore) -> None:
     assert [part["n"] for part in report["balance"]] == [10, 10, 10, 10, 40]
     assert report["notes"] == ["of 40 faces nobody knows who it is: only copies of one picture are kept together there"]
     assert result.stderr == ""
+
+
+def with_official(store: Store, splits: list[str | None]) -> Path:
+    """The store with these official splits in the place of its own."""
+    rows = [{**row, "split": split} for row, split in zip(store.columns(*NAMES).to_pylist(), splits, strict=True)]
+    content = encode_shard(rows)
+    write_atomically(store.shards[0], content)
+    shard = {**store.description["shards"][0], "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    write_atomically(store.path / "store.json", {**store.description, "shards": [shard]})
+    return store.path
+
+
+NAMES = [field.name for field in SCHEMA if field.name != "split"]
+
+
+def test_official_splits_are_taken_when_asked_and_held_out_when_not(make_store: MakeStore) -> None:
+    splits = ["train"] * 20 + ["val"] * 9 + [None]
+    path = with_official(make_store("official", n=30, subjects=25), splits)
+    result = run(path, "--official")
+    assert [line.split()[:2] for line in result.stdout.splitlines()[1:]] == [
+        ["held-out", "1"],
+        ["train", "20"],
+        ["val", "9"],
+        ["all", "29"],
+    ]
+    # Of 25 people the first five have a second picture, among the last five.
+    assert "8 faces share a person or a picture with a face on another official side" in result.stderr
+    assert "1 faces have no official side and are held out" in result.stderr
+    assert read_split(Store.open(path), "official").tolist() == [-2] * 20 + [-3] * 9 + [-1]
+    result = run(path, "--folds", 4)
+    assert "13 faces are held out: 9 of an official val or test split, 4 that share a person" in result.stderr
+    sides = read_split(Store.open(path), "folds-4")
+    assert (sides[20:29] == -1).all()
+    assert (sides[4:20] >= 0).all()
+
+
+def test_official_folds_and_strange_words_are_told(make_store: MakeStore) -> None:
+    path = with_official(make_store("adience", n=20), [f"fold-{i % 5}" for i in range(20)])
+    assert "has official folds (fold-0, ...), which published figures use" in run(path, "--folds", 2).stderr
+    run(path, "--official")
+    assert read_split(Store.open(path), "official").tolist() == [0, 1, 2, 3, 4] * 4
+    path = with_official(make_store("strange", n=10), ["monday"] * 10)
+    assert "the split 'monday' is none of train, val, test and fold-N" in run(path, "--folds", 2).stderr
+    assert "got 'monday'" in str(run(path, "--official").exception)
 
 
 def test_several_stores_are_split_as_one(make_store: MakeStore) -> None:
