@@ -8,12 +8,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from .audit import audit
 from .benchmark import benchmark
 from .errors import UserError
 from .eval import evaluate
 from .predict import predict
 from .preprocess import preprocess
 from .review import review
+from .split import split
 from .stream import stream
 from .train import train
 
@@ -27,7 +29,9 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(stream)
 app.command()(preprocess)
+app.command()(audit)
 app.command()(review)
+app.command()(split)
 app.command()(train)
 app.command("eval")(evaluate)
 app.command()(benchmark)
