@@ -44,9 +44,9 @@ def split(
 ) -> None:
     """Divide the faces of stores into folds, with no person and no picture in two of them.
 
-    Writes NAME.csv (key, face, fold), NAME.json (how it was made) and NAME.png (how alike the folds are) into the folder
-    splits of each store, and prints the latter. Faces of an official val or test split never get into a fold: they are
-    marked held-out.
+    Writes NAME.csv (key, face, fold), NAME.json (how it was made) and NAME.png (how alike the folds are) into each
+    store's folder splits, and prints the latter. Faces of an official val or test split never get into a fold: they
+    are marked held-out.
 
     \b
     Examples:
