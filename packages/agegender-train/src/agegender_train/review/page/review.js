@@ -29,6 +29,7 @@ function draw(cell, place) {
     cell.id = `face-${place}`;
     cell.dataset.place = place;
     cell.setAttribute("role", "option");
+    cell.setAttribute("aria-label", `face ${place + 1}`);
     cell.setAttribute("aria-setsize", rows.length);
     cell.setAttribute("aria-posinset", place + 1);
     cell.append(Object.assign(new Image(), { alt: "", draggable: false }), sign(), line("label"), line("name"));
@@ -180,9 +181,13 @@ function query() {
   return parts;
 }
 
+let shownOrder = "";
+
+// Shows what the filters ask for. The chosen face stays chosen, but a new order begins at its top.
 async function select() {
   const parts = query();
-  const chosen = rows[grid.current];
+  const order = `${parts.get("order")} ${model.ready}`;
+  const chosen = order === shownOrder ? rows[grid.current] : undefined;
   let found;
   try {
     found = await server.rows(parts);
@@ -190,6 +195,7 @@ async function select() {
     form.elements.ages.setAttribute("aria-invalid", "true");
     return warn(error.message);
   }
+  shownOrder = order;
   form.elements.ages.removeAttribute("aria-invalid");
   warn("");
   history.replaceState(null, "", `?${parts}`);
@@ -398,15 +404,26 @@ async function begin() {
   offer("dataset", about.datasets);
   offer("group", about.groups);
   for (const [name, value] of new URLSearchParams(location.search)) if (form.elements[name]) form.elements[name].value = value;
-  await select();
   grid.element.focus({ preventScroll: true });
+  await select();
   lookForChanges();
 }
 
 document.addEventListener("keydown", onKey);
 document.addEventListener("visibilitychange", () => document.hidden || lookForChanges());
-form.addEventListener("change", select);
-form.addEventListener("submit", (event) => (event.preventDefault(), select()));
+// Who chose with the mouse goes on with keys for the faces; who chooses with the keys is not through yet.
+let byPointer = false;
+document.addEventListener("pointerdown", () => (byPointer = true), true);
+document.addEventListener("keydown", () => (byPointer = false), true);
+form.addEventListener("change", () => {
+  select();
+  if (byPointer) grid.element.focus({ preventScroll: true });
+});
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  select();
+  grid.element.focus({ preventScroll: true });
+});
 form.addEventListener("reset", () => setTimeout(select));
 $("filters-button").addEventListener("click", () => showFilters(!form.classList.contains("open")));
 $("help-button").addEventListener("click", () => $("help").showModal());
