@@ -50,6 +50,7 @@ def test_the_page_and_its_files(client: TestClient) -> None:
         ("/", "text/html"),
         ("/review.css", "text/css"),
         ("/review.js", "text/javascript"),
+        ("/drawing.js", "text/javascript"),
         ("/grid.js", "text/javascript"),
         ("/server.js", "text/javascript"),
         ("/words.js", "text/javascript"),
@@ -262,6 +263,23 @@ def test_a_full_disk_is_told_to_the_page(client: TestClient, monkeypatch: pytest
     assert answer.status_code == 507
     assert answer.json()["problem"] == "not saved: No space left on device: /stores/review.csv"
     assert client.get("/api/faces?rows=0").json()["faces"][0]["state"] == 0
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 is no more PAR1"])
+def test_a_damaged_shard_is_told(make_store: Callable[..., Store], predictor: Predictor, content: bytes | None) -> None:
+    store = make_store("damaged", 4)
+    with (
+        open_session(store.path, predictor) as session,
+        TestClient(review_app(session, SECRET), f"{ORIGIN}/{SECRET}") as client,
+    ):
+        if content is None:
+            store.shards[0].unlink()
+        else:
+            store.shards[0].write_bytes(content)
+        answer = client.get("/chip/0")
+        assert answer.status_code == 500
+        assert answer.json()["problem"].startswith("the picture can't be read: ")
+        assert "immutable" not in answer.headers["cache-control"]
 
 
 def test_only_this_machine_is_listened_to(tmp_path: Path) -> None:

@@ -32,7 +32,10 @@ _PAGE = {
     "": ("review.html", "text/html; charset=utf-8"),
     "review.css": ("review.css", "text/css; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
-} | {name: (name, "text/javascript; charset=utf-8") for name in ("review.js", "grid.js", "server.js", "words.js")}
+} | {
+    name: (name, "text/javascript; charset=utf-8")
+    for name in ("drawing.js", "grid.js", "review.js", "server.js", "words.js")
+}
 _MAX_BODY = 4096
 _MAX_FACES = 500
 _HEADERS = {
@@ -100,7 +103,11 @@ class _Api:
         headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
-        return Response(self._session.chips[row], media_type="image/jpeg", headers=headers)
+        try:
+            data = self._session.chips[row]
+        except (OSError, ValueError) as error:  # Arrow's errors are of both kinds
+            raise HTTPException(500, f"the picture can't be read: {error}") from None
+        return Response(data, media_type="image/jpeg", headers=headers)
 
     def about(self, _: Request) -> Response:
         return JSONResponse(self._session.about())

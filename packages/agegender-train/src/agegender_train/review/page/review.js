@@ -1,5 +1,6 @@
 // The review page: what is shown, and what keys and buttons do.
 
+import { drawCell, drawDetail, loadPicture } from "./drawing.js";
 import { Grid } from "./grid.js";
 import * as server from "./server.js";
 import * as words from "./words.js";
@@ -24,85 +25,16 @@ const grid = new Grid($("grid"), $("canvas"), { draw, load, seen });
 // --- drawing ---
 
 function draw(cell, place) {
-  const row = rows[place];
-  if (!cell.firstChild) {
-    cell.id = `face-${place}`;
-    cell.dataset.place = place;
-    cell.setAttribute("role", "option");
-    cell.setAttribute("aria-label", `face ${place + 1}`);
-    cell.setAttribute("aria-setsize", rows.length);
-    cell.setAttribute("aria-posinset", place + 1);
-    cell.append(Object.assign(new Image(), { alt: "", draggable: false }), sign(), line("label"), line("name"));
-  }
-  const [, mark, label, name] = cell.children;
-  const state = words.STATES[states[place]];
   const isCurrent = place === grid.current;
-  cell.className = `face ${state}${isCurrent ? " current" : ""}`;
-  cell.setAttribute("aria-selected", isCurrent);
-  mark.firstChild.setAttribute("href", `#sign-${state}`);
+  drawCell(cell, { place, of: rows.length, state: words.STATES[states[place]], isCurrent, face: faces.get(rows[place]) });
   if (isCurrent) grid.element.setAttribute("aria-activedescendant", cell.id);
-  const face = faces.get(row);
-  if (!face) return;
-  const guess = face.predicted_age === null ? "" : words.modelShort(face);
-  label.replaceChildren(
-    element("b", words.age(words.ageOf(face)), face.corrected_age ? "changed" : ""),
-    " ",
-    element("span", words.genderLetter(words.genderOf(face)), face.corrected_gender === null ? "" : "changed"),
-    element("i", guess, words.isFar(face) ? "far" : ""),
-  );
-  if (guess) label.lastChild.title = `the model: ${words.model(face)}`;
-  name.textContent = words.fileName(face);
-  cell.setAttribute("aria-label", `${words.label(face)}, ${words.fileName(face)}, ${state}`);
 }
 
 function load(cell, place) {
-  const picture = cell.firstChild;
-  if (!picture.hasAttribute("src")) picture.src = server.chip(rows[place]);
+  loadPicture(cell, rows[place]);
 }
 
-function element(name, text, className = "") {
-  return Object.assign(document.createElement(name), { textContent: text, className });
-}
-
-const line = (className) => element("p", "", className);
-
-function sign() {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.append(document.createElementNS(svg.namespaceURI, "use"));
-  return svg;
-}
-
-function drawDetail() {
-  const row = rows[grid.current];
-  const face = faces.get(row);
-  $("detail").classList.toggle("none", !face);
-  if (!face) return;
-  const picture = $("detail-picture");
-  if (picture.getAttribute("src") !== server.chip(row)) picture.src = server.chip(row);
-  picture.alt = words.label(face);
-  const state = words.STATES[face.state];
-  $("detail").dataset.state = state;
-  $("detail-label").replaceChildren(
-    element("b", words.age(words.ageOf(face))), ` ${words.gender(words.genderOf(face))} `, element("span", state, "state"),
-  );
-  const before = `${words.age(face.age)}, ${words.gender(face.gender)}`;
-  const facts = [
-    ["In the store", state === "corrected" ? before : null],
-    ["File", face.key],
-    ["Person", face.subject],
-    ["Group", face.group],
-    ["Dataset", face.dataset],
-    ["Number", `${words.number(grid.current + 1)} of ${words.number(rows.length)}`],
-  ];
-  $("detail-model").hidden = face.predicted_age === null;
-  if (face.predicted_age !== null) {
-    $("detail-model").textContent = `model: ${words.model(face)}`;
-    $("detail-model").classList.toggle("far", words.isFar(face));
-  }
-  $("detail-facts").replaceChildren(
-    ...facts.filter(([, value]) => value).flatMap(([name, value]) => [element("dt", name), element("dd", value, name.toLowerCase())]),
-  );
-}
+const drawCurrent = () => drawDetail(faces.get(rows[grid.current]), grid.current, rows.length);
 
 function drawProgress() {
   const bar = $("progress");
@@ -160,7 +92,7 @@ function learn(face) {
   setState(face.row, face.state);
   const place = places[face.row];
   grid.redraw(place);
-  if (place === grid.current) drawDetail();
+  if (place === grid.current) drawCurrent();
 }
 
 function setState(row, state) {
@@ -207,7 +139,7 @@ async function select() {
   $("empty").hidden = rows.length > 0;
   grid.reset(rows.length, Math.max(0, chosen === undefined ? 0 : places[chosen]));
   drawProgress();
-  drawDetail();
+  drawCurrent();
   drawModel();
   const set = parts.size - parts.has("order");
   $("filters-button").textContent = set ? `Filters (${set})` : "Filters";
@@ -225,7 +157,7 @@ function goTo(place) {
   if (!rows.length) return;
   closeAge();
   grid.goTo(place);
-  drawDetail();
+  drawCurrent();
 }
 
 function nextUndecided() {
