@@ -11,8 +11,9 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -26,7 +27,6 @@ _CONNECT_S = 5
 _NO_WORKERS_S = 30
 _CHECK_S = 5
 _TASKS_A_THREAD = 2
-_LOST = "the Dask scheduler at {} was lost: the same command goes on from here when it is back"
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def make_on_cluster(tasks: Iterable[ShardTask], recipe: Recipe, address: str) ->
         client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise OSError(f"no Dask scheduler answers at {address}; start one with: dask scheduler") from error
-    with client:
+    with client, _loss_explained(address):
         running: set[Any] = set()
         try:
             for task in tasks:
@@ -96,6 +96,16 @@ def _distributed() -> Any:
     return importlib.import_module("distributed")  # an extra, and without types
 
 
+@contextmanager
+def _loss_explained(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (CancelledError, _distributed().comm.CommClosedError):
+        raise OSError(
+            f"the Dask scheduler at {address} was lost: the same command goes on from here when it is back"
+        ) from None
+
+
 def _capacity(client: Any, address: str) -> int:
     deadline = time.monotonic() + _NO_WORKERS_S
     while not (threads := sum(client.nthreads().values())):
@@ -110,12 +120,11 @@ def _finished(client: Any, running: set[Any], address: str) -> Generator[MadeSha
     distributed = _distributed()
     while True:
         try:
-            done = distributed.wait(list(running), timeout=_CHECK_S, return_when="FIRST_COMPLETED").done
+            with client.as_current():  # the only way to say which client is to wait
+                done = distributed.wait(list(running), timeout=_CHECK_S, return_when="FIRST_COMPLETED").done
             break
         except TimeoutError:
             _capacity(client, address)
-        except CancelledError:
-            raise OSError(_LOST.format(address)) from None
     for future in done:
         running.discard(future)
         try:
@@ -124,8 +133,6 @@ def _finished(client: Any, running: set[Any], address: str) -> Generator[MadeSha
             raise OSError(
                 "a task ended several Dask workers one after another, perhaps for want of memory: see their logs"
             ) from None
-        except CancelledError:
-            raise OSError(_LOST.format(address)) from None
         except ModuleNotFoundError as error:
             raise OSError(f"a Dask worker lacks {error.name}: install agegender-train on all of them") from None
         future.release()
