@@ -35,7 +35,7 @@ def test_of_equal_copies_with_equal_labels_the_first_stays(tmp_path: Path) -> No
     assert clean(samples, files) == [Rejection("a", "duplicate", "c"), Rejection("b", "duplicate", "c")]
 
 
-@pytest.mark.parametrize("other", [Sample("b", 31, 31, 1), Sample("b", 30, 30, 0), Sample("b", 30, 30, None)])
+@pytest.mark.parametrize("other", [Sample("b", 31, 31, 1), Sample("b", 30, 30, 0), Sample("b", 20, 29, 1)])
 def test_of_equal_copies_with_other_ages_or_genders_none_stays(tmp_path: Path, other: Sample) -> None:
     files = write(tmp_path, a=b"same", b=b"same", c=b"same")
     assert clean([Sample("a", 30, 30, 1), other, Sample("c", 30, 30, 1)], files) == [
@@ -78,10 +78,12 @@ def test_equals_the_obvious_way(
     contents = {sample.key: bytes([picture[0]]) for sample, picture in zip(samples, pictures, strict=True)}
     found = {rejection.key: rejection.reason for rejection in clean(samples, write(folder, **contents))}
     for i, sample in enumerate(samples):
-        copies = [other for other in samples if contents[other.key] == contents[sample.key]]
-        conflict = any((copy.age_low, copy.gender) != (sample.age_low, sample.gender) for copy in copies)
-        second = any(other in copies for other in samples[:i])
-        assert found.get(sample.key) == ("conflicting labels" if conflict else "duplicate" if second else None)
+        copies = [(j, other) for j, other in enumerate(samples) if contents[other.key] == contents[sample.key]]
+        genders = {other.gender for _, other in copies} - {None}
+        conflict = len(genders) > 1 or len({other.age_low for _, other in copies}) > 1
+        fullest = [j for j, other in copies if other.gender is not None] or [j for j, _ in copies]
+        expected = "conflicting labels" if conflict else None if i == fullest[0] else "duplicate"
+        assert found.get(sample.key) == expected
 
 
 @pytest.mark.parametrize(
@@ -114,3 +116,29 @@ def test_all_conflicts_of_the_real_utkface_are_found(shared_data: Path) -> None:
     reasons = [rejection.reason for rejection in clean(samples, files)]
     assert reasons.count("conflicting labels") == conflicts == 160
     assert reasons.count("duplicate") == copies
+
+
+def test_two_faces_of_one_picture_are_no_copies_and_a_picture_that_is_not_there_is_none(tmp_path: Path) -> None:
+    files = write(tmp_path, a=b"same", b=b"same")
+    samples = [
+        Sample("a", 30, 30, 1, known_xyxy=(0, 0, 9, 9)),
+        Sample("a#2", 60, 60, 0, known_xyxy=(20, 0, 29, 9), picture="a"),
+        Sample("a#3", 5, 5, 0, known_xyxy=(20, 0, 29, 9), picture="a"),
+        Sample("b", 31, 31, 1, known_xyxy=(0, 1, 9, 10)),
+        Sample("absent", 5, 5, 0),
+    ]
+    assert clean(samples, files) == [
+        Rejection("a", "conflicting labels", "b"),
+        Rejection("b", "conflicting labels", "a"),
+        Rejection("a#2", "conflicting labels", "a#3"),
+        Rejection("a#3", "conflicting labels", "a#2"),
+    ]
+
+
+def test_two_labels_of_one_file_are_compared_without_reading_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write(tmp_path, a=b"one", b=b"other")
+    monkeypatch.setattr(FileTree, "read", lambda self, name: pytest.fail("was read"))
+    samples = [Sample("a", 30, 30, None), Sample("b", 1, 1, 1), Sample("a#2", 25, 35, 1, picture="a")]
+    assert clean(samples, files) == [Rejection("a", "duplicate", "a#2")]
