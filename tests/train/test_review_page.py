@@ -257,6 +257,7 @@ def test_ages_are_checked_before_they_are_sent(page: Page, address: str, store: 
     page.says("0, female, 0.jpg, undecided")
     assert actions(store) == []
     page.keys("7", Keys.BACKSPACE, "8", Keys.ENTER)
+    page.progress("1 of 250 decided")
     page.says("1, male, 1.jpg, undecided")
     assert actions(store) == [("folder/0.jpg", "correct")]
 
