@@ -6,6 +6,7 @@ import os
 import pickle
 import sys
 import tarfile
+import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -105,11 +106,14 @@ def test_loops_of_links_end_and_dead_links_are_unreadable(tmp_path: Path) -> Non
     (tmp_path / "self.jpg").symlink_to(tmp_path / "self.jpg")
     (tmp_path / "dead.jpg").symlink_to(tmp_path / "nowhere")
     os.mkfifo(tmp_path / "pipe.jpg")
+    os.mkfifo(tmp_path / "pipe.zip")
     tree = FileTree.open(tmp_path)
-    assert tree.names == ("a/1.jpg", "dead.jpg", "self.jpg")
-    for name in ("dead.jpg", "self.jpg"):
+    assert tree.names == ("a/1.jpg", "dead.jpg", "pipe.jpg", "pipe.zip", "self.jpg")
+    for name in tree.names[1:]:
         with pytest.raises(OSError, match=r"is no regular file"):
             tree.read(name)
+    with pytest.raises(OSError, match=r"pipe\.zip is neither a folder nor a file"):
+        FileTree.open(tmp_path / "pipe.zip")
 
 
 def test_links_inside_a_tar_lead_to_their_file_and_odd_names_are_tamed(tmp_path: Path) -> None:
@@ -120,12 +124,17 @@ def test_links_inside_a_tar_lead_to_their_file_and_odd_names_are_tamed(tmp_path:
         link = tarfile.TarInfo("a/2.jpg")
         link.type, link.linkname = tarfile.LNKTYPE, "a/1.jpg"
         archive.addfile(link)
+        soft = tarfile.TarInfo("a/soft.jpg")
+        soft.type, soft.linkname = tarfile.SYMTYPE, "1.jpg"
+        archive.addfile(soft)
         for name in ("/etc/3.jpg", b"no-utf8-\xff.jpg".decode("utf-8", "surrogateescape")):
             member = tarfile.TarInfo(name)
             archive.addfile(member)
     tree = FileTree.open(tmp_path / "a.tar")
-    assert tree.names == ("a/1.jpg", "a/2.jpg", "etc/3.jpg", "no-utf8-\\xff.jpg")
+    assert tree.names == ("a/1.jpg", "a/2.jpg", "a/soft.jpg", "etc/3.jpg", "no-utf8-\\xff.jpg")
     assert tree.read("a/2.jpg") == b"one"
+    with pytest.raises(OSError, match=r"a/soft\.jpg in .*a\.tar is no regular file"):
+        tree.read("a/soft.jpg")
 
 
 def test_damage_is_told_with_the_path(tmp_path: Path) -> None:
@@ -182,6 +191,22 @@ def test_a_bomb_is_not_unpacked_beyond_the_size_that_it_declares(tmp_path: Path)
     path.write_bytes(data)
     with pytest.raises(OSError, match="checksum"):
         FileTree.open(path).read("1.jpg")
+
+
+def test_a_packed_archive_that_swells_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "_MIN_UNPACKED", 1 << 22)
+    bomb = tmp_path / "bomb.tar.gz"
+    bomb.write_bytes(gzip.compress(bytes(50_000_000)))
+    with pytest.raises(OSError, match=r"bomb\.tar\.gz is no readable archive \(it unpacks to more than 100 times"):
+        FileTree.open(bomb)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_where_there_is_no_room_to_unpack_it_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_tar(tmp_path / "a.tar.gz", "w:gz")
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open("/dev/full", "wb", buffering=0))  # noqa: SIM115
+    with pytest.raises(OSError, match=r"is too small to unpack .*a\.tar\.gz: unpack it yourself, or set TMPDIR"):
+        FileTree.open(path)
 
 
 def test_many_threads_read_at_once_also_from_a_pickled_tree(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import hashlib
 import lzma
 import os
 import posixpath
-import shutil
 import stat
 import struct
 import tarfile
@@ -27,6 +27,7 @@ MAX_FILE_BYTES = 1 << 29
 _ZIP_SUFFIXES = (".zip",)
 _PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
 _DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
+_MAX_RATIO, _MIN_UNPACKED = 100, 1 << 28  # pictures hardly shrink; gzip makes a thousandth of zeros
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
@@ -121,12 +122,18 @@ def _list(path: Path) -> Iterator[_Entry]:
         return _list_folder(path)
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise OSError(f"{path} is neither a folder nor a file")  # to open a pipe would wait for ever
     try:
         return _list_archive(path) or iter([_loose(path, path.name)])
     except (*_DAMAGE, ValueError) as error:  # ValueError: a name or a number in a header that is none
         if getattr(error, "errno", None):  # not the archive's fault: no permission, no space to unpack, ...
             raise
         raise OSError(f"{path} is no readable archive ({error}); is its download complete?") from error
+
+
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(_ZIP_SUFFIXES + _TAR_SUFFIXES)
 
 
 def _list_archive(path: Path) -> Iterator[_Entry] | None:
@@ -150,9 +157,9 @@ def _list_folder(root: Path) -> Iterator[_Entry]:
             name = prefix + path.name
             if path.is_dir():
                 waiting.append((path, name + "/"))
-            elif path.name.lower().endswith(_ZIP_SUFFIXES + _TAR_SUFFIXES) and not path.name.startswith("."):
+            elif _is_archive(path) and path.is_file() and not path.name.startswith("."):
                 archives.append((prefix, path))
-            elif path.is_symlink() or path.is_file():  # a dead link is listed, to be counted as unreadable
+            else:  # dead links and pipes, too: they are counted as unreadable
                 yield _loose(path, name)
     for prefix, path in sorted(archives):
         for entry in _list(path):
@@ -206,6 +213,9 @@ def _list_tar(path: Path) -> list[_Entry]:
         elif member.isfile():
             where = member.offset_data, member.size
             entries[member.name] = _Entry(member.name, member.size, None, lambda where=where: piece(*where))  # type: ignore[misc]
+        elif not member.isdir():
+            text = f"{member.name} in {path} is no regular file"
+            entries[member.name] = _Entry(member.name, 0, None, lambda text=text: _refuse(text))  # type: ignore[misc]
     return list(entries.values())
 
 
@@ -217,7 +227,20 @@ def _unpacked(path: Path) -> IO[bytes]:
     file = tempfile.TemporaryFile()  # noqa: SIM115
     try:
         with unpack(path) as packed:
-            shutil.copyfileobj(packed, file, 1 << 20)
+            most = max(_MIN_UNPACKED, _MAX_RATIO * path.stat().st_size)
+            while piece := packed.read(1 << 20):
+                if file.tell() > most:
+                    raise tarfile.TarError(f"it unpacks to more than {_MAX_RATIO} times its size")
+                file.write(piece)
+    except OSError as error:
+        file.close()
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        full = OSError(
+            f"{tempfile.gettempdir()} is too small to unpack {path}: unpack it yourself, or set TMPDIR to a larger disk"
+        )
+        full.errno = error.errno
+        raise full from error
     except BaseException:
         file.close()
         raise
