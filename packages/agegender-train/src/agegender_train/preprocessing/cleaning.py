@@ -69,7 +69,8 @@ def find_duplicates(
 
 
 def _suspects(names: Iterable[str], files: FileTree) -> Iterator[str]:
-    """Files that may be equal to another one."""
+    """Files that may be equal to another one; empty ones are unreadable, not equal."""
+    names = (name for name in names if files.clue(name)[0])
     for alike in _grouped(names, lambda name: files.clue(name)[0]):
         if any(files.clue(name)[1] is None for name in alike):
             yield from alike

@@ -1,0 +1,390 @@
+"""A thousand files that no program should have to read, given to the real command."""
+
+from __future__ import annotations
+
+import ctypes
+import gzip
+import io
+import os
+import random
+import re
+import resource
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from agegender_core import read_image
+from agegender_train.store import Store
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pipes, links and limits as Linux has them")
+
+FILES = 1000
+SECONDS = 120
+PEAK_MIB = 1600
+BOMB = 60_000
+LARGE = 9_000
+
+Name = bytes
+
+
+def test_a_thousand_hostile_files_end_in_the_store_or_in_the_audit(astronaut_path: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    expected = make_hostile(source, read_image(astronaut_path))
+    assert sum(len(names) for names in expected.values()) >= FILES
+    start = time.monotonic()
+    done, peak = run("utkface", source, tmp_path / "store", "--near-duplicates", "0")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert time.monotonic() - start < SECONDS
+    assert peak < PEAK_MIB * 1024
+    assert "Traceback" not in done.stderr
+    store = Store.open(tmp_path / "store")
+    kept = store.columns("key", "picture_width", "phash").to_pydict()
+    rejected = {row["source"]: row for row in pq.read_table(tmp_path / "store" / "audit.parquet").to_pylist()}
+    assert len(kept["key"]) == len(set(kept["key"]))
+    assert not set(kept["key"]) & set(rejected)
+    assert set(kept["key"]) | set(rejected) == {name for names in expected.values() for name in names}
+    for name, row in rejected.items():
+        assert row["reason"], name
+        assert row["value"] or row["reason"] == "no face", row
+    for reason, names in expected.items():
+        if reason == "kept":
+            assert not names & set(rejected), [rejected[name] for name in names & set(rejected)]
+        elif reason:
+            assert {rejected[name]["reason"] for name in names} == {reason}
+    bombs = [name for name in expected["unreadable"] if "bomb" in name]
+    assert len(bombs) >= 30
+    for name in bombs:
+        assert re.search(rf"declares {BOMB} x {BOMB} pixels, more than", rejected[name]["value"]), rejected[name]
+    reasons = dict(Counter(row["reason"] for row in rejected.values()))
+    print(f"{len(rejected)} of {len(rejected) + len(kept['key'])} rejected, {reasons}, peak {peak / 1024:.0f} MiB")
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "locked").mkdir(parents=True)
+    (source / "locked").chmod(0)
+    done, _ = run("utkface", source, tmp_path / "store")
+    assert (done.returncode, done.stderr) == (2, f"agegender: {source / 'locked'}: Permission denied\n")
+
+
+def test_broken_archives_are_named_in_one_sentence(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for i in range(20):
+            member = tarfile.TarInfo(f"{i}_1_0_20170101000000000.jpg")
+            member.size = 3000
+            archive.addfile(member, io.BytesIO(os.urandom(3000)))
+    tar = whole.getvalue()
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as pack:
+        pack.writestr("1_1_0_20170101000000000.jpg", os.urandom(3000))
+    broken = {
+        "cut.tar": tar[:30_000],
+        "cut.tar.gz": gzip.compress(tar)[:20_000],
+        "flipped.tar.gz": gzip.compress(tar)[:5000] + b"\0" * 30 + gzip.compress(tar)[5030:],
+        "swelling.tar.gz": gzip.compress(bytes(300_000_000), 1),
+        "no.tar.xz": b"\xfd7zXZ\0" + bytes(100),
+        "cut.zip": zipped.getvalue()[:-10],
+        "random.zip": random.Random(1).randbytes(5000),
+        "empty.zip": b"",
+    }
+    for name, data in broken.items():
+        (source / name).write_bytes(data)
+        done, peak = run("utkface", source, tmp_path / "store")
+        assert done.returncode == 2, name
+        assert re.fullmatch(
+            rf"agegender: \S+{re.escape(name)} is no readable archive \(.*\); is its download complete\?\n", done.stderr
+        )
+        assert peak < PEAK_MIB * 1024
+        (source / name).unlink()
+
+
+def test_bombs_in_archives_become_rows(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    names = [f"{i}_1_0_2017010100000000{i}.jpg" for i in range(4)]
+    with zipfile.ZipFile(source / "bombs.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as pack:
+        with pack.open(names[0], "w") as member:
+            for _ in range(60):
+                member.write(bytes(10_000_000))  # larger than any picture
+        pack.writestr(names[1], bytes(100_000_000))
+        pack.writestr(names[2], zlib.compress(bytes(1000)))
+        pack.writestr("x/" * 2000 + names[3], b"deep")
+    done, peak = run("utkface", source, tmp_path / "store")
+    assert done.returncode == 0, done.stderr
+    rejected = pq.read_table(tmp_path / "store" / "audit.parquet").to_pylist()
+    assert [row["reason"] for row in rejected] == ["unreadable"] * 4
+    assert "more than any picture" in rejected[0]["value"]
+    assert peak < PEAK_MIB * 1024
+
+
+def test_label_files_with_missing_fields_are_named_in_one_sentence(tmp_path: Path) -> None:
+    savemat = pytest.importorskip("scipy.io").savemat
+    fields = {
+        "dob": np.array([[700000.0]]),
+        "photo_taken": np.array([[2010.0]]),
+        "full_path": np.array([["a/1.jpg"]], object),
+        "gender": np.array([[1.0]]),
+        "face_location": np.array([[np.array([[1.0, 1, 9, 9]])]], object),
+        "face_score": np.array([[1.0]]),
+        "second_face_score": np.array([[np.nan]]),
+    }
+    file = tmp_path / "wiki.mat"
+    for missing in ("dob", "photo_taken", "full_path", "gender", "face_score", "second_face_score"):
+        savemat(file, {"wiki": {name: value for name, value in fields.items() if name != missing}})
+        done, _ = run("wiki", file, tmp_path / "labels", "--labels-only")
+        assert done.returncode == 2, missing
+        assert done.stderr.startswith("agegender: ")
+        assert missing in done.stderr
+        assert done.stderr.count("\n") <= 2
+    savemat(file, fields)
+    assert run("wiki", file, tmp_path / "labels", "--labels-only")[0].returncode == 2
+    file.write_bytes(file.read_bytes()[:300])
+    assert run("wiki", file, tmp_path / "labels", "--labels-only")[0].returncode == 2
+
+
+def run(dataset: str, source: Path, out: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], int]:
+    """The real command in a process that, root's or not, heeds permissions; and the most memory it had, in KiB."""
+    code = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
+    arguments = ["preprocess", dataset, str(source), "--out", str(out), *options]
+    extra = [] if "--labels-only" in options else ["--quiet", "--no-report", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *arguments, *extra],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_without_rights,
+    )
+    peak = [0]
+    status = Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:  # rusage would count other children of the tests
+        found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+        peak[0] = max(peak[0], int(found[1]) if found else 0)
+        try:
+            out_text, err_text = process.communicate(timeout=0.05)
+            return subprocess.CompletedProcess(arguments, process.returncode, out_text, err_text), peak[0]
+        except subprocess.TimeoutExpired:
+            continue
+    out_text, err_text = process.communicate()
+    return subprocess.CompletedProcess(arguments, process.returncode, out_text, err_text), peak[0]
+
+
+def _without_rights() -> None:
+    """Takes from root the right to read what permissions forbid, and from everybody endless time and memory."""
+    drop, read_all, search_all = 24, 1, 2  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+    libc = ctypes.CDLL(None)
+    libc.prctl(drop, read_all)
+    libc.prctl(drop, search_all)
+    resource.setrlimit(resource.RLIMIT_CPU, (2 * SECONDS, 2 * SECONDS))
+
+
+def make_hostile(root: Path, frame: np.ndarray) -> dict[str, set[str]]:
+    """Writes the files; returns their names as the audit has them by what becomes of them ("" for anything)."""
+    rng = random.Random(2018)
+    picture = Image.fromarray(frame)
+    kinds = {
+        "jpg": _saved(picture, "JPEG", quality=85),
+        "progressive.jpg": _saved(picture, "JPEG", quality=80, progressive=True),
+        "png": _saved(picture, "PNG"),
+        "webp": _saved(picture, "WEBP"),
+        "gif": _saved(picture.quantize(64), "GIF"),
+        "tif": _saved(picture, "TIFF", compression="tiff_lzw"),
+        "raw.tif": _saved(picture, "TIFF"),
+        "bmp": _saved(picture, "BMP"),
+    }
+    expected: dict[str, set[str]] = {"kept": set(), "unreadable": set(), "": set()}
+    count = 0
+
+    def add(data: bytes | Callable[[bytes], None], suffix: str, result: str, folder: str | bytes = "") -> None:
+        nonlocal count
+        name = os.fsencode(folder) + f"{count % 101}_{count % 2}_0_{20170101000000000 + count}".encode()
+        name += b"." + suffix.encode()
+        path = os.path.join(os.fsencode(root), name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        if isinstance(data, bytes):
+            with open(path, "wb") as file:
+                file.write(data)
+        else:
+            data(path)
+        expected[result].add(name.decode("utf-8", "backslashreplace"))
+        count += 1
+
+    for kind, data in kinds.items():  # whole, made unlike one another by a shift of the picture
+        for i in range(3):
+            moved = Image.fromarray(np.roll(frame, (i * 3 + len(kind), count * 5), (0, 1)))
+            if kind in ("gif", "tif", "raw.tif", "bmp", "webp"):
+                options = {"compression": "tiff_lzw"} if kind == "tif" else {}
+                data = _saved(moved.quantize(64) if kind == "gif" else moved, _format(kind), **options)
+            else:
+                data = _saved(moved, _format(kind))
+            add(data, "jpg" if kind == "gif" else kind, "")
+    for kind, data in kinds.items():  # cut off
+        for _ in range(45):
+            suffix = "jpg" if kind == "gif" else kind
+            add(
+                data[: rng.randrange(1, len(data) - 64)],
+                suffix,
+                "unreadable" if suffix[-3:] in ("jpg", "png") and kind != "gif" else "",
+            )
+    for kind, data in kinds.items():  # bits turned
+        for _ in range(30):
+            broken = bytearray(data)
+            for _ in range(rng.choice([1, 3, 20, 200])):
+                broken[rng.randrange(len(broken))] ^= 1 << rng.randrange(8)
+            add(bytes(broken), "jpg" if kind == "gif" else kind, "")
+    for _ in range(40):  # no pictures
+        wrong = [
+            b"%PDF-1.7\n",
+            b"<html>404</html>",
+            b"PK\x03\x04",
+            b"\x7fELF",
+            b"RIFF\0\0\0\0WEBP",
+            b"\x89PNG\r\n\x1a\n",
+        ]
+        add(
+            rng.choice(wrong) + rng.randbytes(rng.randrange(0, 3000)),
+            rng.choice(["jpg", "png", "webp", "bmp"]),
+            "unreadable",
+        )
+        add(rng.randbytes(rng.randrange(1, 5000)), rng.choice(["jpg", "png", "webp", "tiff"]), "unreadable")
+    for suffix in ("jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"):
+        add(b"", suffix, "unreadable")
+    for bomb in _bombs():
+        for i in range(5):
+            add(bomb + bytes(i), f"bomb{i}.jpg", "unreadable")
+    large = _flat_png(LARGE)  # so large that two at once would be too much, but not a bomb
+    add(large, "large.png", "")
+    add(large + b"\0", "large.png", "")
+    for i, special in enumerate(_special(frame)):
+        add(special, f"{i}.jpg", "kept")
+    names: list[str | bytes] = [
+        "Jürgen und 李/", "a b  c/", "line\nbreak/", "tab\t\x01/", "'\";$(rm)&/", "-rf/", "🙂/", "%s%n/", "e\u0301/",
+        b"no-utf8-\xff\xfe/", b"\x80/", "x" * 200 + "/", "deep/" * 300,
+    ]  # fmt: skip
+    for i, name in enumerate(names):
+        moved = Image.fromarray(np.roll(frame, (i * 4 + 2, i * 6 - 30), (0, 1)))
+        add(_saved(moved, "PNG"), "png", "kept", name)
+        add(b"", "png", "unreadable", name)
+    for i in range(6):
+        add(lambda path: os.symlink(path, path), "loop.jpg", "unreadable")
+        add(lambda path: os.symlink(b"nowhere", path), "dead.jpg", "unreadable")
+        add(lambda path: os.mkfifo(path), "pipe.jpg", "unreadable")
+        add(lambda path: os.symlink(b"/dev/zero", path), "device.jpg", "unreadable")
+        add(lambda path, i=i: _locked(path, kinds["jpg"] + bytes([i])), "locked.jpg", "unreadable")
+        add(_socket, "socket.jpg", "unreadable")
+    os.symlink(root, root / "deep" / "loop")
+    os.symlink("..", root / "deep" / "up")
+    while count < FILES:
+        kind = rng.choice(list(kinds))
+        data = bytearray(kinds[kind])
+        start = rng.randrange(len(data))
+        del data[start : start + rng.randrange(1, 500)]
+        add(bytes(data), "jpg" if kind == "gif" else kind, "")
+    return expected
+
+
+def _format(kind: str) -> str:
+    return {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "tif": "TIFF", "bmp": "BMP"}[kind.split(".")[-1]]
+
+
+def _saved(picture: Image.Image, format_: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format_, **options)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _special(frame: np.ndarray) -> list[bytes]:
+    """Pictures of rare kinds that must be read all the same; no two of them alike."""
+
+    def shifted(step: int) -> Image.Image:
+        return Image.fromarray(np.roll(frame, (step * 7 - 40, step * 11 - 60), (0, 1)))
+
+    sixteen = np.asarray(shifted(4).convert("L")).astype(np.uint16) * 257
+    frames = [shifted(6), shifted(6).rotate(90)]
+    return [
+        _saved(shifted(0).convert("CMYK"), "JPEG"),
+        _saved(shifted(1).convert("L"), "JPEG"),
+        _saved(shifted(2).convert("RGBA"), "PNG"),
+        _saved(shifted(3).convert("LA"), "PNG"),
+        _saved(Image.fromarray(sixteen), "PNG"),
+        _saved(Image.fromarray(np.roll(sixteen, 30, 0)), "TIFF"),
+        _saved(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+        _saved(shifted(7), "WEBP", save_all=True, append_images=frames),
+        _saved(shifted(8), "WEBP", lossless=True),
+        _saved(shifted(10).quantize(200), "GIF", save_all=True, append_images=[frames[1].quantize(64)]),
+        _saved(shifted(11).quantize(200), "PNG"),
+        _saved(shifted(12), "JPEG", progressive=True) + b"\0" * 3000,
+    ]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def _flat_png(side: int) -> bytes:
+    packer = zlib.compressobj(1)
+    row = bytes(side + 1)
+    data = b"".join([*(packer.compress(row * 500) for _ in range(side // 500)), packer.flush()])
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
+
+
+def _bombs() -> list[bytes]:
+    """Small files of each format that declare 60,000 x 60,000 pixels."""
+    side = struct.pack(">H", BOMB)
+    small = Image.new("RGB", (16, 16))
+    jpeg = bytearray(_saved(small, "JPEG"))
+    jpeg[(start := jpeg.index(b"\xff\xc0") + 5) : start + 4] = side * 2
+    head = struct.pack(">IIBBBBB", BOMB, BOMB, 8, 2, 0, 0, 0)
+    png = (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", head)
+        + _chunk(b"IDAT", zlib.compress(bytes(10_000)))
+        + _chunk(b"IEND", b"")
+    )
+    gif = bytearray(_saved(small.quantize(4), "GIF"))
+    gif[6:10] = struct.pack("<HH", BOMB, BOMB)
+    bmp = bytearray(_saved(small, "BMP"))
+    bmp[18:26] = struct.pack("<ii", BOMB, BOMB)
+    tiff = bytearray(_saved(small, "TIFF"))
+    for tag in (256, 257):
+        start = (
+            tiff.index(struct.pack("<HH", tag, 4), 8)
+            if struct.pack("<HH", tag, 4) in tiff
+            else tiff.index(struct.pack("<HH", tag, 3), 8)
+        )
+        tiff[start : start + 12] = struct.pack("<HHII", tag, 4, 1, BOMB)
+    extended = b"VP8X" + struct.pack("<IB3x", 10, 0) + (BOMB - 1).to_bytes(3, "little") * 2
+    webp = b"RIFF" + struct.pack("<I", 4 + len(extended) + 100) + b"WEBP" + extended + bytes(100)
+    return [bytes(jpeg), png, bytes(gif), bytes(bmp), bytes(tiff), webp]
+
+
+def _locked(path: bytes, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
+    os.chmod(path, 0)
+
+
+def _socket(path: bytes) -> None:
+    here = os.getcwd()
+    os.chdir(os.path.dirname(path))  # a socket's path may have 108 characters
+    try:
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(os.path.basename(path))
+    finally:
+        os.chdir(here)
