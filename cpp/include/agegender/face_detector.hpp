@@ -1,4 +1,4 @@
-// dlib's frontal face detector.
+// Faces by histograms of oriented gradients, as dlib's frontal face detector finds them.
 #pragma once
 
 #include <cstdint>
@@ -21,15 +21,22 @@ struct Detection {
 struct HogOptions {
   int upsample = 0;      ///< how often the picture is doubled first, 0..4; each doubling halves the smallest face
   double threshold = 0;  ///< least score; negative finds more faces and more mistakes
+  int max_levels = 0;    ///< levels of the pyramid, each 5/6 of the one before, to search; the first finds the smallest
+                         ///< faces; 0: all
 };
 
-/// HOG + linear SVM over an image pyramid, the five filters of `dlib::get_frontal_face_detector()`.
+/// HOG + linear SVM over an image pyramid: our own search with the five filters, thresholds and overlap test of
+/// `dlib::get_frontal_face_detector()`.
 ///
 /// Faces from about 70 x 70 pixels are found without upsampling. The same rectangles as
-/// `dlib.get_frontal_face_detector()` in Python gives, best first.
+/// `dlib.get_frontal_face_detector()` in Python gives, best first, with scores that differ by the rounding of sums.
 ///
-/// Thread safety: `detect` may be called from any number of threads at once. A dlib detector holds scratch memory, so
-/// each running call takes one from a pool that grows to the largest number of calls that ever ran together.
+/// Source: Felzenszwalb, Girshick, McAllester, Ramanan, "Object Detection with Discriminatively Trained Part Based
+/// Models", IEEE TPAMI 32(9), 2010, for the features; dlib's fhog.h, scan_fhog_pyramid.h and interpolation.h for all
+/// that decides which pixel counts where.
+///
+/// Thread safety: `detect` may be called from any number of threads at once. Each running call takes scratch memory
+/// from a pool that grows to the largest number of calls that ever ran together; the filters are shared and immutable.
 class HogFaceDetector {
  public:
   HogFaceDetector();
@@ -42,6 +49,7 @@ class HogFaceDetector {
   std::vector<Detection> detect(const ImageView& image, const HogOptions& options) const;
 
  private:
+  struct Scratch;
   struct Pool;
   std::unique_ptr<Pool> pool_;
 };

@@ -1,0 +1,93 @@
+// A few floats at a time: as many as one register of the target holds. GCC and Clang make the operators from their
+// vector extension; any other compiler gets a plain loop of the same meaning.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <vector>
+
+namespace agegender::simd {
+
+#ifdef __AVX__
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+#if defined(__GNUC__)
+using Floats = float __attribute__((vector_size(kLanes * sizeof(float))));
+using FourFloats = float __attribute__((vector_size(4 * sizeof(float))));
+
+/// `value - 0` and not `value + 0`: only the former is `value` for every float, and so costs nothing.
+inline Floats splat(float value) { return value - Floats{}; }
+inline Floats minimum(Floats a, Floats b) { return a < b ? a : b; }
+#else
+template <int kCount>
+struct Pack {
+  float lane[kCount];
+  template <typename Operation>
+  static Pack each(const Pack& a, const Pack& b, Operation operation) {
+    Pack result;
+    for (int i = 0; i < kCount; ++i) result.lane[i] = operation(a.lane[i], b.lane[i]);
+    return result;
+  }
+  static Pack of(float value) {
+    Pack result;
+    for (float& one : result.lane) one = value;
+    return result;
+  }
+  friend Pack operator+(const Pack& a, const Pack& b) {
+    return each(a, b, [](float x, float y) { return x + y; });
+  }
+  friend Pack operator*(const Pack& a, const Pack& b) {
+    return each(a, b, [](float x, float y) { return x * y; });
+  }
+  friend Pack operator*(float a, const Pack& b) { return of(a) * b; }
+  friend Pack& operator+=(Pack& a, const Pack& b) { return a = a + b; }
+};
+using Floats = Pack<kLanes>;
+using FourFloats = Pack<4>;
+inline Floats splat(float value) { return Floats::of(value); }
+inline Floats minimum(const Floats& a, const Floats& b) {
+  return Floats::each(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+#endif
+
+template <typename Vector = Floats>
+Vector load(const float* from) {
+  Vector values;
+  std::memcpy(&values, from, sizeof values);
+  return values;
+}
+template <typename Vector>
+void store(float* to, Vector values) {
+  std::memcpy(to, &values, sizeof values);
+}
+
+constexpr int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Memory that starts on a cache line, so that a vector at a multiple of kLanes lies within one.
+template <typename T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kLine{64};
+  LineAllocator() = default;
+  template <typename U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kLine)); }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, kLine); }
+  friend bool operator==(const LineAllocator&, const LineAllocator&) { return true; }
+  friend bool operator!=(const LineAllocator&, const LineAllocator&) { return false; }
+};
+
+template <typename T>
+using Buffer = std::vector<T, LineAllocator<T>>;
+
+/// A buffer only grows: levels of a pyramid come in all sizes, picture after picture.
+template <typename T>
+void at_least(Buffer<T>& buffer, std::size_t count) {
+  if (buffer.size() < count) buffer.resize(count);
+}
+
+}  // namespace agegender::simd
