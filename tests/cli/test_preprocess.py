@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -79,10 +81,65 @@ def test_options_reach_the_store(source: Path, tmp_path: Path) -> None:
         "detect",
         "--limit",
         1,
+        "--faces",
+        "one",
+        "--min-face",
+        30,
+        "--near-duplicates",
+        4,
+        "--no-report",
     )
     description = Store.open(tmp_path / "store").description
+    assert (description["faces"], description["min_face"], description["near_duplicates"]) == ("one", 30, 4)
+    assert description["detector"] == "hog"
+    assert not (tmp_path / "store" / "audit.html").exists()
     assert (description["chip_size"], description["chip_padding"], description["boxes"]) == (64, 0.25, "detect")
     assert description["pictures"] == description["limit"] == 1
+
+
+def test_the_audit_is_a_page_too_and_is_made_again_when_it_is_lost(source: Path, tmp_path: Path) -> None:
+    result = run("utkface", source, "--out", tmp_path / "store", "--near-duplicates", 0)
+    page = tmp_path / "store" / "audit.html"
+    assert f"{page} shows it" in result.stderr
+    assert Store.open(tmp_path / "store").description["near_duplicates"] is None
+    content = page.read_bytes()
+    page.unlink()
+    run("utkface", source, "--out", tmp_path / "store", "--near-duplicates", 0)
+    assert page.read_bytes() == content
+
+
+def test_labels_only_writes_a_table_and_prints_its_counts(source: Path, tmp_path: Path) -> None:
+    result = run("utkface", source, "--out", tmp_path / "labels", "--labels-only")
+    counts = {line[:-18].strip(): int(line[-18:-8]) for line in result.stdout.splitlines()}
+    assert counts == {
+        "rows": 5,
+        "kept": 4,
+        "gender female": 4,
+        "age known": 4,
+        "rejected": 1,
+        "label not understood": 1,
+    }
+    assert sorted(path.name for path in (tmp_path / "labels").iterdir() if not path.name.startswith(".")) == [
+        "audit.json",
+        "audit.parquet",
+        "labels.parquet",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--detector", "mtcnn"), "detector must be one of hog, yunet, got 'mtcnn'"),
+        (("--faces", "two"), "faces must be one of largest, one, all, got 'two'"),
+        (("--detector-model", "x.onnx"), "detector_model is for the yunet detector"),
+        (("--min-face", 0), r"min_face must be in 1\.\.10000 pixels, got 0"),
+        (("--scheduler", "localhost"), "scheduler must be an address like tcp://host:8786, got 'localhost'"),
+    ],
+)
+def test_wrong_options_are_named(source: Path, tmp_path: Path, options: tuple[object, ...], message: str) -> None:
+    error = run("utkface", source, "--out", tmp_path / "store", *options, code=1).exception
+    assert isinstance(error, ValueError)
+    assert re.match(message, str(error)), str(error)
 
 
 def test_list_tells_about_every_dataset() -> None:
@@ -110,6 +167,16 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
     result = run("utkface", source, "--out", tmp_path / "store", code=130)
     assert "The same command goes on from here" in result.stderr
     assert result.stdout == ""
+
+
+def test_every_picture_of_fgnet_ends_in_the_store_or_in_the_audit(shared_data: Path, tmp_path: Path) -> None:
+    archive = shared_data / "fgnet" / "FGNET.tar"
+    run("fgnet", archive, "--out", tmp_path / "store", "--quiet", "--no-report")
+    kept = Store.open(tmp_path / "store").labels().key.tolist()
+    rejected = pq.read_table(tmp_path / "store" / "audit.parquet")["source"].to_pylist()
+    pictures = [name for name in FileTree.open(archive).names if name.lower().endswith(".jpg")]
+    assert sorted(kept + rejected) == sorted(pictures)
+    assert len(pictures) == 311
 
 
 @pytest.mark.parametrize(("name", "kept"), [("utkface", 58), ("fairface", 60)])

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from agegender_core.faces import Faces, Frame
+from agegender_train.archives import FileTree
+from agegender_train.datasets import Dataset, Rejection, Sample
 from agegender_train.folder_lock import folder_lock
 from agegender_train.preprocessing import making, preprocess, shards
 from agegender_train.preprocessing.pictures import Tools
@@ -115,6 +120,118 @@ def test_every_picture_is_in_the_store_or_in_the_audit_and_none_twice(source: Pa
     assert opened.labels().key.tolist() == sorted(opened.labels().key)
 
 
+def test_the_audit_lists_every_rejected_entry_in_the_readers_order(source: Path, reference: Path) -> None:
+    table = pq.read_table(reference / "audit.parquet")
+    assert table.column_names == ["dataset", "source", "reason", "value"]
+    rows = table.to_pylist()
+    assert Counter(row["reason"] for row in rows) == EXPECTED_REJECTIONS
+    assert {row["dataset"] for row in rows} == {"utkface"}
+    keys = [row["source"] for row in rows]
+    assert keys == sorted(keys)
+    assert not set(keys) & set(Store.open(reference).labels().key)
+    near = next(row for row in rows if row["reason"] == "near-duplicate")
+    assert (near["source"], near["value"]) == ("60_0_0_20190116000000060.png", "60_0_0_20170116000000060.png")
+    conflicts = {row["source"]: row["value"] for row in rows if row["reason"] == "conflicting labels"}
+    assert conflicts == {
+        "51_1_1_20170116000000051.png": "52_1_0_20180116000000051.png",  # equal files
+        "52_1_0_20180116000000051.png": "51_1_1_20170116000000051.png",
+        "61_0_0_20190116000000061.png": "61_1_1_20170116000000061.png",  # look the same
+        "61_1_1_20170116000000061.png": "61_0_0_20190116000000061.png",
+    }
+
+
+def test_the_counts_say_how_the_faces_were_come_by(reference: Path) -> None:
+    audit = json.loads((reference / "audit.json").read_text())
+    assert audit["detector"] == "hog"
+    assert (audit["faces_policy"], audit["min_face"], audit["near_duplicates"]) == ("largest", 24, 8)
+    assert audit["box_from_share"] == {"detected": 1.0}
+    assert audit["pictures_kept"] == audit["kept"] == len(Store.open(reference))
+    parts = [json.loads(path.read_text()) for path in sorted((reference / "audit").glob("part-*"))]
+    for name in ("pictures", "pictures_kept", "faces", "kept"):
+        assert sum(part[name] for part in parts) == audit[name]
+    for part in parts:
+        content = (reference / part["shard"]["name"]).read_bytes()
+        assert part["shard"]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert part["shard"]["rows"] == part["kept"]
+
+
+def test_nothing_of_the_work_stays(reference: Path) -> None:
+    names = {path.name for path in reference.iterdir() if not path.name.startswith("shard-")}
+    assert names == {".lock", "audit", "audit.json", "audit.parquet", "store.json"}
+
+
+def test_without_near_duplicates_only_equal_files_are_left_out(source: Path, tmp_path: Path) -> None:
+    audit = run(source, tmp_path / "store", near_duplicates=None)
+    assert audit["rejected"].get("near-duplicate") is None
+    assert audit["rejected"]["conflicting labels"] == 2
+    assert not (tmp_path / "store" / "audit" / "near-duplicates.json").exists()
+
+
+def test_all_faces_of_a_picture_become_rows_and_copies_among_them_are_left_out(source: Path, tmp_path: Path) -> None:
+    def detect_three(frame: Frame, faces: Faces) -> Faces:
+        found = detect(frame, faces)
+        if not len(found):
+            return found
+        left, top, right, bottom = found.xyxy[0]
+        boxes = [[left, top, right, bottom], [left, top, right, bottom], [left, top, left + 25, top + 25]]
+        return Faces(np.array(boxes, np.float32), np.ones(3, np.float32))
+
+    def align_all(frame: Frame, faces: Faces) -> Faces:
+        each = [align(frame, faces[i : i + 1]) for i in range(len(faces))]
+        return faces.with_columns(
+            landmarks=np.concatenate([face.landmarks for face in each]),
+            chips=np.concatenate([face.chips for face in each]),
+        )
+
+    tools = Tools(detect_three, align_all, decode, "sha")
+    audit = run(source, tmp_path / "store", tools=tools, faces="all", limit=30)
+    store = Store.open(tmp_path / "store").columns("key", "face").to_pylist()
+    assert audit["pictures"] == 30 == audit["pictures_kept"] + sum(audit["rejected"].values())
+    assert audit["pictures_kept"] == len({row["key"] for row in store})
+    assert audit["kept"] == len(store) == len({(row["key"], row["face"]) for row in store})
+    assert audit["pictures_kept"] < audit["kept"] < 3 * audit["pictures_kept"]  # the second face is the first one again
+    assert "near-duplicate" not in audit["rejected"]  # another face of the picture is in the store
+    dropped = json.loads((tmp_path / "store" / "audit" / "near-duplicates.json").read_text())["rows"]
+    assert len(dropped) == 3 * audit["pictures_kept"] - audit["kept"] > 0
+
+
+def test_labels_without_their_picture_are_counted(source: Path, tmp_path: Path) -> None:
+    class Absent(Dataset):
+        name, title, licence, url, layout = "absent", "", "", "", ""
+
+        def samples(self, files: FileTree) -> list[Sample | Rejection]:
+            there = [Sample(name, 30, 30, 1) for name in files.names[:5]]
+            return [*there, Sample("no/1.jpg", 30, 30, 1), Sample("no/2.jpg", 130, 130, 1), Rejection("x", "why")]
+
+    audit = preprocess(Absent(), source, tmp_path / "store", tools=TOOLS, size=32, near_duplicates=None)
+    assert audit["rejected"] | {"no face": 0} == {
+        "age out of range": 1,
+        "missing from the archive": 1,
+        "no face": 0,
+        "why": 1,
+    }
+    assert audit["pictures"] == 8
+
+
+def test_a_reader_that_gives_an_entry_twice_is_found_out(source: Path, tmp_path: Path) -> None:
+    class Twice(Dataset):
+        name, title, licence, url, layout = "twice", "", "", "", ""
+
+        def samples(self, files: FileTree) -> list[Sample | Rejection]:
+            return [Sample(files.names[0], 30, 30, 1), Rejection(files.names[0], "why")]
+
+    with pytest.raises(RuntimeError, match="the reader of twice gives a picture twice"):
+        preprocess(Twice(), source, tmp_path / "store", tools=TOOLS, size=32)
+
+
+def test_a_store_whose_audit_is_lost_gets_it_again(source: Path, reference: Path, tmp_path: Path) -> None:
+    run(source, tmp_path / "store")
+    for name in ("audit.json", "audit.parquet", "audit/near-duplicates.json"):
+        (tmp_path / "store" / name).unlink()
+        run(source, tmp_path / "store")
+        assert contents(tmp_path / "store") == contents(reference)
+
+
 def test_labels_of_rows_are_those_of_their_names(reference: Path) -> None:
     labels = Store.open(reference).labels()
     for key, age, gender in zip(labels.key, labels.age, labels.gender, strict=True):
@@ -193,6 +310,10 @@ def test_progress_counts_to_the_end_and_from_where_it_was(source: Path, tmp_path
         ({"padding": 0.3}, r"chip_padding = 0\.4, not 0\.3"),
         ({"boxes": "detect"}, r"boxes = detect-then-known, not detect"),
         ({"limit": 20}, r"limit = None, not 20"),
+        ({"faces": "one"}, r"faces = largest, not one"),
+        ({"min_face": 30}, r"min_face = 24, not 30"),
+        ({"near_duplicates": 6}, r"near_duplicates = 8, not 6"),
+        ({"near_duplicates": None}, r"near_duplicates = 8, not None"),
         ({"detector_upsample": 1}, r"detector_upsample = 0, not 1"),
         ({"tools": Tools(detect, align, decode, "other")}, r"landmarks_sha256 = sha, not other"),
     ],
@@ -223,6 +344,10 @@ def test_wrong_places_and_numbers_are_refused(source: Path, tmp_path: Path) -> N
         run(source, tmp_path / "store", workers=0)
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         run(source, tmp_path / "store", limit=0)
+    with pytest.raises(ValueError, match=r"near_duplicates must be in 0\.\.16 bits, got 17"):
+        run(source, tmp_path / "store", near_duplicates=17)
+    with pytest.raises(ValueError, match="tools can't be sent to the workers of a scheduler"):
+        run(source, tmp_path / "store", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(ValueError, match="dataset must be one of"):
         preprocess("utkfaces", source, tmp_path / "store", tools=TOOLS)
     with pytest.raises(FileNotFoundError, match="nowhere does not exist"):

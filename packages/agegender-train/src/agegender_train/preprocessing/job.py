@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from agegender_core._opencv import quiet_opencv
 from agegender_train.archives import FileTree
 from agegender_train.datasets import Dataset, get_dataset
 from agegender_train.folder_lock import folder_lock
@@ -104,7 +105,7 @@ def preprocess(
     tools = default_tools(settings, landmarks, detector_model) if tools is None else tools
     description = describe(settings, tools, paths, files, near_duplicates)
     description |= {"limit": limit, "pictures": len(entries)}
-    with _full_disk_explained(out), folder_lock(out):
+    with quiet_opencv(), _full_disk_explained(out), folder_lock(out):
         workspace = Workspace(out)
         making = Making(entries, files, workspace, settings, tools, near_duplicates, progress or _no_progress)
         complete = begin(out, description)
