@@ -44,6 +44,21 @@ def bench_detect(benchmark: BenchmarkFixture, frame: Frame, who: str) -> None:
     assert len(found) == 1
 
 
+@pytest.mark.benchmark(group="detect, 160 x 160")
+@pytest.mark.parametrize("who", ["ours", "dlib-bin"])
+def bench_detect_small(benchmark: BenchmarkFixture, portrait: Frame, who: str) -> None:
+    """The size of the pictures that most datasets are made of."""
+    face = cv2.resize(portrait[40:230, 130:320], (160, 160), interpolation=cv2.INTER_AREA)
+    theirs, ours = dlib.get_frontal_face_detector(), HogDetector()
+
+    def as_lists() -> list[list[int]]:
+        return ours(face, Faces.empty()).xyxy.astype(int).tolist()
+
+    found = benchmark(as_lists if who == "ours" else lambda: boxes_of(theirs(face, 0)))
+    assert found == boxes_of(theirs(face, 0))
+    assert len(found) == 1
+
+
 @pytest.mark.benchmark(group="align, one face to 140 px")
 @pytest.mark.parametrize("who", ["ours", "dlib-bin"])
 def bench_align(benchmark: BenchmarkFixture, portrait: Frame, who: str) -> None:

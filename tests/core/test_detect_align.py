@@ -8,6 +8,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import dlib
 import numpy as np
 import pytest
@@ -62,6 +63,24 @@ def test_all_photos_are_as_dlib_has_them(photos: dict[str, np.ndarray]) -> None:
 
 def test_upsampled_photos_are_as_dlib_has_them(photos: dict[str, np.ndarray]) -> None:
     assert assert_as_dlib(photos["2008_002506.jpg"], upsample=1) > 0
+
+
+@pytest.mark.parametrize("grey", [False, True], ids=["rgb", "grey"])
+def test_the_detector_is_dlibs_at_any_size_and_threshold(astronaut: np.ndarray, grey: bool) -> None:
+    theirs, ours = dlib.get_frontal_face_detector(), HogDetector(threshold=-1.0)
+    rng = np.random.default_rng(5)
+    found = 0
+    for scale in (0.2, 0.31, 0.5, 0.77, 1.3, 1.9):
+        picture = cv2.resize(astronaut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        noisy = np.clip(picture + rng.normal(0, 20, picture.shape), 0, 255).astype(np.uint8)
+        for image in (picture, noisy, np.ascontiguousarray(picture[:, ::-1])):
+            seen = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if grey else image
+            rectangles, scores, _ = theirs.run(seen, 0, -1.0)
+            faces = ours(seen, Faces.empty())
+            assert faces.xyxy.tolist() == [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
+            np.testing.assert_allclose(faces.score, scores, atol=1e-4)
+            found += len(faces)
+    assert found > 30
 
 
 def test_faces_at_the_edge_and_turned(astronaut: np.ndarray) -> None:
