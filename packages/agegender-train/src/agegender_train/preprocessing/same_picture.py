@@ -18,9 +18,13 @@ FACE_SIDE = 106
 
 _MARGIN, _INNER = 21, 64
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4)
-# Seen by eye on UTKFace, FairFace and FG-NET: pairs above are one picture or a burst of one second, the most similar
-# faces of two people (babies) come to 0.89; see docs/preprocess.md.
-_SAME = 0.92
+
+SAME = 0.92
+"""From here on it is the same picture.
+
+Seen by eye on all such pairs of UTKFace and FairFace: they are one picture, or shots of the same second. The most
+similar faces of two people, babies, come to 0.89.
+"""
 
 
 def thumb_of(chip: bytes) -> Grey:
@@ -45,23 +49,29 @@ def _grey(chip: bytes, flag: int, side: int) -> Grey:
 
 
 def is_same_picture(first: Grey, second: Grey) -> bool:
-    """Whether two faces of `face_of` are the same picture.
+    """Whether two faces of `face_of` are the same picture: whether they have at least `SAME` in common."""
+    return in_common(first, second) >= SAME
+
+
+def in_common(first: Grey, second: Grey) -> float:
+    """How much of their fine detail two faces of `face_of` have in common: a correlation, 1 for the same picture.
 
     The inner part of the first is laid on the second by the affine map that makes them correlate most (Evangelidis and
-    Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization, 2008), and then the fine
-    detail of both must correlate by at least 0.92: two people can have the same light and pose, but not the same
-    wrinkles, lashes and strands of hair. Nothing of the background counts.
+    Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization, 2008), and then what is
+    fine in both is compared: two people can have the same light and pose, but not the same wrinkles, lashes and strands
+    of hair. Nothing of the background counts. 0 where they can't be laid on each other.
     """
     inner = first[_MARGIN : _MARGIN + _INNER, _MARGIN : _MARGIN + _INNER].astype(np.float32)
     other = second.astype(np.float32)
     warp = np.array([[1, 0, _MARGIN], [0, 1, _MARGIN]], np.float32)
     try:
         _, warp = cv2.findTransformECC(inner, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
-    except cv2.error:  # it doesn't converge: they have nothing in common
-        return False
+    except cv2.error:  # it doesn't converge
+        return 0.0
     laid = cv2.warpAffine(other, warp, (_INNER, _INNER), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     a, b = _detail(inner), _detail(laid)
-    return float((a * b).sum()) >= _SAME * float(np.sqrt((a * a).sum() * (b * b).sum())) > 0
+    size = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return float((a * b).sum()) / size if size > 0 else 0.0
 
 
 def _detail(face: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -1,0 +1,62 @@
+"""Draws how much pairs of faces have in common that `agegender preprocess` compares as near-duplicates.
+
+    python scripts/plot_near_duplicates.py stores/utkface stores/fairface --out docs/images/near-duplicates.png
+
+The stores must have been made with ``--near-duplicates 0``: else the near-duplicates are not in them any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from agegender_train.audit.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
+from agegender_train.preprocessing import near_duplicates, same_picture
+from agegender_train.store import Store
+
+
+def compare(store: Store, bits: int) -> list[float]:
+    """What each pair that is compared has in common."""
+    found: list[float] = []
+
+    def keep(first: np.ndarray, second: np.ndarray) -> bool:
+        found.append(same_picture.in_common(first, second))
+        return False
+
+    near_duplicates.is_same_picture = keep
+    hashes = store.columns("phash")["phash"].to_numpy()
+    chips = [list(store.iter_encoded())]
+    with TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as executor:
+        near_duplicates.near_pairs(hashes, lambda: chips, bits, Path(scratch), executor)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stores", nargs="+", type=Path)
+    parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    stores = [Store.open(path) for path in arguments.stores]
+    edges = np.arange(0.2, 1.0001, 0.02)
+    with our_style():
+        figure, axes = new_figure(1.6 * len(stores) + 0.3, len(stores), sharex=True)
+        for axis, store in zip(axes, stores, strict=True):
+            common = np.array(compare(store, arguments.bits))
+            same = common >= same_picture.SAME
+            print(f"{store.name}: {len(store)} faces, {len(common)} pairs compared, {same.sum()} the same picture")
+            axis.hist(common[~same], edges, color=BLUE, label=f"{(~same).sum():,} pairs of two pictures")
+            axis.hist(common[same], edges, color=VERMILLION, label=f"{same.sum():,} pairs of one picture")
+            axis.set(yscale="log", ylabel="pairs", title=f"{store.name}: {len(store):,} faces")
+            axis.legend(loc="upper left")
+        axes[-1].set(xlabel="correlation of the fine detail, one face laid on the other")
+        arguments.out.write_bytes(to_png(figure))
+
+
+if __name__ == "__main__":
+    main()
