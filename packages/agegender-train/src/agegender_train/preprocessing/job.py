@@ -52,7 +52,7 @@ def preprocess(
     """Makes the aligned store `out` of a dataset, or goes on making it where an earlier call was stopped.
 
     The store's bytes depend on the source and on the settings alone, neither on `workers` or `scheduler` nor on
-    interruptions. In memory are an index of the dataset (some 1 kB a picture), and for each worker one picture and a
+    interruptions. In memory are an index of the dataset (some 2 kB a picture), and for each worker one picture and a
     shard's encoded faces.
 
     Args:
