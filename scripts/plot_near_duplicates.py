@@ -50,11 +50,12 @@ def main() -> None:
             common = np.array(compare(store, arguments.bits))
             same = common >= same_picture.SAME
             print(f"{store.name}: {len(store)} faces, {len(common)} pairs compared, {same.sum()} the same picture")
-            axis.hist(common[~same], edges, color=BLUE, label=f"{(~same).sum():,} pairs of two pictures")
-            axis.hist(common[same], edges, color=VERMILLION, label=f"{same.sum():,} pairs of one picture")
-            axis.set(yscale="log", ylabel="pairs", title=f"{store.name}: {len(store):,} faces")
-            axis.legend(loc="upper left")
-        axes[-1].set(xlabel="correlation of the fine detail, one face laid on the other")
+            axis.hist(common[~same], edges, color=BLUE)
+            axis.hist(common[same], edges, color=VERMILLION)
+            counts = f"{(~same).sum():,} pairs of two pictures, {same.sum():,} of one"
+            axis.set(yscale="log", ylabel="pairs", title=f"{store.name}, {len(store):,} faces: {counts}")
+            axis.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+        axes[-1].set(xlabel="correlation of the fine detail")
         arguments.out.write_bytes(to_png(figure))
 
 
