@@ -3,6 +3,7 @@
 #include <dlib/image_processing/full_object_detection.h>
 #include <dlib/image_transforms/interpolation.h>
 
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -12,9 +13,21 @@
 namespace agegender {
 namespace {
 
+/// Each byte as a double: a load is cheaper than a conversion, of which a pixel takes twelve.
+const std::array<double, 256>& doubles_of_bytes() {
+  static const auto table = [] {
+    std::array<double, 256> values{};
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(i);
+    return values;
+  }();
+  return table;
+}
+
 /// `dlib::interpolate_bilinear` without its matrices and calls of floor, which take most of its time; the same
 /// products and sums in the same order, cut off to bytes as it does.
 struct InterpolateBilinear {
+  const double* const number = doubles_of_bytes().data();
+
   template <typename Image>
   bool operator()(const Image& image, const dlib::dpoint& point, dlib::rgb_pixel& result) const {
     if (!(point.x() >= 0 && point.y() >= 0)) return false;
@@ -23,8 +36,8 @@ struct InterpolateBilinear {
     const double x = point.x() - static_cast<double>(left), y = point.y() - static_cast<double>(top);
     const dlib::rgb_pixel *above = &image[top][left], *below = &image[top + 1][left];
     const auto mix = [&](unsigned char dlib::rgb_pixel::* channel) {
-      const double upper = (1 - x) * above[0].*channel + x * above[1].*channel;
-      const double lower = (1 - x) * below[0].*channel + x * below[1].*channel;
+      const double upper = (1 - x) * number[above[0].*channel] + x * number[above[1].*channel];
+      const double lower = (1 - x) * number[below[0].*channel] + x * number[below[1].*channel];
       return static_cast<unsigned char>((1 - y) * upper + y * lower);
     };
     result = {mix(&dlib::rgb_pixel::red), mix(&dlib::rgb_pixel::green), mix(&dlib::rgb_pixel::blue)};
