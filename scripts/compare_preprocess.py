@@ -159,7 +159,10 @@ def compare(
         list(pool.imap_unordered(process, enumerate(samples[:workers]), 1))  # the processes are up
         for turn in range(rounds):
             out = scratch / f"store-{turn}"
-            audit, seconds = timed(lambda out=out: preprocess(reader, paths, out, workers=workers, limit=limit))
+            audit, seconds = timed(
+                # The plain way doesn't look for near-duplicates.
+                lambda out=out: preprocess(reader, paths, out, workers=workers, limit=limit, near_duplicates=None)
+            )
             ours_s.append(seconds)
             plain, seconds = timed(lambda: list(pool.imap(process, enumerate(samples), chunk)))
             plain_s.append(seconds)
