@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from agegender_core import ImageError, decode_image, read_image, write_image
+from agegender_core import ImageError, decode_image, images, read_image, write_image
 from agegender_core.images import MAX_PIXELS
 from agegender_core.picture_headers import Header, read_header
 
@@ -177,6 +177,14 @@ def test_the_order_of_colours_is_rgb_for_every_kind(astronaut_path: Path) -> Non
             data = encoded(picture, kind, **options)
             bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             np.testing.assert_array_equal(decode_image(data), bgr[..., ::-1], err_msg=kind)
+
+
+def test_opencv_before_4_11_gives_the_same(astronaut_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read_image(astronaut_path)
+    monkeypatch.setattr(images, "_IMREAD_RGB", None)
+    np.testing.assert_array_equal(read_image(astronaut_path), expected)
+    with pytest.raises(ImageError, match="not a picture"):
+        decode_image(b"hello")
 
 
 @settings(max_examples=300, deadline=None)
