@@ -14,6 +14,8 @@ from agegender_cli.eval import evaluate
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
+from agegender_train.review.decisions import Decision
+from agegender_train.review.log import DecisionLog
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -60,6 +62,19 @@ def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path
     store = make_store("ages", 6, exact=True, genders=(None,))
     result = run(store.path, "--model", models[0], "--out", tmp_path / "report", "--quiet")
     assert result.stdout.splitlines()[0].split() == ["n", "age", "MAE", "bias", "CS@5"]
+
+
+def test_a_review_is_applied_and_told(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store = make_store("reviewed", 8, exact=True)
+    decisions = [Decision("0.jpg", 0, "reject"), Decision("1.jpg", 0, "correct", 33, 33, 1)]
+    DecisionLog(store.path / "review.csv").append(decisions)
+    result = run(store.path, "--model", models[0], "--out", tmp_path / "report")
+    assert "1 faces left out, 1 labels corrected by review.csv" in result.stderr
+    rows = pq.read_table(tmp_path / "report/predictions.parquet").to_pylist()
+    assert [row["key"] for row in rows] == [f"{number}.jpg" for number in range(1, 8)]
+    assert (rows[0]["age_low"], rows[0]["gender"]) == (33, 1)
+    quiet = run(store.path, "--model", models[0], "--out", tmp_path / "again", "--quiet")
+    assert "review.csv" not in quiet.stderr
 
 
 def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import typer
 
 from agegender_cli.errors import require_train
 from agegender_cli.options import Quiet
+from agegender_cli.stores import open_stores
 
 if TYPE_CHECKING:
     from agegender_train.evaluation import Evaluation
@@ -42,10 +43,9 @@ def evaluate(
     from agegender_core.predict import load_predictor
     from agegender_train.evaluation import evaluate as run
     from agegender_train.evaluation import write_report
-    from agegender_train.store import Store
 
     evaluations: list[Evaluation] = []
-    opened = [Store.open(store) for store in stores]
+    opened = open_stores(stores, quiet)
     paths: list[Path] | list[None] = model or [None]
     predictors = [load_predictor(path, threads=threads) for path in paths]
     with _progress(quiet) as begin:

@@ -11,6 +11,7 @@ import typer
 
 from agegender_cli.errors import require_train
 from agegender_cli.options import Quiet
+from agegender_cli.stores import open_stores
 
 if TYPE_CHECKING:
     from agegender_train.training import TrainingProgress
@@ -54,7 +55,6 @@ def train(
     require_train()
     from agegender_train.augment import Augmentation
     from agegender_train.settings import Settings
-    from agegender_train.store import Store
 
     settings = Settings(
         model=model,
@@ -74,7 +74,7 @@ def train(
         device=device,
         licence=licence,
     )
-    opened = [Store.open(store) for store in stores]
+    opened = open_stores(stores, quiet)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.training import train as run
 
