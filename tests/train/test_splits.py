@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from agegender_train.splits import (
     make_split,
     read_split,
     split_path,
+    training_sides,
     write_split,
 )
 from agegender_train.splits.make import official_side
@@ -287,6 +289,36 @@ def test_a_split_of_several_stores_is_read_from_each(make_store: MakeStore) -> N
     np.testing.assert_array_equal(np.concatenate([read_split(store, "both") for store in stores]), split.sides)
     swapped = make_split(FaceTable.read(stores[::-1]), [], SplitSettings(folds=3))
     np.testing.assert_array_equal(np.concatenate([swapped.sides[14:], swapped.sides[:14]]), split.sides)
+
+
+def test_training_takes_its_sides_from_a_split(make_store: MakeStore) -> None:
+    stores = [make_store("left", n=20, subjects=5), make_store("right", n=14)]
+    split = make_split(FaceTable.read(stores), [], SplitSettings(folds=3))
+    write_split(split, "three")
+    seen = np.zeros(34, int)
+    for fold in range(3):
+        trained, held = training_sides(stores, "three", fold)
+        assert held.any()
+        np.testing.assert_array_equal(trained, ~held)
+        seen += held
+    assert seen.tolist() == [1] * 34
+    for fold, message in ((None, r"fold must say on which of the folds of three to validate \(0 to 2\)"), (3, "got 3")):
+        with pytest.raises(ValueError, match=message):
+            training_sides(stores, "three", fold)
+    with pytest.raises(FileNotFoundError, match="has no split 'ten'"):
+        training_sides(stores, "ten", 0)
+
+
+def test_official_sides_train_and_validate_and_test_faces_do_neither(make_store: MakeStore) -> None:
+    store = make_store("official", n=6)
+    sides = np.array([TRAIN, TRAIN, VAL, TEST, TRAIN, VAL], np.int16)
+    split = replace(make_split(FaceTable.read([store]), [], SplitSettings(folds=2)), sides=sides)
+    write_split(split, "official")
+    trained, held = training_sides([store], "official", None)
+    assert np.flatnonzero(trained).tolist() == [0, 1, 4]
+    assert np.flatnonzero(held).tolist() == [2, 5]
+    with pytest.raises(ValueError, match=r"fold must be one of those of official \(none\), got 0"):
+        training_sides([store], "official", 0)
 
 
 def test_a_split_that_no_longer_fits_is_refused(make_store: MakeStore) -> None:

@@ -16,9 +16,11 @@ import pytest
 from agegender_core.predict import load_predictor
 from agegender_train.augment import Augmentation
 from agegender_train.evaluation import evaluate
+from agegender_train.face_table import FaceTable
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import build_model
 from agegender_train.settings import Settings
+from agegender_train.splits import SplitSettings, make_split, read_split, write_split
 from agegender_train.store import Store
 from agegender_train.training import RunResult, train
 from agegender_train.training.epochs import TrainingProgress, averaged_weights
@@ -181,6 +183,20 @@ def test_what_does_not_fit_leaves_no_folder(
     with pytest.raises(ValueError, match=message):
         train([make_store(n=20)], tmp_path / "run", Settings(**{"batch_size": 4, **changes}))
     assert not (tmp_path / "run").exists()
+
+
+def test_a_fold_of_a_split_is_what_it_validates_on(make_store: Any, tmp_path: Path) -> None:
+    store = make_store(n=60, subjects=30)
+    write_split(make_split(FaceTable.read([store]), [], SplitSettings(folds=3)), "folds-3")
+    asked = replace(SMALL, epochs=1, split="folds-3", fold=1)
+    result = train([store], tmp_path / "run", asked)
+    held = int((read_split(store, "folds-3") == 1).sum())
+    config = json.loads((result.path / "config.json").read_text())
+    assert config["faces"] == {"training": 60 - held, "validation": held}
+    assert (config["settings"]["split"], config["settings"]["fold"]) == ("folds-3", 1)
+    assert result.metrics["n"] == held
+    with pytest.raises(ValueError, match="give split, too"):
+        Settings(fold=1)
 
 
 JAX = """

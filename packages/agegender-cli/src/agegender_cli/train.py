@@ -32,6 +32,10 @@ def train(
     schedule: Annotated[str, typer.Option(metavar="cosine|step|constant", help="Of the learning rate.")] = "cosine",
     margin: Annotated[float, typer.Option(help="What the network sees round a face, as a part of its side.")] = 0.4,
     validation: Annotated[float, typer.Option(help="Part of the people that is kept out of training.")] = 0.1,
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A split of the stores to use instead; see agegender split.")
+    ] = None,
+    fold: Annotated[int | None, typer.Option(metavar="N", help="The split's fold to validate on.")] = None,
     age_weight: Annotated[float, typer.Option(help="Weight of the age loss, per year.")] = 0.1,
     age_pull: Annotated[float, typer.Option(help="0: ages of a group cost the same; 1: its middle is best.")] = 1.0,
     balance: Annotated[float, typer.Option(help="0: each face weighs the same; 1: each age group does.")] = 0.0,
@@ -65,6 +69,8 @@ def train(
         schedule=schedule,  # type: ignore[arg-type]  # is checked there
         margin=margin,
         validation_fraction=validation,
+        split=split,
+        fold=fold,
         age_weight=age_weight,
         age_pull=age_pull,
         balance=balance,

@@ -27,6 +27,8 @@ class Settings:
         ema: momentum of the running average of weights that is validated and exported; 0 for the weights themselves.
         seed: of the split, the first weights, the order of faces and the augmentation.
         validation_fraction: part of the people that is kept out of training, in [0, 1).
+        split: name of a split of the stores to train and validate by, instead of `validation_fraction`.
+        fold: the fold of it to validate on; not given for a split with sides "train" and "val".
         age_weight: weight of the age loss, per year.
         gender_weight: weight of the gender loss, per nat.
         age_pull: see `losses.IntervalAgeLoss`.
@@ -50,6 +52,8 @@ class Settings:
     ema: float = 0.998
     seed: int = 0
     validation_fraction: float = 0.1
+    split: str | None = None
+    fold: int | None = None
     age_weight: float = 0.1
     gender_weight: float = 1.0
     age_pull: float = 1.0
@@ -73,5 +77,7 @@ class Settings:
         for name in ("ema", "validation_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.fold is not None and self.split is None:
+            raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
         if self.schedule not in ("cosine", "step", "constant"):
             raise ValueError(f"schedule must be cosine, step or constant, got {self.schedule!r}")

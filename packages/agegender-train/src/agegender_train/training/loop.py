@@ -21,6 +21,7 @@ from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import Network, get_network
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
 from agegender_train.settings import Settings
+from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.training.epochs import EpochEnd, TrainingProgress, validate
 from agegender_train.training.schedules import WarmUpCosine
@@ -76,9 +77,13 @@ def train(
         mean=network.mean,
         scale=network.scale,
     )
-    held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
+    if settings.split is None:
+        held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
+        trained = ~held
+    else:
+        trained, held = training_sides(stores, settings.split, settings.fold)
     labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
-    training_rows, validation_rows = np.flatnonzero(labelled & ~held), np.flatnonzero(labelled & held)
+    training_rows, validation_rows = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
     batches = Batches(
         faces, training_rows, spec, settings.batch_size, settings.seed, settings.augmentation, settings.balance
     )
