@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,15 @@ def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
     result = run(tmp_path, "--out", tmp_path / "run")
     assert isinstance(result.exception, ValueError)
     assert str(tmp_path) in str(result.exception)
+
+
+def test_a_missing_split_is_refused_before_the_framework_is_loaded(
+    make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "agegender_train.training", None)
+    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--split", "ten", "--fold", 1)
+    assert isinstance(result.exception, FileNotFoundError)
+    assert "has no split 'ten'" in str(result.exception)
 
 
 def test_ctrl_c_says_what_is_kept(make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

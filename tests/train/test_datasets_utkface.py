@@ -103,7 +103,7 @@ def test_any_name_is_a_sample_a_rejection_or_no_picture(name: str) -> None:
 
 
 def test_a_folder_that_is_something_else_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"no picture is named age_gender_race_date\.jpg"):
+    with pytest.raises(ValueError, match=r"no picture is named like age_gender_race_date\.jpg"):
         read(tmp_path, "holiday.jpg")
 
 

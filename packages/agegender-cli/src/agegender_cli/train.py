@@ -59,6 +59,7 @@ def train(
     require_train()
     from agegender_train.augment import Augmentation
     from agegender_train.settings import Settings
+    from agegender_train.splits import training_sides
 
     settings = Settings(
         model=model,
@@ -81,6 +82,8 @@ def train(
         licence=licence,
     )
     opened = open_stores(stores, quiet)
+    if split is not None:
+        training_sides(opened, split, fold)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.training import train as run
 

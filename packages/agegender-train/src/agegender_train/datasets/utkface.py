@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
-from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample, is_picture
-
-if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+from agegender_train.datasets._names import NamedPictures
+from agegender_train.datasets.base import Sample
 
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<middle>[\d_]*?)_?(?P<date>\d{15,})(?!\d)")
 _SUFFIX_SLIP = re.compile(r"\d{1,3}_[\d_]*\d{15,} ?\.?(?:jpe?g?|pg)", re.IGNORECASE)  # ...jpg without the dot, .pg
@@ -21,7 +17,7 @@ _GROUPS = {"0": "White", "1": "Black", "2": "Asian", "3": "Indian", "4": "Others
 _CHIP_BOX = (15 / 200, 15 / 200, 194 / 200, 194 / 200)
 
 
-class UTKFace(Dataset):
+class UTKFace(NamedPictures):
     """Pictures named ``age_gender_race_date.jpg``, where gender is 0 for male and 1 for female.
 
     Slips in the names: a nonsense or empty gender or race is taken as missing and the rest is kept. With one field
@@ -33,26 +29,23 @@ class UTKFace(Dataset):
     title = "UTKFace (Zhang, Song and Qi, 2017)"
     licence = "non-commercial research only"
     url = "https://susanqq.github.io/UTKFace/"
+    example = "age_gender_race_date.jpg"
     layout = "pictures named age_gender_race_date.jpg (in the wild) or .jpg.chip.jpg (aligned and cropped), any folders"
 
-    def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
-        """Every picture in the order of the names; see `Dataset.samples`."""
-        pictures = [
-            name for name in files.names if is_picture(name) or _SUFFIX_SLIP.fullmatch(PurePosixPath(name).name)
-        ]
-        if not any(_NAME.match(PurePosixPath(name).name) for name in pictures):
-            raise ValueError(f"no picture is named age_gender_race_date.jpg in {files}")
-        return (_sample(name) for name in pictures)
+    def is_one(self, name: str) -> bool:
+        """Pictures, slips in the suffix included."""
+        return super().is_one(name) or _SUFFIX_SLIP.fullmatch(name) is not None
 
-
-def _sample(name: str) -> Sample | Rejection:
-    match = _NAME.match(PurePosixPath(name).name)
-    fields = match["middle"].split("_") if match else []
-    if match is None or len(fields) > 2:
-        return Rejection(name, LABEL_UNCLEAR, PurePosixPath(name).name)
-    age = int(match["age"])
-    if len(fields) == 1:
-        fields = [fields[0], ""] if fields[0] in _GENDERS else ["", fields[0]]
-    gender, group = fields
-    known_box = _CHIP_BOX if ".chip." in PurePosixPath(name).name else None
-    return Sample(name, age, age, _GENDERS.get(gender), _GROUPS.get(group), known_box=known_box)
+    def read_name(self, key: str) -> Sample | None:
+        """Age, gender and ancestry; see `NamedPictures.read_name`."""
+        name = PurePosixPath(key).name
+        match = _NAME.match(name)
+        fields = match["middle"].split("_") if match else []
+        if match is None or len(fields) > 2:
+            return None
+        age = int(match["age"])
+        if len(fields) == 1:
+            fields = [fields[0], ""] if fields[0] in _GENDERS else ["", fields[0]]
+        gender, group = fields
+        known_box = _CHIP_BOX if ".chip." in name else None
+        return Sample(key, age, age, _GENDERS.get(gender), _GROUPS.get(group), known_box=known_box)
