@@ -145,8 +145,6 @@ std::vector<Detection> HogFaceDetector::detect(const ImageView& image, const Hog
                                 std::to_string(options.upsample));
   if (!(options.threshold > -10 && options.threshold < 10))
     throw std::invalid_argument("threshold must lie between -10 and 10, got " + std::to_string(options.threshold));
-  if (options.max_levels < 0)
-    throw std::invalid_argument("max_levels must be 0 (all) or more, got " + std::to_string(options.max_levels));
   if (image.height <= 0 || image.width <= 0 || image.height > kMaxSide || image.width > kMaxSide)
     throw std::invalid_argument("image must not be empty and have sides up to " + std::to_string(kMaxSide) + ", got " +
                                 std::to_string(image.height) + " x " + std::to_string(image.width) + " pixels");
@@ -157,8 +155,7 @@ std::vector<Detection> HogFaceDetector::detect(const ImageView& image, const Hog
   auto scratch = pool_->take();
   scratch->image.assign(image);
   scratch->enlarge(options.upsample);
-  int levels = count_levels(scratch->image.height, scratch->image.width, model().least_side);
-  if (options.max_levels > 0) levels = std::min(levels, options.max_levels);
+  const int levels = count_levels(scratch->image.height, scratch->image.width, model().least_side);
   std::vector<std::vector<std::pair<double, dlib::rectangle>>> found(model().thresholds.size());
   for (int level = 0; level < levels; ++level) {
     if (level > 0) {

@@ -195,22 +195,6 @@ void test_detections() {
   CHECK(found > 100);
 }
 
-void test_max_levels() {
-  const HogFaceDetector ours;
-  const auto all = dlib::get_frontal_face_detector();
-  const auto picture = make_picture(300, 300, 3, 9, 5);
-  for (int levels = 0; levels < 4; ++levels) {
-    dlib::frontal_face_detector::image_scanner_type scanner;
-    scanner.copy_configuration(all.get_scanner());
-    if (levels > 0) scanner.set_max_pyramid_levels(static_cast<unsigned long>(levels));
-    std::vector<dlib::frontal_face_detector::feature_vector_type> weights;
-    for (unsigned long i = 0; i < all.num_detectors(); ++i) weights.push_back(all.get_w(i));
-    dlib::frontal_face_detector theirs(scanner, all.get_overlap_tester(), weights);
-    CHECK(check_detections<dlib::rgb_pixel>(ours, theirs, picture, {0, -3, levels}) > 0);
-  }
-  CHECK_THROWS(std::invalid_argument, ours.detect(picture.view(), {0, 0, -1}));
-}
-
 }  // namespace
 
 int main() {
@@ -224,6 +208,5 @@ int main() {
   test_pyramid_pixels();
   test_features();
   test_detections();
-  test_max_levels();
   return test::report();
 }

@@ -21,8 +21,6 @@ struct Detection {
 struct HogOptions {
   int upsample = 0;      ///< how often the picture is doubled first, 0..4; each doubling halves the smallest face
   double threshold = 0;  ///< least score; negative finds more faces and more mistakes
-  int max_levels = 0;    ///< levels of the pyramid, each 5/6 of the one before, to search; the first finds the smallest
-                         ///< faces; 0: all
 };
 
 /// HOG + linear SVM over an image pyramid: our own search with the five filters, thresholds and overlap test of

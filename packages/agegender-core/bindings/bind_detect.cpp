@@ -14,15 +14,14 @@ bool cpu_supports_x86_64_v3() {
 #endif
 }
 
-py::tuple detect(const HogFaceDetector& detector, const py::object& picture, int upsample, double threshold,
-                 int max_levels) {
+py::tuple detect(const HogFaceDetector& detector, const py::object& picture, int upsample, double threshold) {
   const auto image = require<std::uint8_t>(picture, "image", "of uint8 (H, W) or (H, W, 3)");
   const auto view = image_view(image);
   std::vector<Detection> found;
   {
     // `image` holds a reference to the memory that `view` reads, so nobody can free it meanwhile.
     const py::gil_scoped_release unlocked;
-    found = detector.detect(view, HogOptions{upsample, threshold, max_levels});
+    found = detector.detect(view, HogOptions{upsample, threshold});
   }
   const auto count = static_cast<py::ssize_t>(found.size());
   Array<std::int64_t> boxes({count, py::ssize_t{4}});
@@ -47,8 +46,7 @@ void bind_detect(py::module_& m) {
   // Local to its module, since this file is compiled into two: see cpp/CMakeLists.txt.
   py::class_<HogFaceDetector>(m, "HogFaceDetector", py::module_local())
       .def(py::init<>())
-      .def("detect", &detect, py::arg("image"), py::arg("upsample") = 0, py::arg("threshold") = 0.0,
-           py::arg("max_levels") = 0);
+      .def("detect", &detect, py::arg("image"), py::arg("upsample") = 0, py::arg("threshold") = 0.0);
 }
 
 }  // namespace agegender::python
