@@ -1,16 +1,21 @@
 #include "agegender/align.hpp"
 
 #include <dlib/image_processing/full_object_detection.h>
+#include <dlib/image_processing/generic_image.h>
 #include <dlib/image_transforms/interpolation.h>
+#include <dlib/pixel.h>
 
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
-#include "dlib_image.hpp"
-
 namespace agegender {
+
+static_assert(sizeof(dlib::rgb_pixel) == 3, "an RGB picture is read as dlib::rgb_pixel in place");
+
 namespace {
 
 /// Each byte as a double: a load is cheaper than a conversion, of which a pixel takes twelve.

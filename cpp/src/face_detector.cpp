@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kMaxUpsample = 4;
 constexpr std::ptrdiff_t kMaxSide = 1 << 20;  ///< pixels; a place of a pixel is an exact float up to 16 times as many
+constexpr std::ptrdiff_t kPooledPixels = 1 << 24;  ///< a larger picture's scratch memory would be kept for nothing
 constexpr int kSize = HogFilters::kSize;
 using Pyramid = dlib::pyramid_down<6>;
 
@@ -165,7 +166,7 @@ std::vector<Detection> HogFaceDetector::detect(const ImageView& image, const Hog
     }
     scratch->search(level, options.threshold, found);
   }
-  pool_->give_back(std::move(scratch));
+  if (((image.height * image.width) << (2 * options.upsample)) <= kPooledPixels) pool_->give_back(std::move(scratch));
 
   // Sorted in dlib's two steps: equal scores come out in dlib's order, too.
   std::vector<dlib::rect_detection> all;

@@ -3,27 +3,161 @@
 #include <dlib/image_processing/shape_predictor.h>
 
 #include <cmath>
+#include <cstdint>
 #include <fstream>
-
-#include "dlib_image.hpp"
+#include <limits>
+#include <vector>
 
 namespace agegender {
+namespace {
 
-struct LandmarkModel::Model {
-  dlib::shape_predictor predictor;
+constexpr std::size_t kPoints = 5, kNumbers = 2 * kPoints;
+
+/// Two of a cascade's pixels, and by how much the first must be brighter for the left branch.
+struct Split {
+  std::uint16_t first, second;
+  float threshold;
 };
 
-LandmarkModel::LandmarkModel(const std::string& path) : model_(std::make_unique<Model>()) {
+/// One level of the cascade: pixels near the points, and trees that compare them. dlib keeps each leaf and each tree's
+/// nodes in memory of their own; side by side they need a third of the room and of the time.
+struct Cascade {
+  std::vector<unsigned long> anchors;  ///< which point each pixel lies near
+  std::vector<dlib::vector<float, 2>> deltas;
+  std::size_t trees = 0, leaves_of_tree = 0;
+  std::vector<Split> splits;  ///< of all trees, each tree's in the order of a heap
+  std::vector<float> leaves;  ///< what each leaf adds to the ten numbers
+};
+
+void require(bool condition, const char* what) {
+  if (!condition) throw std::runtime_error(what);
+}
+
+Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, std::vector<unsigned long> anchors,
+                std::vector<dlib::vector<float, 2>> deltas) {
+  const std::size_t pixels = deltas.size();
+  require(anchors.size() == pixels && pixels <= std::numeric_limits<std::uint16_t>::max(), "its pixels are damaged");
+  for (const unsigned long anchor : anchors) require(anchor < kPoints, "its pixels lie near no point");
+  Cascade cascade;
+  cascade.anchors = std::move(anchors);
+  cascade.deltas = std::move(deltas);
+  cascade.trees = forest.size();
+  cascade.leaves_of_tree = forest.empty() ? 1 : forest.front().leaf_values.size();
+  const std::size_t leaves = cascade.leaves_of_tree;
+  require(leaves > 0 && (leaves & (leaves - 1)) == 0, "its trees are not full");
+  for (const auto& tree : forest) {
+    require(tree.leaf_values.size() == leaves && tree.splits.size() + 1 == leaves, "its trees are not full");
+    for (const auto& split : tree.splits) {
+      require(split.idx1 < pixels && split.idx2 < pixels, "its trees ask for a pixel that is none");
+      cascade.splits.push_back(
+          {static_cast<std::uint16_t>(split.idx1), static_cast<std::uint16_t>(split.idx2), split.thresh});
+    }
+    for (const auto& leaf : tree.leaf_values) {
+      require(static_cast<std::size_t>(leaf.size()) == kNumbers, "its leaves are not of 5 points");
+      cascade.leaves.insert(cascade.leaves.end(), leaf.begin(), leaf.end());
+    }
+  }
+  return cascade;
+}
+
+template <int kChannels>
+float intensity(const std::uint8_t* pixel) {
+  if (kChannels == 1) return pixel[0];
+  return static_cast<float>((unsigned{pixel[0]} + pixel[1] + pixel[2]) / 3);
+}
+
+}  // namespace
+
+struct LandmarkModel::Model {
+  dlib::matrix<float, 0, 1> initial_shape;
+  std::vector<Cascade> cascades;
+
+  explicit Model(std::istream& in) {
+    // As dlib's `deserialize(shape_predictor&, std::istream&)`, whose members are its own.
+    int version = 0;
+    std::vector<std::vector<dlib::impl::regression_tree>> forests;
+    std::vector<std::vector<unsigned long>> anchors;
+    std::vector<std::vector<dlib::vector<float, 2>>> deltas;
+    dlib::deserialize(version, in);
+    require(version == 1, "its version is not 1");
+    dlib::deserialize(initial_shape, in);
+    dlib::deserialize(forests, in);
+    dlib::deserialize(anchors, in);
+    dlib::deserialize(deltas, in);
+    if (static_cast<std::size_t>(initial_shape.size()) != kNumbers)
+      throw std::runtime_error("it predicts " + std::to_string(initial_shape.size() / 2) +
+                               " points, alignment needs 5");
+    require(forests.size() == anchors.size() && forests.size() == deltas.size(), "its cascades are damaged");
+    for (std::size_t i = 0; i < forests.size(); ++i)
+      cascades.push_back(flatten(forests[i], std::move(anchors[i]), std::move(deltas[i])));
+  }
+
+  /// `dlib::shape_predictor::operator()`: the same products and sums in the same order.
+  template <int kChannels>
+  dlib::matrix<float, 0, 1> predict(const ImageView& image, const dlib::point_transform_affine& to_image) const {
+    dlib::matrix<float, 0, 1> shape = initial_shape;
+    std::vector<float> pixels;
+    for (const Cascade& cascade : cascades) {
+      read_pixels<kChannels>(image, to_image, cascade, shape, pixels);
+      float numbers[kNumbers];
+      std::copy(shape.begin(), shape.end(), numbers);
+      const Split* splits = cascade.splits.data();
+      const float* leaves = cascade.leaves.data();
+      const std::size_t inner = cascade.leaves_of_tree - 1;
+      for (std::size_t tree = 0; tree < cascade.trees; ++tree) {
+        std::size_t node = 0;
+        while (node < inner) {
+          const Split& split = splits[node];
+          node = 2 * node + (pixels[split.first] - pixels[split.second] > split.threshold ? 1 : 2);
+        }
+        const float* leaf = leaves + (node - inner) * kNumbers;
+        for (std::size_t i = 0; i < kNumbers; ++i) numbers[i] += leaf[i];
+        splits += inner;
+        leaves += cascade.leaves_of_tree * kNumbers;
+      }
+      std::copy(numbers, numbers + kNumbers, shape.begin());
+    }
+    return shape;
+  }
+
+ private:
+  /// `dlib::impl::extract_feature_pixel_values`; pixels outside the picture are 0.
+  template <int kChannels>
+  void read_pixels(const ImageView& image, const dlib::point_transform_affine& to_image, const Cascade& cascade,
+                   const dlib::matrix<float, 0, 1>& shape, std::vector<float>& pixels) const {
+    const dlib::matrix<float, 2, 2> turn =
+        dlib::matrix_cast<float>(dlib::impl::find_tform_between_shapes(initial_shape, shape).get_m());
+    const float turn_xx = turn(0, 0), turn_xy = turn(0, 1), turn_yx = turn(1, 0), turn_yy = turn(1, 1);
+    const auto& scale = to_image.get_m();
+    const double scale_xx = scale(0, 0), scale_xy = scale(0, 1), scale_yx = scale(1, 0), scale_yy = scale(1, 1);
+    const double move_x = to_image.get_b().x(), move_y = to_image.get_b().y();
+    const double width = static_cast<double>(image.width), height = static_cast<double>(image.height);
+    pixels.resize(cascade.deltas.size());
+    for (std::size_t i = 0; i < pixels.size(); ++i) {
+      const auto& delta = cascade.deltas[i];
+      const long anchor = 2 * static_cast<long>(cascade.anchors[i]);
+      const double x = (turn_xx * delta.x() + turn_xy * delta.y()) + shape(anchor);
+      const double y = (turn_yx * delta.x() + turn_yy * delta.y()) + shape(anchor + 1);
+      // dlib rounds with floor(x + 0.5), which inside the picture is to cut off.
+      const double column = scale_xx * x + scale_xy * y + move_x + 0.5;
+      const double row = scale_yx * x + scale_yy * y + move_y + 0.5;
+      const bool inside = column >= 0 && row >= 0 && column < width && row < height;
+      const std::ptrdiff_t at =
+          inside ? static_cast<std::ptrdiff_t>(row) * image.width + static_cast<std::ptrdiff_t>(column) : 0;
+      const float value = intensity<kChannels>(image.data + at * kChannels);
+      pixels[i] = inside ? value : 0;
+    }
+  }
+};
+
+LandmarkModel::LandmarkModel(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) throw std::runtime_error("cannot open the landmark model " + path);
   try {
-    deserialize(model_->predictor, file);
+    model_ = std::make_unique<Model>(file);
   } catch (const std::exception& error) {
-    throw std::runtime_error(path + " is no dlib shape predictor: " + error.what());
+    throw std::runtime_error(path + " is no dlib shape predictor for alignment: " + error.what());
   }
-  if (model_->predictor.num_parts() != 5)
-    throw std::runtime_error(path + " predicts " + std::to_string(model_->predictor.num_parts()) +
-                             " points; alignment needs dlib's 5-point model");
 }
 
 LandmarkModel::~LandmarkModel() = default;
@@ -31,6 +165,11 @@ LandmarkModel::LandmarkModel(LandmarkModel&&) noexcept = default;
 LandmarkModel& LandmarkModel::operator=(LandmarkModel&&) noexcept = default;
 
 Landmarks LandmarkModel::predict(const ImageView& image, const BoxXyxy& box) const {
+  if (image.height <= 0 || image.width <= 0)
+    throw std::invalid_argument("image must not be empty, got " + std::to_string(image.height) + " x " +
+                                std::to_string(image.width) + " pixels");
+  if (image.channels != 1 && image.channels != 3)
+    throw std::invalid_argument("image must have 1 (grey) or 3 (RGB) channels, got " + std::to_string(image.channels));
   for (const float side : box)
     if (!(std::fabs(side) < 1e6f))
       throw std::invalid_argument("box must be finite and within a million pixels, got " + std::to_string(side));
@@ -39,11 +178,16 @@ Landmarks LandmarkModel::predict(const ImageView& image, const BoxXyxy& box) con
     throw std::invalid_argument("box must be left, top, right, bottom with right >= left and bottom >= top, got " +
                                 std::to_string(box[0]) + ", " + std::to_string(box[1]) + ", " + std::to_string(box[2]) +
                                 ", " + std::to_string(box[3]));
-  const auto shape = with_dlib_image(image, [&](const auto& view) { return model_->predictor(view, rectangle); });
+  const auto to_image = dlib::impl::unnormalizing_tform(rectangle);
+  const auto shape = image.channels == 1 ? model_->predict<1>(image, to_image) : model_->predict<3>(image, to_image);
   Landmarks landmarks;
-  for (std::size_t i = 0; i < 5; ++i) {
-    landmarks[2 * i] = static_cast<float>(shape.part(i).x());
-    landmarks[2 * i + 1] = static_cast<float>(shape.part(i).y());
+  for (std::size_t i = 0; i < kPoints; ++i) {
+    const dlib::dpoint place = to_image(dlib::impl::location(shape, i));
+    if (!(std::fabs(place.x()) < 1e9 && std::fabs(place.y()) < 1e9))
+      throw std::runtime_error("the landmark model gives points that are none: its file is damaged");
+    const dlib::point point(place);
+    landmarks[2 * i] = static_cast<float>(point.x());
+    landmarks[2 * i + 1] = static_cast<float>(point.y());
   }
   return landmarks;
 }

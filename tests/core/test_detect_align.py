@@ -151,6 +151,36 @@ def test_another_landmark_model(tmp_path: Path, astronaut: np.ndarray) -> None:
         Aligner(landmarks=copy)
 
 
+def test_landmarks_are_dlibs_for_any_box_in_colour_and_grey(astronaut: np.ndarray) -> None:
+    model, theirs = _core.LandmarkModel(LANDMARKS_PATH), dlib.shape_predictor(str(LANDMARKS_PATH))
+    rng = np.random.default_rng(0)
+    corners = rng.integers(-80, 500, (40, 2))
+    boxes = np.hstack([corners, corners + rng.integers(0, 300, (40, 2))])
+    for picture in (astronaut, np.ascontiguousarray(astronaut[..., 1])):
+        ours = model.predict(picture, boxes.astype(np.float32))
+        for box, points in zip(boxes, ours, strict=True):
+            parts = theirs(picture, dlib.rectangle(*map(int, box))).parts()
+            assert points.tolist() == [[point.x, point.y] for point in parts]
+
+
+def test_a_damaged_landmark_model_is_refused_or_gives_points(tmp_path: Path, astronaut: np.ndarray) -> None:
+    whole, path, rng = LANDMARKS_PATH.read_bytes(), tmp_path / "damaged.dat", np.random.default_rng(0)
+    said = []
+    for number in range(40):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data) if number % 2 else 400, 20):
+            data[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(bytes(data[: rng.integers(1, len(data))]) if number % 8 == 0 else bytes(data))
+        try:
+            points = Aligner(landmarks=path)._model.predict(astronaut, np.float32([[100, 50, 300, 250]]))
+        except (OSError, RuntimeError) as error:
+            said.append(str(error))
+        else:
+            assert np.isfinite(points).all()
+    assert len(said) >= 20
+    assert all("no dlib shape predictor" in text or "damaged" in text for text in said)
+
+
 def test_bad_arguments_are_named(astronaut: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"upsample must be 0\.\.4, got 9"):
         HogDetector(upsample=9)

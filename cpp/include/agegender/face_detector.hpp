@@ -34,7 +34,8 @@ struct HogOptions {
 /// that decides which pixel counts where.
 ///
 /// Thread safety: `detect` may be called from any number of threads at once. Each running call takes scratch memory
-/// from a pool that grows to the largest number of calls that ever ran together; the filters are shared and immutable.
+/// from a pool that grows to the largest number of calls that ever ran together, for pictures of up to 16 megapixels;
+/// what a larger one needs is freed at the end of its call. The filters are shared and immutable.
 class HogFaceDetector {
  public:
   HogFaceDetector();

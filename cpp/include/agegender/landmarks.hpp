@@ -28,7 +28,8 @@ class LandmarkModel {
   LandmarkModel& operator=(LandmarkModel&&) noexcept;
 
   /// The box is rounded to whole pixels, as dlib's rectangles are; the points come out as whole pixels.
-  /// Throws std::invalid_argument for an empty picture or a box that is empty or not finite.
+  /// Throws std::invalid_argument for an empty picture or a box that is empty or not finite, std::runtime_error where
+  /// a damaged model gives points that are none.
   Landmarks predict(const ImageView& image, const BoxXyxy& box) const;
 
  private:
