@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import pickle
+import re
 import sys
 import tarfile
 import tempfile
@@ -149,6 +150,17 @@ def test_damage_is_told_with_the_path(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"hello")
         with pytest.raises(OSError, match=rf"{name} is no readable archive"):
             FileTree.open(tmp_path / name)
+
+
+def test_a_broken_archive_in_a_folder_does_not_hide_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "deeper" / "broken.zip").write_bytes(b"hello")
+    write_zip(tmp_path / "whole.zip")
+    tree = FileTree.open(tmp_path)
+    assert contents(tree) == FILES
+    ((name, reason),) = tree.unopened
+    assert name == "deeper/broken.zip"
+    assert re.search(r"broken\.zip is no readable archive .*download", reason)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2])

@@ -68,21 +68,40 @@ def test_a_thousand_hostile_files_end_in_the_store_or_in_the_audit(astronaut_pat
     assert len(bombs) >= 30
     for name in bombs:
         assert re.search(rf"declares {BOMB} x {BOMB} pixels, more than", rejected[name]["value"]), rejected[name]
-    reasons = dict(Counter(row["reason"] for row in rejected.values()))
-    print(f"{len(rejected)} of {len(rejected) + len(kept['key'])} rejected, {reasons}, peak {peak / 1024:.0f} MiB")
+    counts = dict(Counter(row["reason"] for row in rejected.values()))
+    print(f"{len(rejected)} of {len(rejected) + len(kept['key'])} rejected, {counts}, peak {peak / 1024:.0f} MiB")
 
 
-def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_may_not_be_read_is_a_row(tmp_path: Path) -> None:
     source = tmp_path / "source"
     (source / "locked").mkdir(parents=True)
+    (source / "30_1_0_20170101000000000.jpg").write_bytes(b"")
+    (source / "locked" / "31_1_0_20170101000000001.jpg").write_bytes(b"")
     (source / "locked").chmod(0)
     done, _ = run("utkface", source, tmp_path / "store")
-    assert (done.returncode, done.stderr) == (2, f"agegender: {source / 'locked'}: Permission denied\n")
+    assert done.returncode == 0, done.stderr
+    assert reasons(tmp_path / "store") == {
+        "30_1_0_20170101000000000.jpg": ("unreadable", "the file is empty"),
+        "locked/": ("unreadable folder or archive", f"{source / 'locked'} can't be listed: Permission denied"),
+    }
 
 
-def test_broken_archives_are_named_in_one_sentence(tmp_path: Path) -> None:
+def test_a_source_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
+    (source / "locked").mkdir(mode=0)
+    done, _ = run("utkface", source, tmp_path / "store")
+    assert done.returncode == 2
+    assert f"{source / 'locked'} can't be listed: Permission denied" in done.stderr
+    source.chmod(0)
+    done, _ = run("utkface", source, tmp_path / "store")
+    assert (done.returncode, done.stderr) == (2, f"agegender: {source}: Permission denied\n")
+
+
+def test_broken_archives_are_named_in_one_sentence_and_are_rows_within_a_folder(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "30_1_0_20170101000000000.jpg").write_bytes(b"")
     whole = io.BytesIO()
     with tarfile.open(fileobj=whole, mode="w") as archive:
         for i in range(20):
@@ -103,13 +122,28 @@ def test_broken_archives_are_named_in_one_sentence(tmp_path: Path) -> None:
     }
     for name, data in broken.items():
         (source / name).write_bytes(data)
-        done, peak = run("utkface", source, tmp_path / "store")
+        done, peak = run("utkface", source / name, tmp_path / "store")
         assert done.returncode == 2, name
         assert re.fullmatch(
             rf"agegender: \S+{re.escape(name)} is no readable archive \(.*\); is its download complete\?\n", done.stderr
         )
         assert peak < PEAK_MIB * 1024
-        (source / name).unlink()
+    done, peak = run("utkface", source, tmp_path / "store")
+    assert done.returncode == 0, done.stderr
+    rows = reasons(tmp_path / "store")
+    assert rows.keys() == {*broken, "30_1_0_20170101000000000.jpg"}
+    for name in broken:
+        assert rows[name][0] == "unreadable folder or archive"
+        assert f"{name} is no readable archive" in rows[name][1]
+    assert peak < PEAK_MIB * 1024
+
+
+def reasons(store: Path) -> dict[str, tuple[str, str]]:
+    """Reason and value of every row of the audit, by its name."""
+    rows = pq.read_table(store / "audit.parquet").to_pylist()
+    named = {row["source"]: (row["reason"], row["value"]) for row in rows}
+    assert len(named) == len(rows)
+    return named
 
 
 def test_bombs_in_archives_become_rows(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ _MAX_RATIO, _MIN_UNPACKED = 100, 1 << 28  # pictures hardly shrink; gzip makes a
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
+_OUR_SIDE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What stops a source from being read and isn't the source's fault: the rest would fail, too."""
+
+
 class _Entry(NamedTuple):
     name: str
     size: int
@@ -38,19 +42,35 @@ class _Entry(NamedTuple):
     read: Callable[[], bytes]
 
 
+class Unopened(NamedTuple):
+    """A folder or an archive inside a source whose content can't be listed.
+
+    Attributes:
+        name: of the archive, or of the folder with a slash behind it, as files are named.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
 class FileTree:
     """The files of a folder, of archives, or of a folder that holds archives, by name.
 
     A name is the path inside the folder or archive, with slashes; what is in an archive of a folder stands beside
     the loose files. Hidden files and macOS's ``__MACOSX`` are left out. Where two files have one name, a loose file
-    comes before an archived one and an earlier path before a later one; `shadowed` counts the others.
+    comes before an archived one and an earlier path before a later one; `shadowed` counts the others. Folders and
+    archives within a folder that can't be listed are in `unopened`.
 
     `read` may be called from many threads at once. A tree is pickled as its paths, and opened anew elsewhere.
     """
 
-    def __init__(self, paths: tuple[Path, ...], entries: dict[str, _Entry], shadowed: int) -> None:
+    def __init__(
+        self, paths: tuple[Path, ...], entries: dict[str, _Entry], shadowed: int, unopened: tuple[Unopened, ...] = ()
+    ) -> None:
         self._paths = paths
         self._entries = entries
+        self.unopened = unopened
         self.names = tuple(sorted(entries))
         self.shadowed = shadowed
 
@@ -63,15 +83,20 @@ class FileTree:
         """
         opened = tuple(Path(path) for path in paths)
         entries: dict[str, _Entry] = {}
+        unopened: dict[str, Unopened] = {}
         shadowed = 0
         for path in opened:
             for entry in _list(path):
                 name = _clean(entry.name)
                 if name is None:
                     continue
+                if isinstance(entry, Unopened):
+                    slash = "/" if entry.name.endswith("/") else ""
+                    unopened.setdefault(name + slash, Unopened(name + slash, entry.reason))
+                    continue
                 shadowed += name in entries
                 entries.setdefault(name, entry)
-        return cls(opened, entries, shadowed)
+        return cls(opened, entries, shadowed, tuple(sorted(unopened.values())))
 
     def __reduce__(self) -> tuple[Callable[..., FileTree], tuple[Path, ...]]:
         return FileTree.open, self._paths
@@ -117,7 +142,7 @@ def _clean(name: str) -> str | None:
     return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else name
 
 
-def _list(path: Path) -> Iterator[_Entry]:
+def _list(path: Path) -> Iterator[_Entry | Unopened]:
     if path.is_dir():
         return _list_folder(path)
     if not path.exists():
@@ -143,17 +168,23 @@ def _list_archive(path: Path) -> Iterator[_Entry] | None:
     return iter(_list_tar(path)) if name.endswith(_TAR_SUFFIXES) else None
 
 
-def _list_folder(root: Path) -> Iterator[_Entry]:
+def _list_folder(root: Path) -> Iterator[_Entry | Unopened]:
     archives: list[tuple[str, Path]] = []
     seen: set[tuple[int, int]] = set()  # folders by device and inode: links may make loops
     waiting = [(root, "")]
     while waiting:
         folder, prefix = waiting.pop()
-        about = folder.stat()
+        try:
+            about, paths = folder.stat(), sorted(folder.iterdir())
+        except OSError as error:
+            if not prefix or error.errno in _OUR_SIDE:
+                raise
+            yield Unopened(prefix, f"{folder} can't be listed: {error.strerror}")
+            continue
         if (about.st_dev, about.st_ino) in seen:
             continue
         seen.add((about.st_dev, about.st_ino))
-        for path in sorted(folder.iterdir()):
+        for path in paths:
             name = prefix + path.name
             if path.is_dir():
                 waiting.append((path, name + "/"))
@@ -162,7 +193,14 @@ def _list_folder(root: Path) -> Iterator[_Entry]:
             else:  # dead links and pipes, too: they are counted as unreadable
                 yield _loose(path, name)
     for prefix, path in sorted(archives):
-        for entry in _list(path):
+        try:
+            entries = list(_list(path))
+        except OSError as error:
+            if error.errno in _OUR_SIDE:
+                raise
+            yield Unopened(prefix + path.name, str(error) if error.strerror is None else f"{path}: {error.strerror}")
+            continue
+        for entry in entries:
             yield entry._replace(name=prefix + entry.name)
 
 

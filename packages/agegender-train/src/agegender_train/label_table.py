@@ -48,7 +48,7 @@ def write_label_table(
     if (out / "store.json").exists():
         raise ValueError(f"{out} holds a store: give another folder for the labels")
     files = FileTree.open(*([source] if isinstance(source, str | os.PathLike) else source))
-    entries = [_checked(entry) for entry in reader.samples(files)]
+    entries = [_checked(entry) for entry in reader.entries(files)]
     kept = [entry for entry in entries if isinstance(entry, Sample)]
     rejected = [entry for entry in entries if isinstance(entry, Rejection)]
     audit = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -21,6 +21,7 @@ MISSING_PICTURE = "missing from the archive"
 MISSING_LABEL = "not in the label file"
 NO_BOX = "no box of the face"
 SECOND_COPY = "second picture for a label"
+UNOPENED = "unreadable folder or archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,22 @@ class Dataset(ABC):
                 that out on the way.
             OSError: a label file can't be read.
         """
+
+    def entries(self, files: FileTree) -> Iterator[Sample | Rejection]:
+        """What `samples` gives, and behind it a rejection for each folder and archive whose content is out of reach.
+
+        Raises:
+            ValueError: as `samples`.
+            OSError: as `samples`.
+        """
+        unopened = {name: Rejection(name, UNOPENED, reason) for name, reason in files.unopened}
+        try:
+            for entry in self.samples(files):
+                unopened.pop(entry.key, None)
+                yield entry
+        except ValueError as error:
+            raise ValueError("; ".join([str(error), *(reason for _, reason in files.unopened[:1])])) from error
+        yield from unopened.values()
 
 
 def is_picture(name: str) -> bool:

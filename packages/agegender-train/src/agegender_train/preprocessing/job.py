@@ -52,8 +52,8 @@ def preprocess(
     """Makes the aligned store `out` of a dataset, or goes on making it where an earlier call was stopped.
 
     The store's bytes depend on the source and on the settings alone, neither on `workers` or `scheduler` nor on
-    interruptions. In memory are an index of the dataset (some 2 kB a picture), and for each worker one picture and a
-    shard's encoded faces.
+    interruptions. In memory are an index of the dataset (some 2 kB a picture), one picture for each worker, and the
+    encoded faces of two shards (of one for each worker of a cluster).
 
     Args:
         dataset: a reader or its name.
@@ -101,7 +101,7 @@ def preprocess(
     if any(out.resolve().is_relative_to(path.resolve()) for path in paths):
         raise ValueError(f"out must not lie inside the source, got {out}")
     files = FileTree.open(*paths)
-    entries = list(islice(reader.samples(files), limit))
+    entries = list(islice(reader.entries(files), limit))
     tools = default_tools(settings, landmarks, detector_model) if tools is None else tools
     description = describe(settings, tools, paths, files, near_duplicates)
     description |= {"limit": limit, "pictures": len(entries)}

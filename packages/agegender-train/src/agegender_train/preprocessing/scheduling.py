@@ -1,9 +1,9 @@
-"""Shards made on this machine's cores, one at a time, its pictures by all of them."""
+"""Shards made on this machine's cores, the pictures of each by all of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 from agegender_train.datasets import Rejection, Sample
@@ -12,6 +12,7 @@ from agegender_train.preprocessing.pictures import Outcome
 from agegender_train.preprocessing.shards import MadeShard, MapPictures, ShardTask
 
 _MOST_AT_ONCE = 8
+_SHARDS_AT_ONCE = 2  # while one is encoded and written, the threads have the pictures of the next
 
 
 class Make(Protocol):
@@ -36,5 +37,8 @@ def make_locally(tasks: Iterable[ShardTask], make: Make, executor: Executor, wor
         for outcomes in map_in_order(executor, lambda part: [process(entry) for entry in part], parts, 4 * workers):
             yield from outcomes
 
-    for task in tasks:
-        yield make(task, map_pictures=spread)
+    drivers = ThreadPoolExecutor(_SHARDS_AT_ONCE)
+    try:
+        yield from map_in_order(drivers, lambda task: make(task, map_pictures=spread), tasks, _SHARDS_AT_ONCE)
+    finally:
+        drivers.shutdown(wait=False, cancel_futures=True)  # whoever stops early stops `make` himself
