@@ -138,8 +138,8 @@ def test_a_batch_holds_each_face_with_its_own_labels(make_store: Any) -> None:
         (number,) = np.flatnonzero((reference == inputs[row]).all(axis=(1, 2, 3)))
         seen.append(int(number))
         assert targets["age"][row].tolist() == [faces.labels.age_low[number], faces.labels.age_high[number]]
-        assert weights["p_male"][row] == (faces.labels.gender[number] >= 0)
-        assert targets["p_male"][row] == max(faces.labels.gender[number], 0)
+        assert weights["gender"][row] == (faces.labels.gender[number] >= 0)
+        assert targets["gender"][row] == max(faces.labels.gender[number], 0)
     assert sorted(seen) == list(range(24))
     assert seen != list(range(24))
     assert all(np.isfinite(value).all() for value in (*targets.values(), *weights.values()))

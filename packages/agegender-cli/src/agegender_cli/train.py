@@ -26,18 +26,49 @@ def train(
         int | None,
         typer.Option(help="SSR-Net: numbers that each stage mixes a stream into.", show_default="one a bin"),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="imagenet|none|FILE", help="Where the trunk starts.", show_default="the network's"),
+    ] = None,
+    frozen_epochs: Annotated[
+        int | None,
+        typer.Option(min=0, help="Epochs at first in which the heads alone learn.", show_default="the network's"),
+    ] = None,
+    train_from: Annotated[
+        str | None, typer.Option(metavar="LAYER", help="First layer that learns after that.", show_default="all learn")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Walks over the faces.")] = 50,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a step.")] = 128,
-    learning_rate: Annotated[float, typer.Option(help="Of AdamW, at its highest.")] = 4e-3,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of AdamW, at its highest.", show_default="the network's")
+    ] = None,
     schedule: Annotated[str, typer.Option(metavar="cosine|step|constant", help="Of the learning rate.")] = "cosine",
+    step_epochs: Annotated[
+        str, typer.Option(metavar="N,N...", help="With step: the rate falls to a tenth after each of these epochs.")
+    ] = "30,60",
+    weight_decay: Annotated[float, typer.Option(help="Of AdamW.")] = 1e-4,
     margin: Annotated[float, typer.Option(help="What the network sees round a face, as a part of its side.")] = 0.4,
     validation: Annotated[float, typer.Option(help="Part of the people that is kept out of training.")] = 0.1,
     split: Annotated[
         str | None, typer.Option(metavar="NAME", help="A split of the stores to use instead; see agegender split.")
     ] = None,
     fold: Annotated[int | None, typer.Option(metavar="N", help="The split's fold to validate on.")] = None,
-    age_weight: Annotated[float, typer.Option(help="Weight of the age loss, per year.")] = 0.1,
-    age_pull: Annotated[float, typer.Option(help="0: ages of a group cost the same; 1: its middle is best.")] = 1.0,
+    age_loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="expected|cross-entropy|mean-variance|ordinal|distribution",
+            help="What a wrong age costs.",
+            show_default="the network's",
+        ),
+    ] = None,
+    age_loss_option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=NUMBER", help="An argument of the age loss; may be repeated.")
+    ] = None,
+    age_weight: Annotated[
+        float | None, typer.Option(help="Weight of the age loss.", show_default="the network's")
+    ] = None,
+    gender_weight: Annotated[float, typer.Option(help="Weight of the gender loss.")] = 1.0,
+    gender_smoothing: Annotated[float, typer.Option(help="Part of each gender label given to the other gender.")] = 0.0,
     balance: Annotated[float, typer.Option(help="0: each face weighs the same; 1: each age group does.")] = 0.0,
     ema: Annotated[float, typer.Option(help="Momentum of the weights' running average; 0 for none.")] = 0.998,
     augment: Annotated[bool, typer.Option("--augment/--no-augment", help="Change the faces in each epoch.")] = True,
@@ -53,6 +84,7 @@ def train(
     \b
     Examples:
       agegender train stores/fairface --out runs/first --epochs 30
+      agegender train stores/fairface --model mobilenetv2 --out runs/mobilenet --epochs 12
       agegender train stores/fairface stores/utkface --out runs/wide --width 2 --balance 0.5
       KERAS_BACKEND=jax agegender train stores/fairface --out runs/jax
     """
@@ -61,40 +93,69 @@ def train(
     from agegender_train.settings import Settings
     from agegender_train.splits import training_sides
 
-    settings = Settings(
-        model=model,
-        model_options={name: value for name, value in (("width", width), ("mix", mix)) if value is not None},
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        schedule=schedule,  # type: ignore[arg-type]  # is checked there
-        margin=margin,
-        validation_fraction=validation,
-        split=split,
-        fold=fold,
-        age_weight=age_weight,
-        age_pull=age_pull,
-        balance=balance,
-        ema=ema,
-        augmentation=Augmentation() if augment else Augmentation.none(),
-        seed=seed,
-        device=device,
-        licence=licence,
-    )
+    options = {"width": width, "mix": mix}
+    asked: dict[str, Any] = {
+        "model_options": {name: value for name, value in options.items() if value is not None},
+        "weights": weights,
+        "frozen_epochs": frozen_epochs,
+        "train_from": train_from,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "step_epochs": _whole_numbers(step_epochs),
+        "weight_decay": weight_decay,
+        "margin": margin,
+        "validation_fraction": validation,
+        "split": split,
+        "fold": fold,
+        "age_loss": age_loss,
+        "age_loss_options": _named_numbers(age_loss_option) if age_loss_option else None,
+        "age_weight": age_weight,
+        "gender_weight": gender_weight,
+        "gender_smoothing": gender_smoothing,
+        "balance": balance,
+        "ema": ema,
+        "augmentation": Augmentation() if augment else Augmentation.none(),
+        "seed": seed,
+        "device": device,
+        "licence": licence,
+    }
+    asked = {name: value for name, value in asked.items() if value is not None}
+    Settings(**asked)
     opened = open_stores(stores, quiet)
     if split is not None:
         training_sides(opened, split, fold)
     # Loading the framework takes seconds: only after what can be refused at once.
+    from agegender_train.models import recommended
     from agegender_train.training import train as run
 
     try:
         with _progress(quiet) as progress:
-            result = run(opened, out, settings, progress)
+            result = run(opened, out, recommended(model, **asked), progress)
     except KeyboardInterrupt:
         typer.echo(f"Stopped. {out / 'checkpoints'} keeps the weights of the last whole epoch.", err=True)
         raise typer.Exit(130) from None
     _show(result.metrics, result.best_epoch)
     typer.echo(f"{result.model} is ready", err=True)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"step_epochs must be whole numbers with commas between, got {text!r}") from None
+
+
+def _named_numbers(texts: list[str]) -> dict[str, float]:
+    named = {}
+    for text in texts:
+        name, _, number = text.partition("=")
+        try:
+            named[name.strip()] = float(number)
+        except ValueError:
+            raise ValueError(f"age_loss_option must look like smoothness=10, got {text!r}") from None
+    return named
 
 
 @contextmanager

@@ -6,11 +6,12 @@ Batch i depends on the seed and on i alone, never on threads or time, so that a 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import count
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: float32 (n, s, s, 3), preprocessed.
-        targets: "age" float32 (n, 2), low and high in years; "p_male" float32 (n, 1). Zero where missing.
+        targets: by the network's outputs: of age float32 (n, 2), low and high in years; of gender float32 (n, 1), 1 for
+            male. Zero where missing.
         weights: for each target float32 (n,), zero where the label is missing.
     """
 
@@ -134,6 +136,7 @@ class Batches:
         seed: of order and augmentation.
         augmentation: ``None`` for chips as they are.
         balance: see `age_weights`.
+        outputs: names of the network's outputs for "age" and "gender".
     """
 
     def __init__(
@@ -145,11 +148,13 @@ class Batches:
         seed: int,
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
+        outputs: Mapping[str, str] = MappingProxyType({"age": "age", "gender": "gender"}),
     ) -> None:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
+        self._outputs = outputs["age"], outputs["gender"]
         labels = faces.labels[rows]
         self._age = np.nan_to_num(np.column_stack([labels.age_low, labels.age_high]))
         self._age_weight = age_weights(labels, balance)
@@ -169,10 +174,11 @@ class Batches:
         chips = self._faces.chips(self._rows[picked])
         if self._augmentation is not None:
             chips = augment(chips, self._augmentation, np.random.default_rng([self._seed, epoch, step]))
+        targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
         return Batch(
             preprocess(chips, self._spec),
-            {"age": self._age[picked], "p_male": self._male[picked]},
-            {"age": self._age_weight[picked], "p_male": self._male_weight[picked]},
+            {name: column[picked] for name, column in zip(self._outputs, targets, strict=True)},
+            {name: column[picked] for name, column in zip(self._outputs, weights, strict=True)},
         )
 
     @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,17 +21,25 @@ class Settings:
         epochs: walks over the training faces.
         batch_size: faces a step.
         learning_rate: of AdamW, at its highest.
-        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from half of the epochs on and
-            again from three quarters on; "constant".
-        weight_decay: of AdamW.
+        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from each of `step_epochs` on;
+            "constant".
+        step_epochs: after how many epochs "step" falls; the SSR-Net authors' 30 and 60 unless asked otherwise.
+        weight_decay: of AdamW; 0 makes it Adam.
         ema: momentum of the running average of weights that is validated and exported; 0 for the weights themselves.
         seed: of the split, the first weights, the order of faces and the augmentation.
         validation_fraction: part of the people that is kept out of training, in [0, 1).
         split: name of a split of the stores to train and validate by, instead of `validation_fraction`.
         fold: the fold of it to validate on; not given for a split with sides "train" and "val".
-        age_weight: weight of the age loss, per year.
+        weights: where the weights of a network's trunk start: "imagenet" for Keras's own download, a file like it, or
+            "none" for chance.
+        frozen_epochs: so many epochs at first the trunk stays as it is and the heads alone learn, at the highest
+            learning rate.
+        train_from: name of the first layer that learns after that; "" for all.
+        age_loss: one of `losses.AGE_LOSSES`.
+        age_loss_options: its arguments, such as ``{"smoothness": 10}``.
+        age_weight: weight of the age loss; "expected" is in years, the others in nats.
         gender_weight: weight of the gender loss, per nat.
-        age_pull: see `losses.IntervalAgeLoss`.
+        gender_smoothing: see `losses.GenderLoss`.
         balance: see `batches.age_weights`.
         augmentation: how far chips are changed.
         device: "auto", "cpu" or "gpu:N".
@@ -48,15 +56,21 @@ class Settings:
     batch_size: int = 128
     learning_rate: float = 4e-3
     schedule: Literal["cosine", "step", "constant"] = "cosine"
+    step_epochs: Sequence[int] = (30, 60)
     weight_decay: float = 1e-4
     ema: float = 0.998
     seed: int = 0
     validation_fraction: float = 0.1
     split: str | None = None
     fold: int | None = None
+    weights: str = "none"
+    frozen_epochs: int = 0
+    train_from: str = ""
+    age_loss: str = "expected"
+    age_loss_options: Mapping[str, float] = field(default_factory=dict)
     age_weight: float = 0.1
     gender_weight: float = 1.0
-    age_pull: float = 1.0
+    gender_smoothing: float = 0.0
     balance: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     device: str = "auto"
@@ -71,12 +85,16 @@ class Settings:
         for name in ("learning_rate",):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "age_weight", "gender_weight", "margin", "cache_bytes"):
+        for name in ("weight_decay", "age_weight", "gender_weight", "margin", "cache_bytes", "frozen_epochs"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("ema", "validation_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if self.frozen_epochs >= self.epochs:
+            raise ValueError(f"frozen_epochs must be below epochs, {self.epochs}, got {self.frozen_epochs}")
+        if list(self.step_epochs) != sorted({epoch for epoch in self.step_epochs if epoch > 0}):
+            raise ValueError(f"step_epochs must rise from 1 on, got {tuple(self.step_epochs)}")
         if self.fold is not None and self.split is None:
             raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
         if self.schedule not in ("cosine", "step", "constant"):

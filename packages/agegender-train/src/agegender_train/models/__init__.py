@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import Any
 
 from agegender_train.models._network import Network
+from agegender_train.settings import Settings
 
-__all__ = ["Network", "build_model", "get_network", "network_names"]
+__all__ = ["Network", "build_model", "get_network", "network_names", "recommended"]
 
 
 def network_names() -> list[str]:
@@ -41,3 +42,20 @@ def build_model(name: str, *, input_size: int | None = None, **options: Any) -> 
     """
     network = get_network(name)
     return network.build(input_size=input_size or network.input_size, **options)
+
+
+def recommended(model: str, **asked: Any) -> Settings:
+    """Settings for training a network: what is asked, else what is best for the network as far as we know.
+
+    Args:
+        model: one of `network_names()`.
+        asked: attributes of `Settings`.
+
+    Raises:
+        ValueError: an unknown name, or a setting that is out of its range.
+    """
+    settings = {**get_network(model).recipe, **asked}
+    epochs = settings.get("epochs", Settings.epochs)
+    if "frozen_epochs" not in asked and settings.get("frozen_epochs", 0) >= epochs:
+        settings["frozen_epochs"] = 0  # too short a training for two phases
+    return Settings(model=model, **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ class Network:
         mean: RGB values subtracted from the pixels (0..255).
         scale: RGB factors that the difference is multiplied with.
         heads: for `age` and `gender` the output's name and how it is decoded, as a model file's `agegender.heads`.
+        head_layers: names of the layers behind the trunk that ImageNet's weights are for; empty for a network without.
+        recipe: what `Settings` are best for it where the user asks for nothing.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Network:
     mean: tuple[float, float, float]
     scale: tuple[float, float, float]
     heads: Mapping[str, Mapping[str, str]]
+    head_layers: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
 
     def decode(self, outputs: Mapping[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Years and probabilities of male, float32 (n,) each, from the model's outputs by name."""

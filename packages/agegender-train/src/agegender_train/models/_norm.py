@@ -23,8 +23,11 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf
 
+        size = inputs.shape[-1:]
+        gamma = self.gamma if self.scale else keras.ops.ones(size, inputs.dtype)
+        beta = self.beta if self.center else keras.ops.zeros(size, inputs.dtype)
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            inputs, self.gamma, self.beta, epsilon=self.epsilon, is_training=True
+            inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
         # The fused operation gives the unbiased variance; Keras keeps the plain one.
         count = keras.ops.cast(keras.ops.prod(keras.ops.shape(inputs)[:3]), variance.dtype)

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches import FaceSet
-from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.metrics import Scores
 from agegender_train.models import Network
 from agegender_train.runs import RunFolder
 from agegender_train.settings import Settings
+from agegender_train.training.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         self,
         run: RunFolder,
         network: Network,
+        objective: Objective,
         faces: FaceSet,
         rows: npt.NDArray[np.int64],
         spec: PreprocessSpec,
@@ -61,7 +62,8 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
         super().__init__()
-        self._run, self._network, self._faces, self._rows = run, network, faces, rows
+        self._run, self._network, self._objective = run, network, objective
+        self._faces, self._rows = faces, rows
         self._spec, self._settings, self._steps = spec, settings, steps
         self._progress = progress or (lambda _: None)
         self._epoch, self._started = 0, 0.0
@@ -91,7 +93,15 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         with averaged_weights(self.model):
             lowest = self._lowest
             if len(self._rows):
-                figures, loss = validate(self.model, self._network, self._faces, self._rows, self._spec, self._settings)
+                figures, loss = validate(
+                    self.model,
+                    self._network,
+                    self._objective,
+                    self._faces,
+                    self._rows,
+                    self._spec,
+                    self._settings.batch_size,
+                )
                 names = ("interval_mae", "middle_mae", "middle_bias", "age_mae", "group_accuracy", "gender_accuracy")
                 row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in names}}
                 self._lowest = min(loss, lowest)
@@ -136,27 +146,19 @@ def averaged_weights(model: Any) -> Iterator[None]:
 def validate(
     model: Any,
     network: Network,
+    objective: Objective,
     faces: FaceSet,
     rows: npt.NDArray[np.int64],
     spec: PreprocessSpec,
-    settings: Settings,
+    batch_size: int,
 ) -> tuple[dict[str, Any], float]:
     """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation."""
-    parts = []
-    for start in range(0, len(rows), settings.batch_size):
-        batch = preprocess(faces.chips(rows[start : start + settings.batch_size]), spec)
-        parts.append(network.decode(model.predict_on_batch(batch)))
-    age, p_male = (np.concatenate(column) for column in zip(*parts, strict=True))
+    parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
+    for start in range(0, len(rows), batch_size):
+        outputs = model.predict_on_batch(preprocess(faces.chips(rows[start : start + batch_size]), spec))
+        for name, values in parts.items():
+            values.append(np.asarray(outputs[name], np.float32))
+    predicted = {name: np.concatenate(values) for name, values in parts.items()}
     labels = faces.labels[rows]
-    loss = 0.0
-    for known, target, output, criterion, weight in (
-        (~np.isnan(labels.age_low), np.column_stack([labels.age_low, labels.age_high]), age,
-         IntervalAgeLoss(settings.age_pull), settings.age_weight),
-        (labels.gender >= 0, labels.gender, p_male, GenderLoss(), settings.gender_weight),
-    ):  # fmt: skip
-        if known.any():
-            each = criterion.call(
-                keras.ops.convert_to_tensor(target[known]), keras.ops.convert_to_tensor(output[known])
-            )
-            loss += weight * float(keras.ops.mean(each))
-    return Scores.from_batch(age, np.clip(p_male, 0, 1), labels).compute(), loss
+    age, p_male = network.decode(predicted)
+    return Scores.from_batch(age, np.clip(p_male, 0, 1), labels).compute(), objective.value(predicted, labels)

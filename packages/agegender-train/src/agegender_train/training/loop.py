@@ -17,13 +17,14 @@ import numpy as np
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches import Batches, FaceSet, hold_out
 from agegender_train.export import export_onnx
-from agegender_train.losses import GenderLoss, IntervalAgeLoss
-from agegender_train.models import Network, get_network
+from agegender_train.models import Network, get_network, recommended
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
 from agegender_train.settings import Settings
 from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.training.epochs import EpochEnd, TrainingProgress, validate
+from agegender_train.training.objective import Objective
+from agegender_train.training.phases import Phase, plan_phases
 from agegender_train.training.schedules import WarmUpCosine
 
 
@@ -66,8 +67,9 @@ def train(
         ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
         FileExistsError: `out` already holds a run.
     """
-    settings = settings or Settings()
+    settings = settings or recommended("ssrnet")
     network = get_network(settings.model)
+    objective = Objective(network, settings)
     faces = FaceSet(stores, settings.cache_bytes)
     spec = PreprocessSpec(
         input_size=settings.input_size or network.input_size,
@@ -85,12 +87,22 @@ def train(
     labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
     training_rows, validation_rows = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
     batches = Batches(
-        faces, training_rows, spec, settings.batch_size, settings.seed, settings.augmentation, settings.balance
+        faces,
+        training_rows,
+        spec,
+        settings.batch_size,
+        settings.seed,
+        settings.augmentation,
+        settings.balance,
+        outputs=objective.outputs,
     )
     keras.utils.set_random_seed(settings.seed)
     with _device(settings.device):
-        model = network.build(input_size=spec.input_size, **settings.model_options)
-        _compile(model, network, settings, batches.per_epoch)
+        start = {"weights": settings.weights} if settings.weights != "none" else {}
+        if start and not network.head_layers:
+            raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
+        model = network.build(input_size=spec.input_size, **settings.model_options, **start)
+        phases = list(plan_phases(model, network, settings))
         run = RunFolder(Path(out))
         config = {
             "settings": asdict(settings),
@@ -103,20 +115,27 @@ def train(
             "git": git_revision(),
         }
         run.write_config(config)
-        epoch_end = EpochEnd(run, network, faces, validation_rows, spec, settings, batches.per_epoch, progress)
-        with batches.stream(workers=settings.workers) as stream:
-            model.fit(
-                stream,
-                epochs=settings.epochs,
-                steps_per_epoch=batches.per_epoch,
-                shuffle=False,
-                verbose=0,
-                callbacks=[epoch_end],
-            )
+        epoch_end = EpochEnd(
+            run, network, objective, faces, validation_rows, spec, settings, batches.per_epoch, progress
+        )
+        for phase in phases:
+            phase.apply(model)
+            _compile(model, objective, settings, phase, batches.per_epoch)
+            # A stream for each: Keras takes more batches of one than it uses.
+            with batches.stream(phase.start * batches.per_epoch, settings.workers) as stream:
+                model.fit(
+                    stream,
+                    initial_epoch=phase.start,
+                    epochs=phase.stop,
+                    steps_per_epoch=batches.per_epoch,
+                    shuffle=False,
+                    verbose=0,
+                    callbacks=[epoch_end],
+                )
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
         # Without validation faces, a sample of the training's own tells at least the size of the error.
         rows = validation_rows if len(validation_rows) else training_rows[:2000]
-        figures, _ = validate(best, network, faces, rows, spec, settings)
+        figures, _ = validate(best, network, objective, faces, rows, spec, settings.batch_size)
     export_onnx(
         best,
         run.model,
@@ -137,20 +156,12 @@ def train(
     return RunResult(run.path, run.model, epoch_end.history_rows, epoch_end.best_epoch, figures)
 
 
-def _compile(model: Any, network: Network, settings: Settings, steps: int) -> None:
-    age, gender = (network.heads[head]["output"] for head in ("age", "gender"))
-    peak, total = settings.learning_rate, settings.epochs * steps
-    rate: Any = peak
-    if settings.schedule == "cosine":
-        rate = WarmUpCosine(peak, min(steps, total // 10), total)
-    elif settings.schedule == "step":
-        bounds = [total // 2, total * 3 // 4]
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, [peak, peak / 10, peak / 100])
+def _compile(model: Any, objective: Objective, settings: Settings, phase: Phase, steps: int) -> None:
     averaged = {"use_ema": True, "ema_momentum": settings.ema} if settings.ema else {}
+    rate = _learning_rate(settings, phase, steps)
     model.compile(
         optimizer=keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, global_clipnorm=5.0, **averaged),
-        loss={age: IntervalAgeLoss(settings.age_pull), gender: GenderLoss()},
-        loss_weights={age: settings.age_weight, gender: settings.gender_weight},
+        **objective.compiled,
         # XLA's convolutions on the CPU are two to three times slower than TensorFlow's own.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
@@ -158,7 +169,23 @@ def _compile(model: Any, network: Network, settings: Settings, steps: int) -> No
     # twice, ten seconds each.
     model.optimizer.build(model.trainable_variables)
     predicted = {name: keras.ops.zeros((1, tensor.shape[-1])) for name, tensor in model.output.items()}
-    model.compute_loss(y={age: keras.ops.zeros((1, 2)), gender: keras.ops.zeros((1, 1))}, y_pred=predicted)
+    targets = {"age": keras.ops.zeros((1, 2)), "gender": keras.ops.zeros((1, 1))}
+    model.compute_loss(y={objective.outputs[head]: target for head, target in targets.items()}, y_pred=predicted)
+
+
+def _learning_rate(settings: Settings, phase: Phase, steps: int) -> Any:
+    peak, total = settings.learning_rate, (phase.stop - phase.start) * steps
+    if phase.heads_only or settings.schedule == "constant":
+        return peak
+    if settings.schedule == "cosine":
+        return WarmUpCosine(peak, min(steps, total // 10), total)
+    falls = [epoch for epoch in settings.step_epochs if phase.start < epoch < phase.stop]
+    already = sum(epoch <= phase.start for epoch in settings.step_epochs)
+    rates = [peak / 10 ** (already + fall) for fall in range(len(falls) + 1)]
+    if not falls:
+        return rates[0]
+    bounds = [(epoch - phase.start) * steps for epoch in falls]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates)
 
 
 def _device(name: str) -> AbstractContextManager[Any]:

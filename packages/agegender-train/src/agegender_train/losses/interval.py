@@ -1,8 +1,4 @@
-"""Losses for labels as they come: ages as intervals, genders that may be missing.
-
-Labels enter as `age` float (n, 2), low and high in years, and `p_male` float (n, 1), 1 male and 0 female. A missing
-label is any finite number with a sample weight of 0: the caller masks, the losses never see a NaN.
-"""
+"""The error of an expected age in years, against an interval of ages."""
 
 from __future__ import annotations
 
@@ -10,6 +6,13 @@ from typing import Any
 
 import keras
 from keras import ops
+
+
+def expected_age(predicted: Any) -> Any:
+    """Years, float (n,), of years (n, 1) or (n,), or of the probabilities of the ages 0, 1, 2, ..."""
+    if len(predicted.shape) == 1 or predicted.shape[-1] == 1:
+        return ops.reshape(predicted, (-1,))
+    return ops.matmul(predicted, ops.arange(predicted.shape[-1], dtype=predicted.dtype))
 
 
 @keras.saving.register_keras_serializable(package="agegender")
@@ -40,8 +43,16 @@ class IntervalAgeLoss(keras.losses.Loss):  # type: ignore[misc]
         self.widest = float(widest)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each face: `y_true` float (n, 2) low and high, `y_pred` float (n, 1) or (n,) -> float (n,)."""
-        age = ops.reshape(y_pred, (-1,))
+        """Loss of each face.
+
+        Args:
+            y_true: float (n, 2), low and high in years.
+            y_pred: float (n, 1) or (n,), years; or float (n, 101), the ages' probabilities, whose expected age counts.
+
+        Returns:
+            float (n,).
+        """
+        age = expected_age(y_pred)
         low = ops.cast(y_true[:, 0], age.dtype)
         high = ops.cast(y_true[:, 1], age.dtype)
         distance = ops.maximum(low - age, 0.0) + ops.maximum(age - high, 0.0)
@@ -54,33 +65,3 @@ class IntervalAgeLoss(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "pull": self.pull, "widest": self.widest}
-
-
-@keras.saving.register_keras_serializable(package="agegender")
-class GenderLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Binary cross-entropy of a probability that a regression gives, so that it may leave [0, 1].
-
-    The probability is clipped to [floor, 1 - floor]; beyond, where the clipped term has no slope, the distance to the
-    clipped value is added. So a value above 1 is drawn back for a male and drawn down for a female.
-
-    Args:
-        floor: bound of the probability and, as 1 / floor, of the slope.
-    """
-
-    def __init__(self, floor: float = 0.02, name: str = "gender", **options: Any) -> None:
-        super().__init__(name=name, **options)
-        if not 0 < floor < 0.5:
-            raise ValueError(f"floor must be in (0, 0.5), got {floor}")
-        self.floor = float(floor)
-
-    def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss of each face: `y_true` float (n, 1) or (n,), `y_pred` float of the same size -> float (n,)."""
-        p = ops.reshape(y_pred, (-1,))
-        male = ops.cast(ops.reshape(y_true, (-1,)), p.dtype)
-        clipped = ops.clip(p, self.floor, 1 - self.floor)
-        entropy = -(male * ops.log(clipped) + (1 - male) * ops.log(1 - clipped))
-        return entropy + ops.abs(p - clipped)
-
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return {**super().get_config(), "floor": self.floor}

@@ -1,0 +1,63 @@
+"""Losses for labels as they come: ages as intervals, genders that may be missing.
+
+Labels enter as float (n, 2), low and high in years, and float (n, 1), 1 male and 0 female. A missing label is any finite
+number with a sample weight of 0: the caller masks, the losses never see a NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from agegender_train.losses.distribution import (
+    AgeDistributionLoss,
+    IntervalCrossEntropy,
+    LabelDistributionLoss,
+    MeanVarianceLoss,
+    OrdinalLoss,
+)
+from agegender_train.losses.gender import GenderLoss
+from agegender_train.losses.interval import IntervalAgeLoss
+
+__all__ = [
+    "AGE_LOSSES",
+    "AgeDistributionLoss",
+    "GenderLoss",
+    "IntervalAgeLoss",
+    "IntervalCrossEntropy",
+    "LabelDistributionLoss",
+    "MeanVarianceLoss",
+    "OrdinalLoss",
+    "make_age_loss",
+]
+
+AGE_LOSSES: dict[str, type[Any]] = {
+    "expected": IntervalAgeLoss,
+    "cross-entropy": IntervalCrossEntropy,
+    "mean-variance": MeanVarianceLoss,
+    "ordinal": OrdinalLoss,
+    "distribution": LabelDistributionLoss,
+}
+"""By the names that users give."""
+
+
+def make_age_loss(name: str, decode: str, **options: float) -> Any:
+    """The loss called `name`.
+
+    Args:
+        name: one of `AGE_LOSSES`.
+        decode: how the network's age head is decoded: "expected" for probabilities, "years".
+        options: the loss's own arguments.
+
+    Raises:
+        ValueError: there is no such loss, it has no such option, or it needs probabilities that the head doesn't give.
+    """
+    if name not in AGE_LOSSES:
+        raise ValueError(f"age_loss must be one of {', '.join(AGE_LOSSES)}, got {name!r}")
+    if decode != "expected" and name != "expected":
+        raise ValueError(
+            f'age_loss {name!r} needs a network with a probability for each age; this one takes "expected"'
+        )
+    try:
+        return AGE_LOSSES[name](**options)
+    except TypeError as error:
+        raise ValueError(f"age_loss {name!r}: {error}") from None

@@ -1,0 +1,115 @@
+"""Networks of `keras.applications` as the trunk of ours: without their classifier, with two softmax heads instead."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import keras
+from keras import layers
+
+from agegender_train.labels import MAX_AGE
+from agegender_train.models._norm import BatchNormalization
+
+AGES = MAX_AGE + 1
+HEAD_LAYERS = ("features", "dropout", "age", "gender")
+"""All layers behind the trunk; in the first phase of a training they alone learn."""
+
+HEADS = MappingProxyType(
+    {
+        "age": {"output": "age", "decode": "expected"},
+        "gender": {"output": "gender", "decode": "softmax"},
+    }
+)
+
+RECIPE = MappingProxyType(
+    {
+        "weights": "imagenet",
+        "frozen_epochs": 1,
+        "learning_rate": 1e-3,
+        "age_loss": "cross-entropy",
+        "age_loss_options": {"smoothness": 10.0},
+        "age_weight": 1.0,
+    }
+)
+
+
+def build_with_heads(
+    name: str,
+    application: Callable[..., keras.Model],
+    input_size: int,
+    weights: str | os.PathLike[str] | None,
+    dropout: float,
+    **options: Any,
+) -> keras.Model:
+    """A network of `keras.applications` with global average pooling, a softmax over 101 ages and one over two genders.
+
+    Args:
+        name: of the model.
+        application: the function of `keras.applications` that builds the trunk.
+        input_size: side of the input in pixels.
+        weights: "imagenet" for Keras's own download, a file of the trunk's weights as that download is, or ``None``
+            for chance.
+        dropout: part of the features that is left out in training, in [0, 1).
+        options: more arguments of `application`.
+
+    Returns:
+        A functional model from float (n, input_size, input_size, 3) to "age" float (n, 101) and "gender" float (n, 2),
+        female and male; rows sum to 1.
+
+    Raises:
+        ValueError: a value is out of its range, or the file holds other weights.
+        FileNotFoundError: there is no such file.
+    """
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+    if weights not in (None, "imagenet") and not Path(weights).is_file():
+        raise FileNotFoundError(f"no file with weights at {weights}")
+    try:
+        trunk = application(
+            include_top=False,
+            weights=None if weights is None else str(weights),
+            input_tensor=keras.Input((input_size, input_size, 3), name="input"),
+            **options,
+        )
+    except ValueError as error:
+        if weights in (None, "imagenet"):
+            raise
+        raise ValueError(f"{weights} doesn't hold the weights of {name}'s trunk: {error}") from error
+    trunk = _ours(trunk)
+    x = layers.GlobalAveragePooling2D(name=HEAD_LAYERS[0])(trunk.output)
+    x = layers.Dropout(dropout, name=HEAD_LAYERS[1])(x)
+    # In float32 whatever the policy of the rest: probabilities of 101 ages are small numbers.
+    outputs = {
+        "age": layers.Dense(AGES, activation="softmax", dtype="float32", name="age")(x),
+        "gender": layers.Dense(2, activation="softmax", dtype="float32", name="gender")(x),
+    }
+    return keras.Model(trunk.input, outputs, name=name)
+
+
+def _ours(trunk: keras.Model) -> keras.Model:
+    """The same layers with our batch normalisation, and with names that don't depend on what was built before."""
+    counts: dict[str, int] = {}
+
+    def cloned(layer: Any) -> Any:
+        config = layer.get_config()
+        config["name"] = _stable_name(layer, counts)
+        kind = BatchNormalization if isinstance(layer, layers.BatchNormalization) else type(layer)
+        return kind.from_config(config)
+
+    copy = keras.models.clone_model(trunk, clone_function=cloned)
+    copy.set_weights(trunk.get_weights())
+    return copy
+
+
+def _stable_name(layer: Any, counts: dict[str, int]) -> str:
+    """The layer's name; one that Keras made up of its class is numbered anew, from 1."""
+    kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)).lower()
+    if not re.fullmatch(rf"{kind}(_\d+)?", layer.name):
+        return str(layer.name)
+    counts[kind] = counts.get(kind, 0) + 1
+    return f"{kind}_{counts[kind]}"

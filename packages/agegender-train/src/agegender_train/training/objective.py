@@ -1,0 +1,59 @@
+"""What a training makes small: the losses of both heads, weighted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from agegender_train.labels import Labels
+from agegender_train.losses import GenderLoss, make_age_loss
+from agegender_train.models import Network
+from agegender_train.settings import Settings
+
+
+class Objective:
+    """The losses of a network's heads.
+
+    Raises:
+        ValueError: the settings ask for an age loss that there isn't, or that doesn't fit the network.
+    """
+
+    def __init__(self, network: Network, settings: Settings) -> None:
+        heads = network.heads
+        self.outputs = {head: heads[head]["output"] for head in ("age", "gender")}
+        """Names of the network's outputs."""
+        self._losses = {
+            "age": make_age_loss(settings.age_loss, heads["age"]["decode"], **settings.age_loss_options),
+            "gender": GenderLoss(
+                1e-4 if heads["gender"]["decode"] == "softmax" else 0.02, smoothing=settings.gender_smoothing
+            ),
+        }
+        self._weights = {"age": settings.age_weight, "gender": settings.gender_weight}
+
+    @property
+    def compiled(self) -> dict[str, Any]:
+        """The arguments "loss" and "loss_weights" of `keras.Model.compile`."""
+        return {
+            "loss": {self.outputs[head]: loss for head, loss in self._losses.items()},
+            "loss_weights": {self.outputs[head]: weight for head, weight in self._weights.items()},
+        }
+
+    def value(self, outputs: Mapping[str, Any], labels: Labels) -> float:
+        """The weighted loss over faces: each head's mean over those whose label is known.
+
+        Args:
+            outputs: the model's outputs by name.
+            labels: of the same faces.
+        """
+        known = {"age": ~np.isnan(labels.age_low), "gender": labels.gender >= 0}
+        targets = {"age": np.column_stack([labels.age_low, labels.age_high]), "gender": labels.gender}
+        total = 0.0
+        for head, rows in known.items():
+            if rows.any():
+                target = keras.ops.convert_to_tensor(targets[head][rows].astype(np.float32))
+                output = keras.ops.convert_to_tensor(np.asarray(outputs[self.outputs[head]], np.float32)[rows])
+                total += self._weights[head] * float(keras.ops.mean(self._losses[head].call(target, output)))
+        return total
