@@ -1,7 +1,7 @@
 """Losses for labels as they come: ages as intervals, genders that may be missing.
 
-Labels enter as float (n, 2), low and high in years, and float (n, 1), 1 male and 0 female. A missing label is any finite
-number with a sample weight of 0: the caller masks, the losses never see a NaN.
+Labels enter as float (n, 2), low and high in years, and float (n, 1), 1 male and 0 female. A missing label is any
+finite number with a sample weight of 0: the caller masks, the losses never see a NaN.
 """
 
 from __future__ import annotations

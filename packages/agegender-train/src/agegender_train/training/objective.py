@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from agegender_train.labels import Labels
 from agegender_train.losses import GenderLoss, make_age_loss
@@ -49,7 +50,10 @@ class Objective:
             labels: of the same faces.
         """
         known = {"age": ~np.isnan(labels.age_low), "gender": labels.gender >= 0}
-        targets = {"age": np.column_stack([labels.age_low, labels.age_high]), "gender": labels.gender}
+        targets: dict[str, npt.NDArray[Any]] = {
+            "age": np.column_stack([labels.age_low, labels.age_high]),
+            "gender": labels.gender,
+        }
         total = 0.0
         for head, rows in known.items():
             if rows.any():

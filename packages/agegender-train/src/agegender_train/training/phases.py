@@ -1,4 +1,4 @@
-"""The two phases of transfer learning: the heads first, on a trunk that stays as it is; then layers of the trunk, too."""
+"""The two phases of transfer learning: the heads first, on a trunk that stays as it is; then the trunk, too."""
 
 from __future__ import annotations
 
