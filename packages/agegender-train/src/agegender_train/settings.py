@@ -8,6 +8,24 @@ from typing import Any, Literal
 
 from agegender_train.augment import Augmentation
 
+CHOICES = {
+    "schedule": ("cosine", "step", "constant"),
+    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
+    "best_by": ("val_loss", "middle_mae", "age_mae", "gender_accuracy"),
+}
+"""What the settings that are names may be."""
+
+_NOT_NEGATIVE = (
+    "weight_decay",
+    "age_weight",
+    "gender_weight",
+    "margin",
+    "cache_bytes",
+    "frozen_epochs",
+    "patience",
+    "checkpoint_minutes",
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -42,7 +60,19 @@ class Settings:
         gender_smoothing: see `losses.GenderLoss`.
         balance: see `batches.age_weights`.
         augmentation: how far chips are changed.
+        accumulate: batches whose gradients make one step of the optimizer; schedule and `ema` count such steps.
+        precision: "float32"; or "mixed_bfloat16" or "mixed_float16" for layers that compute in 16 bits, with weights of
+            32 all the same.
+        best_by: whose best epoch is exported, all on the validation faces: "val_loss", "middle_mae", "age_mae" (of known
+            ages) or "gender_accuracy".
+        patience: training ends after so many epochs without a better one; 0: never. The epochs of `frozen_epochs`
+            don't count.
+        checkpoint_minutes: within an epoch, the state to go on from is kept every so many minutes; 0: after each batch.
+            At an epoch's end it always is.
+        deterministic: equal settings give equal weights to the last bit on equal machines; slower on a GPU.
+        tensorboard: also writes the history as TensorBoard's events; needs TensorFlow.
         device: "auto", "cpu" or "gpu:N".
+        data_parallel: each batch is shared out to all devices, those of other processes too; see docs/training.md.
         workers: threads that make batches.
         cache_bytes: memory for decoded chips.
         licence: licence of the trained model, written into its file.
@@ -73,20 +103,28 @@ class Settings:
     gender_smoothing: float = 0.0
     balance: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
+    accumulate: int = 1
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    best_by: Literal["val_loss", "middle_mae", "age_mae", "gender_accuracy"] = "val_loss"
+    patience: int = 0
+    checkpoint_minutes: float = 10.0
+    deterministic: bool = False
+    tensorboard: bool = False
     device: str = "auto"
+    data_parallel: bool = False
     workers: int = 2
     cache_bytes: float = 4e9
     licence: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "workers"):
+        for name in ("epochs", "batch_size", "accumulate", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("learning_rate",):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
-        for name in ("weight_decay", "age_weight", "gender_weight", "margin", "cache_bytes", "frozen_epochs"):
-            if getattr(self, name) < 0:
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("ema", "validation_fraction"):
             if not 0 <= getattr(self, name) < 1:
@@ -97,5 +135,9 @@ class Settings:
             raise ValueError(f"step_epochs must rise from 1 on, got {tuple(self.step_epochs)}")
         if self.fold is not None and self.split is None:
             raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
-        if self.schedule not in ("cosine", "step", "constant"):
-            raise ValueError(f"schedule must be cosine, step or constant, got {self.schedule!r}")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+                raise ValueError(f"{name} must be {listed}, got {getattr(self, name)!r}")
+        if self.data_parallel and self.device != "auto":
+            raise ValueError(f"data_parallel takes all devices: device must be auto, got {self.device!r}")
