@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from itertools import islice
 from threading import Thread
 from time import sleep
@@ -63,6 +64,18 @@ def test_colours_stay_near_and_grey_has_no_colour() -> None:
     offsets = (brighter - chips).mean(axis=(1, 2, 3))
     assert np.abs(offsets).max() <= 26
     assert np.ptp(offsets) > 30
+
+
+def test_other_surroundings_leave_the_middle_as_it_is() -> None:
+    chips = np.stack([face(), 255 - face(), face()[:, ::-1], face()[::-1]])
+    surrounded = augment(
+        chips,
+        Augmentation(**{**vars(Augmentation.none()), "surroundings": 1.0, "inset": 0.2}),
+        np.random.default_rng(3),
+    )
+    inner = slice(math.ceil(0.2 * 71), 71 - math.ceil(0.2 * 71))
+    np.testing.assert_array_equal(surrounded[:, inner, inner], chips[:, inner, inner])
+    assert all((new != old).any() for new, old in zip(surrounded, chips, strict=True))
 
 
 def test_equal_seeds_give_equal_faces_and_the_given_ones_stay() -> None:

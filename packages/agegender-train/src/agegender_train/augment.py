@@ -29,6 +29,10 @@ class Augmentation:
         blur: probability of a loss of detail: the chip is shrunk up to `shrink` times and enlarged again.
         shrink: greatest loss of detail.
         occlusion: probability of a rectangle of one colour over a part of the face.
+        surroundings: probability of other surroundings: what lies outside a rectangle about the face becomes black, of
+            one colour, or the middle of another chip. Datasets are cropped in ways that photos are not, and what is outside
+            their pictures is black: a network must not read an age from that.
+        inset: greatest part of the chip's side that the surroundings reach in from each edge.
 
     Raises:
         ValueError: a value is out of its range.
@@ -46,9 +50,11 @@ class Augmentation:
     blur: float = 0.2
     shrink: float = 4.0
     occlusion: float = 0.1
+    surroundings: float = 0.3
+    inset: float = 0.2
 
     def __post_init__(self) -> None:
-        limits = {"rotation": (0.0, 180.0), "shrink": (1.0, 64.0)}
+        limits = {"rotation": (0.0, 180.0), "shrink": (1.0, 64.0), "inset": (0.0, 0.45)}
         for field in fields(self):
             low, high = limits.get(field.name, (0.0, 1.0))
             if not low <= getattr(self, field.name) <= high:
@@ -75,7 +81,7 @@ def augment(
     """
     out = np.empty_like(chips)
     size = chips.shape[1]
-    for chip, to in zip(chips, out, strict=True):
+    for number, (chip, to) in enumerate(zip(chips, out, strict=True)):
         warp = _warp(size, augmentation, rng)
         cv2.warpAffine(chip, warp, (size, size), dst=to, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         cv2.transform(to, _colours(augmentation, rng), dst=to)
@@ -88,7 +94,26 @@ def augment(
             start = corner * (1 - extent)
             (top, left), (bottom, right) = (size * np.stack([start, start + extent])).astype(int)
             to[top:bottom, left:right] = colour
+        if rng.random() < augmentation.surroundings:
+            _surround(to, chips[number - 1], augmentation.inset, rng)
     return out
+
+
+def _surround(
+    chip: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8], inset: float, rng: np.random.Generator
+) -> None:
+    """Puts something else outside a rectangle of `chip`: black, one colour, or the middle of `other`, enlarged."""
+    size = len(chip)
+    quarter = size // 4
+    left, top, right, bottom = (size * rng.uniform(0, inset, 4)).astype(int)
+    inner = chip[top : size - bottom, left : size - right].copy()
+    kind, colour = rng.integers(3), rng.integers(0, 256, 3)
+    if kind == 2:  # the edges of chips are black themselves
+        middle = np.ascontiguousarray(other[quarter : size - quarter, quarter : size - quarter])
+        cv2.resize(middle, (size, size), dst=chip, interpolation=cv2.INTER_LINEAR)
+    else:
+        chip[:] = colour * kind
+    chip[top : size - bottom, left : size - right] = inner
 
 
 def _warp(size: int, augmentation: Augmentation, rng: np.random.Generator) -> npt.NDArray[np.float64]:
