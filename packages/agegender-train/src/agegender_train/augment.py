@@ -30,8 +30,8 @@ class Augmentation:
         shrink: greatest loss of detail.
         occlusion: probability of a rectangle of one colour over a part of the face.
         surroundings: probability of other surroundings: what lies outside a rectangle about the face becomes black, of
-            one colour, or the middle of another chip. Datasets are cropped in ways that photos are not, and what is outside
-            their pictures is black: a network must not read an age from that.
+            one colour, or the middle of another chip. Datasets are cropped in ways that photos are not, and what is
+            outside their pictures is black: a network must not read an age from that.
         inset: greatest part of the chip's side that the surroundings reach in from each edge.
 
     Raises:
