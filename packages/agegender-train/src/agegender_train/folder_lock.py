@@ -25,7 +25,25 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield  # closing the file unlocks it; the file stays, since removing it would race with a newcomer
 
 
-def _lock(file: IO[bytes]) -> None:
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the `folder_lock` of `folder`; changes nothing.
+
+    Raises:
+        OSError: the lock is there and can't be opened.
+    """
+    try:
+        file = (folder / ".lock").open("rb")
+    except FileNotFoundError:
+        return False
+    with file:
+        try:
+            _lock(file, shared=True)
+        except OSError:
+            return True
+    return False
+
+
+def _lock(file: IO[bytes], shared: bool = False) -> None:
     if sys.platform == "win32":
         import msvcrt
 
@@ -34,4 +52,4 @@ def _lock(file: IO[bytes]) -> None:
     else:
         import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -5,6 +5,7 @@ from agegender_train.splits.balance import balance
 from agegender_train.splits.components import connect
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split
 from agegender_train.splits.make import HELD_OUT, SIDES, TEST, TRAIN, VAL, Split, SplitSettings, make_split, side_name
+from agegender_train.splits.ready import ready_folds
 from agegender_train.splits.use import training_sides
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "list_splits",
     "make_split",
     "read_split",
+    "ready_folds",
     "side_name",
     "split_path",
     "training_sides",
