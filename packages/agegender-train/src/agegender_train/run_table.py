@@ -133,7 +133,8 @@ def read_run(folder: Path | str) -> Run:
     parts = {"settings": dict, "faces": dict, "data": list}
     if not isinstance(config, dict) or not all(isinstance(config.get(name), kind) for name, kind in parts.items()):
         raise NoRunError(f"{folder / 'config.json'} is no run's: it must have settings, faces and data")
-    finished = (folder / "model.onnx").exists()
+    # As `runs.RunFolder` has it: the state to go on from goes when the model is whole.
+    finished = (folder / "model.onnx").exists() and not (folder / "checkpoints" / "state.npz").exists()
     state: State = "running" if is_locked(folder) else "finished" if finished else "stopped"
     return Run(folder, config, _read_history(folder / "history.csv"), state)
 
