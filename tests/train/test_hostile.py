@@ -81,7 +81,7 @@ def test_a_folder_that_may_not_be_read_is_a_row(tmp_path: Path) -> None:
     done, _ = run("utkface", source, tmp_path / "store")
     assert done.returncode == 0, done.stderr
     assert reasons(tmp_path / "store") == {
-        "30_1_0_20170101000000000.jpg": ("unreadable", "the file is empty"),
+        "30_1_0_20170101000000000.jpg": ("unreadable", "30_1_0_20170101000000000.jpg: the file is empty"),
         "locked/": ("unreadable folder or archive", f"{source / 'locked'} can't be listed: Permission denied"),
     }
 
@@ -95,7 +95,8 @@ def test_a_source_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     assert f"{source / 'locked'} can't be listed: Permission denied" in done.stderr
     source.chmod(0)
     done, _ = run("utkface", source, tmp_path / "store")
-    assert (done.returncode, done.stderr) == (2, f"agegender: {source}: Permission denied\n")
+    assert done.returncode == 2
+    assert f"path '{source}' is not readable" in " ".join(done.stderr.split())
 
 
 def test_broken_archives_are_named_in_one_sentence_and_are_rows_within_a_folder(tmp_path: Path) -> None:
