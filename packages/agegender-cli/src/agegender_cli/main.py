@@ -15,6 +15,7 @@ from .eval import evaluate
 from .predict import predict
 from .preprocess import preprocess
 from .review import review
+from .runs import runs
 from .split import split
 from .stream import stream
 from .train import train
@@ -33,6 +34,7 @@ app.command()(audit)
 app.command()(review)
 app.command()(split)
 app.command()(train)
+app.command()(runs)
 app.command("eval")(evaluate)
 app.command()(benchmark)
 

@@ -25,6 +25,14 @@ class TableOrJson(StrEnum):
     JSON = "json"
 
 
+class TableJsonOrCsv(StrEnum):
+    """How a table of figures is written to stdout."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
 Model = Annotated[Path | None, typer.Option(metavar="MODEL", help="A model file.", show_default="the built-in one")]
 Upsample = Annotated[
     int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
@@ -32,6 +40,7 @@ Upsample = Annotated[
 Threshold = Annotated[float, typer.Option(help="Least score of a face; below 0 finds more, and more mistakes.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
 ReportFormat = Annotated[TableOrJson, typer.Option("--format", help="How the report is printed.")]
+TableFormat = Annotated[TableJsonOrCsv, typer.Option("--format", help="How the figures are printed.")]
 NearDuplicates = Annotated[
     int,
     typer.Option(

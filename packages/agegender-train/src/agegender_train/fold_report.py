@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from agegender_train.fold_histories import plot_histories
-from agegender_train.run_table import FIGURES, Run, sort_key
+from agegender_train.run_table import FIGURES, Run, finite, sort_key
 from agegender_train.store import write_atomically
 
 FORMAT = 1
@@ -106,7 +105,7 @@ def write_fold_report(out: Path, runs: Mapping[int, Run]) -> FoldReport:
     write_atomically(report.model, (runs[report.best_fold].path / "model.onnx").read_bytes())
     write_atomically(out / "histories.png", plot_histories(list(runs.values())))
     write_atomically(out / "folds.csv", report.csv().encode())
-    write_atomically(out / "folds.json", {**about, **_finite(report.figures())})
+    write_atomically(out / "folds.json", {**about, **finite(report.figures())})
     return report
 
 
@@ -114,12 +113,3 @@ def _row(fold: int, run: Run) -> dict[str, Any]:
     told = run.summary()
     own = {"fold": fold, "run": run.path.name, "n": told["n_validation"]}
     return {name: own[name] if name in own else told[name] for name in _COLUMNS}
-
-
-def _finite(value: Any) -> Any:
-    """The same without NaN and infinity, which JSON doesn't have."""
-    if isinstance(value, dict):
-        return {name: _finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -7,12 +7,13 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
 from agegender_train.folder_lock import is_locked
+from agegender_train.settings import Settings
 
 State: TypeAlias = Literal["finished", "running", "stopped"]
 
@@ -106,6 +107,15 @@ def is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
+def finite(value: Any) -> Any:
+    """The same with ``None`` for NaN and infinity, which JSON doesn't have, in lists and dicts, too."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def sort_key(name: str, value: Any) -> tuple[bool, Any]:
     """Where a value of the figure `name` goes: the best first, what is unknown last."""
     if isinstance(value, str):
@@ -171,7 +181,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
 
 def _runs_below(folder: Path) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
-        if {"config.json", "checkpoints"} <= {*files, *folders}:
+        if "config.json" in files and ("checkpoints" in folders or "history.csv" in files):
             yield Path(place)
             folders.clear()
         folders.sort()
@@ -180,10 +190,12 @@ def _runs_below(folder: Path) -> Iterator[Path]:
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """For each run, the settings in which not all of them agree, by name.
 
-    What is inside a setting is named with a dot, as augmentation.flip. A setting that a run doesn't know, as one of an
-    older version, is ``None``. The backend is taken for a setting, the network and the number of epochs aren't.
+    What is inside a setting is named with a dot, as augmentation.flip; where a run has no such thing, it is ``None``. A
+    setting that there wasn't yet when a run was made counts as the default. The backend is taken for a setting, the
+    network and the number of epochs aren't.
     """
-    flat = [{**_flat(run.settings), "backend": run.config.get("backend")} for run in runs]
+    defaults = json.loads(json.dumps(asdict(Settings())))
+    flat = [{**_flat({**defaults, **run.settings}), "backend": run.config.get("backend")} for run in runs]
     names = dict.fromkeys(name for one in flat for name in one)
     differ = [name for name in names if any(one.get(name) != flat[0].get(name) for one in flat)]
     return [{name: one.get(name) for name in differ if name not in _SHOWN_ALONE} for one in flat]

@@ -1,0 +1,103 @@
+"""``agegender runs``: trainings side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from shlex import quote
+from typing import Annotated, Any
+
+import typer
+
+from agegender_cli.errors import require_train
+from agegender_cli.options import TableFormat, TableJsonOrCsv
+from agegender_cli.tables import FIGURES, figure_cells, print_table, used_figures
+
+
+def runs(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="RUN_OR_FOLDER...", help="Runs, or folders with runs at any depth.")
+    ],
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="FIGURE",
+            help="The best first: val_loss, age_mae, interval_mae, middle_mae, middle_bias, group_accuracy, "
+            "gender_accuracy, faces_per_second or epochs; or run, by name.",
+        ),
+    ] = "run",
+    format_: TableFormat = TableJsonOrCsv.TABLE,
+) -> None:
+    """List runs of training, how far and how good they are, and in which settings they differ.
+
+    The figures are those of the best epoch on the run's own validation faces: they compare runs that were validated on
+    the same faces.
+
+    \b
+    Examples:
+      agegender runs runs
+      agegender runs runs/wide runs/narrow --sort age_mae
+      agegender runs runs --format csv > runs.csv
+    """
+    require_train()
+    from agegender_train.run_table import NoRunError, find_runs, finite, read_run, run_table
+
+    whole, damaged = [], []
+    for folder in find_runs(folders):
+        try:
+            whole.append(read_run(folder))
+        except NoRunError as error:
+            damaged.append({"run": str(folder), "error": str(error)})
+    rows = run_table(whole, sort)
+    if format_ is TableJsonOrCsv.TABLE:
+        _show(rows)
+        for row in damaged:
+            typer.echo(row["error"], err=True)
+        return
+    rows = [*({**row, "error": None} for row in rows), *damaged]
+    if format_ is TableJsonOrCsv.JSON:
+        typer.echo(json.dumps(finite(rows), indent=2, ensure_ascii=False))
+        return
+    columns = list(rows[0]) if whole else ["run", "error"]
+    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({**row, **{name: text(row[name]) for name, text in _AS_TEXT.items() if name in row}})
+
+
+def _differs(settings: dict[str, Any]) -> str:
+    known = {name: value for name, value in settings.items() if value is not None}
+    return " ".join(
+        f"{name}={quote(value) if isinstance(value, str) else json.dumps(value)}" for name, value in known.items()
+    )
+
+
+_AS_TEXT: dict[str, Callable[[Any], str]] = {"data": " ".join, "differs": _differs}
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    names = used_figures(rows)
+    cells = []
+    for row in rows:
+        best, speed = row["best_epoch"], row["faces_per_second"]
+        cells.append(
+            [
+                row["run"],
+                row["state"],
+                row["network"],
+                "+".join(row["data"]),
+                str(row["n_training"]),
+                str(row["n_validation"]),
+                f"{row['epochs']}/{row['epochs_asked']}",
+                "-" if best is None else str(best),
+                *figure_cells(row, names),
+                "-" if speed is None else f"{speed:.0f}",
+                _differs(row["differs"]),
+            ]
+        )
+    titles = ["run", "state", "network", "data", "n", "n val", "epochs", "best"]
+    titles += [*(FIGURES[name][0] for name in names), "faces/s", "differs in"]
+    print_table(titles, cells, left=("state", "network", "data", "differs in"))
