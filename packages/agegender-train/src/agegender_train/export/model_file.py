@@ -63,7 +63,7 @@ def export_onnx(
         "version": version("agegender-train"),
         "name": name,
         "preprocess": spec.to_json(),
-        "heads": heads,
+        "heads": {head: dict(decoded) for head, decoded in heads.items()},
         "training": training,
         "metrics": metrics,
         "licence": licence,
