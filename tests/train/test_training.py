@@ -23,8 +23,9 @@ from agegender_train.settings import Settings
 from agegender_train.splits import SplitSettings, make_split, read_split, write_split
 from agegender_train.store import Store
 from agegender_train.training import RunResult, train
-from agegender_train.training.epochs import TrainingProgress, averaged_weights
+from agegender_train.training.epochs import TrainingProgress
 from agegender_train.training.schedules import WarmUpCosine
+from agegender_train.training.validation import averaged_weights
 
 SMALL = Settings(
     model_options={"width": 0.25},
@@ -50,7 +51,7 @@ def test_two_epochs_lower_the_loss_and_leave_a_whole_run(trained: Any) -> None:
     losses = [row["loss"] for row in result.history]
     assert losses[1] < losses[0]
     assert result.history[1]["val_loss"] < result.history[0]["val_loss"]
-    names = {"config.json", "history.csv", "history.png", "checkpoints", "model.onnx"}
+    names = {"config.json", "history.csv", "history.png", "checkpoints", "model.onnx", ".lock"}
     assert {path.name for path in result.path.iterdir()} == names
     assert {path.name for path in (result.path / "checkpoints").iterdir()} == {"best.keras", "last.keras"}
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from agegender_train.settings import Settings
 from agegender_train.store import Store, write_atomically
 
 _PACKAGES = (
@@ -26,34 +31,92 @@ _PACKAGES = (
 _QUIETLY: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
 
 
+_ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
+"""Settings that may change while a run is stopped: its result doesn't depend on them, or only by rounding."""
+
+
 class RunFolder:
     """A run on disk: config.json, history.csv, history.png, checkpoints/, model.onnx.
 
     Raises:
-        FileExistsError: the folder already holds a run.
+        FileExistsError: the folder already holds a run that came to its end.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self.state = self.checkpoints / "state.npz"
         self.model = path / "model.onnx"
         self._history = path / "history.csv"
-        if (path / "config.json").exists():
-            raise FileExistsError(f"{path} already holds a run; name another folder, or delete it")
+        self._config = path / "config.json"
+        self._refuse_finished()
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Writes config.json, or finds a stopped run of the same there.
+
+        Raises:
+            FileExistsError: there is a run that came to its end, or one without a state to go on from.
+            ValueError: there is a stopped run of other settings, data or backend.
+        """
+        self._refuse_finished()
+        if not self._config.exists():
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._config, config)
+            return
+        differences = _differences(json.loads(self._config.read_bytes()), json.loads(json.dumps(config)))
+        if differences:
+            raise ValueError(
+                f"{self.path} holds a stopped run with {'; '.join(differences)}: "
+                "ask for the same to go on with it, or name another folder"
+            )
+        if self._history.exists() and not self.state.exists():
+            raise FileExistsError(f"{self.path} holds a run without a state to go on from; name another folder")
         self.checkpoints.mkdir(parents=True, exist_ok=True)
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
-        """Writes config.json."""
-        write_atomically(self.path / "config.json", config)
+    def _refuse_finished(self) -> None:
+        # A run's state goes when its model is whole.
+        if self._config.exists() and self.model.exists() and not self.state.exists():
+            raise FileExistsError(f"{self.path} already holds a run; name another folder, or delete it")
 
-    def add_epoch(self, row: Mapping[str, Any]) -> None:
-        """Appends a row to history.csv; the first row names the columns."""
-        new = not self._history.exists()
-        with self._history.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow(row)
+    @staticmethod
+    def best_of(epoch: int) -> str:
+        """Name of the best epoch's checkpoint until `settle` makes it "best"."""
+        return f".best-{epoch}"
+
+    def save_model(self, name: str, model: Any) -> None:
+        """Writes the checkpoint `name` of a Keras model as a whole or not at all."""
+        temporary = self.checkpoints / f".tmp-{name}.keras"
+        model.save(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(self.checkpoints / f"{name}.keras")
+
+    def settle(self, best_epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
+        """Makes all files of the run those of the state that was kept last, wherever the process was killed since.
+
+        Args:
+            best_epoch: counted from 1.
+            history: a row for each epoch.
+        """
+        pending = self.checkpoints / f"{self.best_of(best_epoch)}.keras"
+        if pending.exists():
+            pending.replace(self.checkpoints / "best.keras")
+        for leftover in self.checkpoints.glob(".*"):
+            leftover.unlink()
+        if history:
+            self._write_history(history)
+            self.plot_history(history)
+
+    def finish(self) -> None:
+        """Removes the state, which is of no use beside the finished model."""
+        self.state.unlink(missing_ok=True)
+
+    def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
+        with io.StringIO(newline="") as text:
+            writer = csv.DictWriter(text, list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+            write_atomically(self._history, text.getvalue().encode())
 
     def plot_history(self, history: Sequence[Mapping[str, Any]]) -> None:
         """Draws history.png: loss, age error and gender accuracy by epoch."""
@@ -78,6 +141,24 @@ class RunFolder:
         temporary = self.path / ".history.tmp.png"
         figure.savefig(temporary, dpi=110)
         temporary.replace(self.path / "history.png")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What the configuration `old` has otherwise than `new`, in words."""
+    found = []
+    defaults = json.loads(json.dumps(asdict(Settings())))
+    before = {**defaults, **old.get("settings", {})}
+    for name, value in new["settings"].items():
+        if name not in _ANYHOW and before[name] != value:
+            found.append(f"{name} {_words(before[name])}, not {_words(value)}")
+    for name in ("backend", "data", "faces", "spec", "parameters"):
+        if old.get(name) != new[name]:
+            found.append(f"{name} {_words(old.get(name))}, not {_words(new[name])}")
+    return found
+
+
+def _words(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
 
 
 def versions() -> dict[str, str]:

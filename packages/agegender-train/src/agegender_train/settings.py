@@ -63,8 +63,8 @@ class Settings:
         accumulate: batches whose gradients make one step of the optimizer; schedule and `ema` count such steps.
         precision: "float32"; or "mixed_bfloat16" or "mixed_float16" for layers that compute in 16 bits, with weights of
             32 all the same.
-        best_by: whose best epoch is exported, all on the validation faces: "val_loss", "middle_mae", "age_mae" (of known
-            ages) or "gender_accuracy".
+        best_by: what makes an epoch the best, on the validation faces: "val_loss", "middle_mae", "age_mae" (of known
+            ages) or "gender_accuracy"; the weights of the best are exported.
         patience: training ends after so many epochs without a better one; 0: never. The epochs of `frozen_epochs`
             don't count.
         checkpoint_minutes: within an epoch, the state to go on from is kept every so many minutes; 0: after each batch.

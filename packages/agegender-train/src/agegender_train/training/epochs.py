@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
-from agegender_core.preprocess import preprocess
-from agegender_core.spec import PreprocessSpec
-from agegender_train.batches import FaceSet
-from agegender_train.metrics import Scores
-from agegender_train.models import Network
 from agegender_train.runs import RunFolder
 from agegender_train.settings import Settings
-from agegender_train.training.objective import Objective
+from agegender_train.training.interrupts import Interrupt
+from agegender_train.training.state import SavedState, Standing, save_state
+from agegender_train.training.validation import averaged_weights
+
+_SHOWN = ("interval_mae", "middle_mae", "middle_bias", "age_mae", "group_accuracy", "gender_accuracy")
+_LOSS_EVERY = 0.2
+"""Seconds. To ask for the loss of a step is to wait for its end, and so to let a GPU wait for the next one."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class TrainingProgress:
         step: steps done in this epoch.
         steps: of an epoch.
         faces: faces a step.
-        loss: mean training loss of this epoch so far.
+        loss: mean training loss of this epoch so far; up to a fifth of a second old within an epoch.
         row: the row of history.csv, at the end of an epoch; else ``None``.
     """
 
@@ -47,118 +45,122 @@ class TrainingProgress:
 
 
 class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
-    """Validates the averaged weights, writes history.csv, history.png and the checkpoints, and reports."""
+    """Validates the averaged weights, writes history.csv, history.png and the checkpoints, and reports.
+
+    It also keeps the state to go on from, and ends the training where it is to be.
+
+    Args:
+        run: the folder.
+        settings: what is asked.
+        steps: of an epoch.
+        validate: figures and loss of a model on the validation faces; ``None`` where there are none.
+        plain: a copy of a model in training as it is to be exported.
+        standing: what was done before.
+        last_phase: number of epochs before the last phase, from which on patience counts.
+        interrupt: whether somebody wants it to stop.
+        progress: who waits.
+    """
 
     def __init__(
         self,
         run: RunFolder,
-        network: Network,
-        objective: Objective,
-        faces: FaceSet,
-        rows: npt.NDArray[np.int64],
-        spec: PreprocessSpec,
         settings: Settings,
         steps: int,
+        validate: Callable[[Any], tuple[dict[str, Any], float]] | None,
+        plain: Callable[[Any], Any],
+        standing: Standing,
+        last_phase: int,
+        interrupt: Interrupt,
         progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
         super().__init__()
-        self._run, self._network, self._objective = run, network, objective
-        self._faces, self._rows = faces, rows
-        self._spec, self._settings, self._steps = spec, settings, steps
+        self.standing = standing
+        self._run, self._settings, self._steps = run, settings, steps
+        self._validate, self._plain, self._interrupt = validate, plain, interrupt
         self._progress = progress or (lambda _: None)
-        self._epoch, self._started = 0, 0.0
-        self._lowest = np.inf
-        self.history_rows: list[dict[str, Any]] = []
-        self.best_epoch = 0
+        self._last_phase = last_phase
+        self.metrics_from: SavedState | None = None
+        """Where the running means of the next epoch to begin go on from."""
+        self._began = self._kept = self._looked = time.monotonic()
+        self._loss = math.nan
+
+    @property
+    def ends(self) -> bool:
+        """Whether training is to end because too many epochs of the last phase have brought nothing better."""
+        since = max(self.standing.best_epoch, self._last_phase)
+        return 0 < self._settings.patience <= self.standing.epoch - since
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Starts the epoch's clock."""
-        self._epoch, self._started = epoch + 1, time.perf_counter()
+        """Starts the epoch's clock, or goes on with it."""
+        now = time.monotonic()
+        self._began, self._kept, self._looked = now - self.standing.seconds, now, 0.0
+        if self.metrics_from is not None:
+            self.metrics_from.restore_metrics(self.model)
+            self.metrics_from = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Reports a step."""
-        self._progress(self._at(batch + 1, logs or {}))
+        """Reports a step, and keeps the state from time to time."""
+        now = time.monotonic()
+        self.standing.step += 1
+        if now - self._looked >= _LOSS_EVERY or self.standing.step == self._steps:
+            self._loss = float((logs or {}).get("loss", math.nan))
+            self._looked = now
+        self._progress(self._at(self.standing.epoch + 1))
+        # The last step's state is kept with what the end of the epoch makes of it.
+        if self.standing.step < self._steps:
+            due = now - self._kept >= self._settings.checkpoint_minutes * 60
+            if due or self._interrupt.asked:
+                self.standing.seconds, self._kept = now - self._began, now
+                save_state(self._run.state, self.standing, self.model)
+            self._stop_if_asked()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Does what the class says."""
-        logs = logs or {}
-        seconds = time.perf_counter() - self._started
-        self._save("last")
+        logs = {} if logs is None else logs
+        seconds = time.monotonic() - self._began
+        # Not after the state: whoever goes on from an older one writes it again.
+        self._run.save_model("last", self.model)
+        self.standing.epoch, self.standing.step, self.standing.seconds = epoch + 1, 0, 0.0
         row: dict[str, Any] = {
-            "epoch": self._epoch,
+            "epoch": epoch + 1,
             **{name: float(value) for name, value in logs.items()},
             "learning_rate": float(self.model.optimizer.learning_rate),
             "faces_per_second": round(self._steps * self._settings.batch_size / seconds, 1),
         }
         with averaged_weights(self.model):
-            lowest = self._lowest
-            if len(self._rows):
-                figures, loss = validate(
-                    self.model,
-                    self._network,
-                    self._objective,
-                    self._faces,
-                    self._rows,
-                    self._spec,
-                    self._settings.batch_size,
-                )
-                names = ("interval_mae", "middle_mae", "middle_bias", "age_mae", "group_accuracy", "gender_accuracy")
-                row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in names}}
-                self._lowest = min(loss, lowest)
-            if self._lowest < lowest or not len(self._rows) or not self.best_epoch:
-                self.best_epoch = self._epoch
-                self._save("best")
-        self.history_rows.append(row)
-        self._run.add_epoch(row)
-        self._run.plot_history(self.history_rows)
-        self._progress(self._at(self._steps, logs, row))
+            if self._validate is not None:
+                figures, loss = self._validate(self.model)
+                row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in _SHOWN}}
+            if self._is_best(row):
+                self.standing.best_epoch = epoch + 1
+                self._run.save_model(self._run.best_of(epoch + 1), self._plain(self.model))
+        self.standing.rows.append(row)
+        save_state(self._run.state, self.standing, self.model)
+        self._run.settle(self.standing.best_epoch, self.standing.rows)
+        # For the callbacks after this one.
+        logs.update({name: value for name, value in row.items() if name.startswith("val_") and value is not None})
+        self._progress(self._at(epoch + 1, row))
+        self._stop_if_asked()
+        if self.ends:
+            self.model.stop_training = True
 
-    def _at(self, step: int, logs: Mapping[str, Any], row: Mapping[str, Any] | None = None) -> TrainingProgress:
-        loss = float(logs.get("loss", np.nan))
+    def _is_best(self, row: Mapping[str, Any]) -> bool:
+        if self._validate is None:
+            return True  # the last one
+        by = self._settings.best_by
+        value = row[by if by == "val_loss" else f"val_{by}"]
+        value = math.nan if value is None else -value if by == "gender_accuracy" else value
+        before = self.standing.best
+        if before is None or math.isnan(before) or value < before:
+            self.standing.best = value
+            return True
+        return False
+
+    def _at(self, epoch: int, row: Mapping[str, Any] | None = None) -> TrainingProgress:
+        step = self._steps if row else self.standing.step
         settings = self._settings
-        return TrainingProgress(self._epoch, settings.epochs, step, self._steps, settings.batch_size, loss, row)
+        return TrainingProgress(epoch, settings.epochs, step, self._steps, settings.batch_size, self._loss, row)
 
-    def _save(self, name: str) -> None:
-        temporary: Path = self._run.checkpoints / f".{name}.tmp.keras"
-        self.model.save(temporary)
-        temporary.replace(self._run.checkpoints / f"{name}.keras")
-
-
-@contextmanager
-def averaged_weights(model: Any) -> Iterator[None]:
-    """Within it, the model's weights are their running averages, where its optimizer keeps such."""
-    optimizer = model.optimizer
-    if not optimizer.use_ema:
-        yield
-        return
-    variables = model.trainable_variables
-    # Copies: JAX gives the memory of a model's variables away in a step, and it must not be that of the averages.
-    own = [np.array(np.asarray(variable)) for variable in variables]
-    for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
-        variable.assign(np.array(np.asarray(average)))
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
-
-
-def validate(
-    model: Any,
-    network: Network,
-    objective: Objective,
-    faces: FaceSet,
-    rows: npt.NDArray[np.int64],
-    spec: PreprocessSpec,
-    batch_size: int,
-) -> tuple[dict[str, Any], float]:
-    """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation."""
-    parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
-    for start in range(0, len(rows), batch_size):
-        outputs = model.predict_on_batch(preprocess(faces.chips(rows[start : start + batch_size]), spec))
-        for name, values in parts.items():
-            values.append(np.asarray(outputs[name], np.float32))
-    predicted = {name: np.concatenate(values) for name, values in parts.items()}
-    labels = faces.labels[rows]
-    age, p_male = network.decode(predicted)
-    return Scores.from_batch(age, np.clip(p_male, 0, 1), labels).compute(), objective.value(predicted, labels)
+    def _stop_if_asked(self) -> None:
+        if self._interrupt.asked:
+            raise KeyboardInterrupt

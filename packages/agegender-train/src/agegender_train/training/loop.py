@@ -5,27 +5,34 @@ The loop is `keras.Model.fit` over endless batches; one callback of ours does wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches import Batches, FaceSet, hold_out
 from agegender_train.export import export_onnx
+from agegender_train.folder_lock import folder_lock
 from agegender_train.models import Network, get_network, recommended
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
 from agegender_train.settings import Settings
 from agegender_train.splits import training_sides
 from agegender_train.store import Store
-from agegender_train.training.epochs import EpochEnd, TrainingProgress, validate
+from agegender_train.training.compiling import compile_for
+from agegender_train.training.devices import device_scope, precision, prepare_backend
+from agegender_train.training.epochs import EpochEnd, TrainingProgress
+from agegender_train.training.interrupts import interrupt_between_steps
 from agegender_train.training.objective import Objective
 from agegender_train.training.phases import Phase, plan_phases
-from agegender_train.training.schedules import WarmUpCosine
+from agegender_train.training.state import SavedState, Standing
+from agegender_train.training.validation import validate
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,8 @@ def train(
 ) -> RunResult:
     """Train a network, keep the run in the folder `out`, and export the best weights as ``model.onnx``.
 
-    The best epoch is that of the lowest loss on the validation faces, or the last one where there are none.
+    The best epoch is the best by `Settings.best_by` on the validation faces, or the last one where there are none. A
+    run that was stopped, by whatever means, goes on where the same is asked of the same folder again.
 
     Args:
         stores: aligned stores, cut alike.
@@ -64,10 +72,14 @@ def train(
         progress: called after every step and every epoch.
 
     Raises:
-        ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
-        FileExistsError: `out` already holds a run.
+        ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
+            a stopped run of other settings in `out`.
+        FileExistsError: `out` already holds a run that came to its end.
+        OSError: another process trains in `out`, or the state there can't be read.
+        KeyboardInterrupt: Ctrl-C was pressed; the state after the step was kept.
     """
     settings = settings or recommended("ssrnet")
+    run = RunFolder(Path(out))
     network = get_network(settings.model)
     objective = Objective(network, settings)
     faces = FaceSet(stores, settings.cache_bytes)
@@ -96,14 +108,21 @@ def train(
         settings.balance,
         outputs=objective.outputs,
     )
-    keras.utils.set_random_seed(settings.seed)
-    with _device(settings.device):
+    if settings.accumulate > batches.per_epoch:
+        raise ValueError(f"accumulate must be in 1..{batches.per_epoch}, an epoch's batches, got {settings.accumulate}")
+    _check_choice_of_best(settings, faces, validation_rows)
+    prepare_backend(settings.deterministic)
+    with ExitStack() as stack:
+        stack.enter_context(device_scope(settings.device))
+        callbacks = list(_extra_callbacks(settings, run))
+        keras.utils.set_random_seed(settings.seed)
         start = {"weights": settings.weights} if settings.weights != "none" else {}
         if start and not network.head_layers:
             raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
-        model = network.build(input_size=spec.input_size, **settings.model_options, **start)
+        options = {"input_size": spec.input_size, **settings.model_options}
+        with precision(settings.precision):
+            model = network.build(**options, **start)
         phases = list(plan_phases(model, network, settings))
-        run = RunFolder(Path(out))
         config = {
             "settings": asdict(settings),
             "spec": asdict(spec),
@@ -114,92 +133,119 @@ def train(
             "versions": versions(),
             "git": git_revision(),
         }
-        run.write_config(config)
-        epoch_end = EpochEnd(
-            run, network, objective, faces, validation_rows, spec, settings, batches.per_epoch, progress
-        )
-        for phase in phases:
-            phase.apply(model)
-            _compile(model, objective, settings, phase, batches.per_epoch)
-            # A stream for each: Keras takes more batches of one than it uses.
-            with batches.stream(phase.start * batches.per_epoch, settings.workers) as stream:
-                model.fit(
-                    stream,
-                    initial_epoch=phase.start,
-                    epochs=phase.stop,
-                    steps_per_epoch=batches.per_epoch,
-                    shuffle=False,
-                    verbose=0,
-                    callbacks=[epoch_end],
-                )
+        stack.enter_context(folder_lock(run.path))
+        run.begin(config)
+        saved = SavedState(run.state) if run.state.exists() else None
+        standing = saved.standing if saved else Standing()
+        run.settle(standing.best_epoch, standing.rows)
+
+        def figures_of(model: Any, rows: npt.NDArray[np.int64] = validation_rows) -> tuple[dict[str, Any], float]:
+            return validate(model, network, objective, faces, rows, spec, settings.batch_size)
+
+        def plain(model: Any) -> Any:
+            if settings.precision == "float32":
+                return model
+            copy = network.build(**options)
+            copy.set_weights(model.get_weights())
+            return copy
+
+        with interrupt_between_steps() as interrupt:
+            epoch_end = EpochEnd(
+                run,
+                settings,
+                batches.per_epoch,
+                figures_of if len(validation_rows) else None,
+                plain,
+                standing,
+                phases[-1].start,
+                interrupt,
+                progress,
+            )
+            for phase in phases:
+                if standing.epoch < phase.stop and not epoch_end.ends:
+                    phase.apply(model)
+                    compile_for(phase, model, objective, settings, batches.per_epoch)
+                    _run_phase(phase, model, batches, settings, epoch_end, saved, callbacks)
+                    saved = None
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
         # Without validation faces, a sample of the training's own tells at least the size of the error.
         rows = validation_rows if len(validation_rows) else training_rows[:2000]
-        figures, _ = validate(best, network, objective, faces, rows, spec, settings.batch_size)
-    export_onnx(
-        best,
-        run.model,
-        name=network.name,
-        spec=spec,
-        heads=_heads(network, figures),
-        training={
-            "data": [f"{store.name} ({len(store)} faces)" for store in stores],
-            "n": len(training_rows),
-            "epochs": settings.epochs,
-            "best_epoch": epoch_end.best_epoch,
-            "seed": settings.seed,
-            "git": config["git"],
-        },
-        metrics=[{"test_set": "validation part of the training data", **_flat(figures)}],
-        licence=settings.licence,
-    )
-    return RunResult(run.path, run.model, epoch_end.history_rows, epoch_end.best_epoch, figures)
+        figures, _ = figures_of(best, rows)
+        export_onnx(
+            best,
+            run.model,
+            name=network.name,
+            spec=spec,
+            heads=_heads(network, figures),
+            training={
+                "data": [f"{store.name} ({len(store)} faces)" for store in stores],
+                "n": len(training_rows),
+                "epochs": settings.epochs,
+                "best_epoch": standing.best_epoch,
+                "seed": settings.seed,
+                "git": config["git"],
+            },
+            metrics=[{"test_set": "validation part of the training data", **_flat(figures)}],
+            licence=settings.licence,
+        )
+        run.finish()
+    return RunResult(run.path, run.model, standing.rows, standing.best_epoch, figures)
 
 
-def _compile(model: Any, objective: Objective, settings: Settings, phase: Phase, steps: int) -> None:
-    averaged = {"use_ema": True, "ema_momentum": settings.ema} if settings.ema else {}
-    rate = _learning_rate(settings, phase, steps)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, global_clipnorm=5.0, **averaged),
-        **objective.compiled,
-        # XLA's convolutions on the CPU are two to three times slower than TensorFlow's own.
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
-    # Made within TensorFlow's first step, the variables of the optimizer and of the losses would have it trace the step
-    # twice, ten seconds each.
-    model.optimizer.build(model.trainable_variables)
-    predicted = {name: keras.ops.zeros((1, tensor.shape[-1])) for name, tensor in model.output.items()}
-    targets = {"age": keras.ops.zeros((1, 2)), "gender": keras.ops.zeros((1, 1))}
-    model.compute_loss(y={objective.outputs[head]: target for head, target in targets.items()}, y_pred=predicted)
+def _run_phase(
+    phase: Phase,
+    model: Any,
+    batches: Batches,
+    settings: Settings,
+    epoch_end: EpochEnd,
+    saved: SavedState | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> None:
+    """Trains `model` from where `saved` left it to the end of `phase`."""
+    first, step = epoch_end.standing.epoch, epoch_end.standing.step
+    if saved is not None:
+        # At a phase's start, the state's optimizer is still that of the phase before.
+        saved.restore(model, optimizer=(first, step) > (phase.start, 0))
+    # Keras counts an epoch's batches from 0 anew: what is left of a broken one is a short epoch.
+    spans = [(first, first + 1, step), (first + 1, phase.stop, 0)] if step else [(first, phase.stop, 0)]
+    for start, stop, done in spans:
+        if start == stop or epoch_end.ends:
+            continue
+        epoch_end.metrics_from = saved if done else None
+        # A stream for each: Keras takes more batches of one than it uses.
+        with batches.stream(start * batches.per_epoch + done, settings.workers) as stream:
+            model.fit(
+                stream,
+                initial_epoch=start,
+                epochs=stop,
+                steps_per_epoch=batches.per_epoch - done,
+                shuffle=False,
+                verbose=0,
+                callbacks=[epoch_end, *callbacks],
+            )
 
 
-def _learning_rate(settings: Settings, phase: Phase, steps: int) -> Any:
-    peak, total = settings.learning_rate, (phase.stop - phase.start) * steps
-    if phase.heads_only or settings.schedule == "constant":
-        return peak
-    if settings.schedule == "cosine":
-        return WarmUpCosine(peak, min(steps, total // 10), total)
-    falls = [epoch for epoch in settings.step_epochs if phase.start < epoch < phase.stop]
-    already = sum(epoch <= phase.start for epoch in settings.step_epochs)
-    rates = [peak / 10 ** (already + fall) for fall in range(len(falls) + 1)]
-    if not falls:
-        return rates[0]
-    bounds = [(epoch - phase.start) * steps for epoch in falls]
-    return keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates)
+def _check_choice_of_best(settings: Settings, faces: FaceSet, rows: npt.NDArray[np.int64]) -> None:
+    if not len(rows):
+        if settings.patience:
+            raise ValueError("patience needs validation faces, and there are none")
+        return
+    labels = faces.labels[rows]
+    known = {
+        "val_loss": True,
+        "middle_mae": bool((~np.isnan(labels.age_low)).any()),
+        "age_mae": bool(labels.age_is_exact.any()),
+        "gender_accuracy": bool((labels.gender >= 0).any()),
+    }
+    if not known[settings.best_by]:
+        raise ValueError(f"best_by {settings.best_by} needs validation faces with a label for it, and there are none")
 
 
-def _device(name: str) -> AbstractContextManager[Any]:
-    """The scope in which everything runs on the device `name`."""
-    if name == "auto":
-        return nullcontext()
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "gpu") or (number and not number.isdigit()):
-        raise ValueError(f'device must be "auto", "cpu" or "gpu:N", got {name!r}')
-    there = len(keras.distribution.list_devices(kind))
-    if int(number or 0) >= there:
-        raise ValueError(f"device {name!r} is not there: {keras.backend.backend()} sees {there} of kind {kind}")
-    scope: AbstractContextManager[Any] = keras.device(f"{kind}:{number or 0}")
-    return scope
+def _extra_callbacks(settings: Settings, run: RunFolder) -> Iterator[keras.callbacks.Callback]:
+    if settings.tensorboard:
+        if find_spec("tensorflow") is None:
+            raise ValueError("tensorboard needs TensorFlow, which is not installed here")
+        yield keras.callbacks.TensorBoard(str(run.path / "tensorboard"), write_graph=False)
 
 
 def _heads(network: Network, figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
