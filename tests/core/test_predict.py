@@ -71,6 +71,28 @@ def test_distribution_and_softmax(tmp_path: Path) -> None:
     assert prediction.age_probs.shape == (2, 101)
 
 
+def test_a_calibrated_file_fills_the_interval(tmp_path: Path, astronaut_path: Path) -> None:
+    bounds = {"level": 0.9, "at": [0.0, 100.0], "below": [10.0, 10.0], "above": [20.0, 20.0]}
+    heads = {**YEARS, "age": {**YEARS["age"], "interval": bounds}}
+    predictor = load_predictor(write_model(tmp_path / "m.onnx", PLAIN, heads))
+    image = read_image(astronaut_path)
+    faces = predictor(image, HogDetector()(image, Faces.empty()))
+    assert faces.age_low is not None
+    assert faces.age_high is not None
+    assert (faces.age_low.tolist(), faces.age_high.tolist()) == ([21.5], [51.5])
+    nobody = predictor(image, Faces.empty())
+    assert nobody.age_low is not None
+    assert nobody.age_low.shape == (0,)
+
+
+def test_raw_outputs_are_before_any_calibration(tmp_path: Path) -> None:
+    heads = {"age": {**YEARS["age"], "correction": {"at": [0, 100], "years": [50, 60]}}, "gender": YEARS["gender"]}
+    predictor = load_predictor(write_model(tmp_path / "m.onnx", PLAIN, heads))
+    raw = predictor.raw_outputs(np.zeros((2, 16, 16, 3), np.uint8))
+    assert {name: values.tolist() for name, values in raw.items()} == {"a": [[31.5]] * 2, "g": [[1.25]] * 2}
+    assert predictor.predict_chips(np.zeros((2, 16, 16, 3), np.uint8)).age.tolist() == pytest.approx([53.15] * 2)
+
+
 @pytest.mark.parametrize(
     ("metadata", "why"),
     [
@@ -80,6 +102,8 @@ def test_distribution_and_softmax(tmp_path: Path) -> None:
         ({"preprocess": "{}"}, "the preprocessing spec lacks"),
         ({"heads": json.dumps({**YEARS, "age": {"output": "a", "decode": "years"}})}, "no 'std' in years"),
         ({"heads": json.dumps({**YEARS, "gender": {"output": "x", "decode": "softmax"}})}, "no output named x"),
+        ({"heads": "[]"}, "JSON object of objects"),
+        ({"heads": json.dumps({**YEARS, "age": {**YEARS["age"], "interval": {}}})}, "'interval' must hold numbers"),
     ],
 )
 def test_files_without_metadata_are_refused(tmp_path: Path, metadata: dict[str, str], why: str) -> None:

@@ -35,12 +35,21 @@ def test_a_picture_gives_these_keys_and_plain_numbers() -> None:
         "score": 1.2346,
         "age": 31.42,
         "age_std": 6.99,
+        "age_low": None,
+        "age_high": None,
         "gender": "male",
         "p_male": 0.9877,
     }
     assert second["gender"] == "female"
     assert list(second) == list(first)
     assert {type(value) for value in (*first["box"], first["score"], first["age"])} == {float}
+
+
+def test_the_interval_is_told_where_there_is_one() -> None:
+    bounds = {"age_low": np.array([21.005, np.nan], np.float32), "age_high": np.array([44.5, 9], np.float32)}
+    first, second = face_records(faces(**bounds))
+    assert (first["age_low"], first["age_high"]) == (21.0, 44.5)
+    assert (second["age_low"], second["age_high"]) == (None, 9.0)
 
 
 def test_tracks_and_raw_values_are_added_where_they_are() -> None:
@@ -60,6 +69,8 @@ def test_what_is_not_known_is_none() -> None:
         "score": None,
         "age": None,
         "age_std": None,
+        "age_low": None,
+        "age_high": None,
         "gender": None,
         "p_male": None,
         "track_id": 3,

@@ -12,7 +12,8 @@ from typing import Any
 from .options import Format
 
 _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
-_FACE = ("age", "age_std", "gender", "p_male")
+# New columns go to the end: readers may count them.
+_FACE = ("age", "age_std", "gender", "p_male", "age_low", "age_high")
 
 
 def write_pictures(rows: Iterable[dict[str, Any]], format_: Format) -> int:
@@ -49,14 +50,16 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
-    for title in ("face", "age", "gender"):
+    # A model file without a calibrated interval gives none, and then there is no column for it.
+    bounded = any(face["age_low"] is not None for row in pictures for face in row["faces"])
+    for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
         table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
     for row in pictures:
         name = Text(row["source"])
         if row["error"] is not None:
-            table.add_row(name, Text(row["error"], style="red"), "", "")
+            table.add_row(name, Text(row["error"], style="red"))
         elif not row["faces"]:
-            table.add_row(name, Text("no face found", style="dim"), "", "")
+            table.add_row(name, Text("no face found", style="dim"))
         for number, face in enumerate(row["faces"]):
             left, top, right, bottom = face["box"]
             sure = max(face["p_male"], 1 - face["p_male"])
@@ -64,6 +67,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
                 f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
+                *([f"{face['age_low']:.0f}-{face['age_high']:.0f}"] if bounded else []),
                 f"{face['gender']} {sure:.0%}",
             )
     console = Console(highlight=False)

@@ -3,12 +3,13 @@
 from importlib.metadata import version as _version
 
 from .align import Aligner
+from .decoding import Prediction
 from .detect import HogDetector
 from .draw import draw_faces
 from .faces import Faces, Frame, Stage
 from .images import ImageError, decode_image, read_image, write_image
 from .pipeline import FrameResult, Pipeline, face_tracker
-from .predict import ModelFileError, Prediction, Predictor, load_predictor
+from .predict import ModelFileError, Predictor, load_predictor
 from .preprocess import preprocess
 from .records import face_records, frame_record
 from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink

@@ -19,6 +19,8 @@ _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "chips": (np.uint8, (-1, -1, 3)),
     "age": (np.float32, ()),
     "age_std": (np.float32, ()),
+    "age_low": (np.float32, ()),
+    "age_high": (np.float32, ()),
     "age_probs": (np.float32, (101,)),
     "p_male": (np.float32, ()),
     "track_id": (np.int64, ()),
@@ -40,6 +42,9 @@ class Faces:
         chip_padding: the margin that `chips` were cut with, as a part of the face's side; ``None`` without chips.
         age: float32 (n,), expected age in years.
         age_std: float32 (n,), standard deviation of the age in years.
+        age_low: float32 (n,), years; from here to `age_high` reaches the interval that holds the true age nine times
+            in ten, on faces like those that the model was calibrated on.
+        age_high: float32 (n,), years, as `age_low`.
         age_probs: float32 (n, 101), probability of the ages 0..100; each row sums to 1.
         p_male: float32 (n,), probability of male, in [0, 1].
         track_id: int64 (n,), -1 for a face without a confirmed track.
@@ -58,6 +63,8 @@ class Faces:
     age_probs: npt.NDArray[np.float32] | None = None
     p_male: npt.NDArray[np.float32] | None = None
     track_id: npt.NDArray[np.int64] | None = None
+    age_low: npt.NDArray[np.float32] | None = None
+    age_high: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _COLUMNS.items():

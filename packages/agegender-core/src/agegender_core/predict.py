@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
 from .align import Aligner
+from .decoding import MAX_AGE, Decoder
+from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
 from .preprocess import preprocess
 from .spec import PreprocessSpec
@@ -22,28 +21,10 @@ DEFAULT_MODEL_PATH = Path(__file__).parent / "models" / "ssrnet.onnx"
 
 FORMAT = "1"
 _REQUIRED = ("agegender.format", "agegender.preprocess", "agegender.heads", "agegender.name")
-_AGES = np.arange(101, dtype=np.float32)
 
 
 class ModelFileError(ValueError):
     """A file that is no model of ours, or of a format that this version does not know."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a model says of n faces.
-
-    Attributes:
-        age: float32 (n,), years.
-        age_std: float32 (n,), years.
-        p_male: float32 (n,), in [0, 1].
-        age_probs: float32 (n, 101), rows sum to 1; ``None`` for a model without an age distribution.
-    """
-
-    age: npt.NDArray[np.float32]
-    age_std: npt.NDArray[np.float32]
-    p_male: npt.NDArray[np.float32]
-    age_probs: npt.NDArray[np.float32] | None = None
 
 
 def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Predictor:
@@ -61,7 +42,7 @@ def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1)
 
 
 class Predictor:
-    """A model file as a stage: fills age, age_std, p_male and, where the model has it, age_probs.
+    """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs, age_low, age_high.
 
     One object may be used from many threads at once.
 
@@ -95,7 +76,10 @@ class Predictor:
             )
         try:
             self.spec = PreprocessSpec.from_json(self.metadata["agegender.preprocess"])
-            self._heads = _read_heads(self.metadata["agegender.heads"], {o.name for o in self._session.get_outputs()})
+            self._decode = Decoder.from_json(self.metadata["agegender.heads"])
+            there = {output.name for output in self._session.get_outputs()}
+            if unknown := set(self._decode.outputs) - there:
+                raise ValueError(f"the network has no output named {', '.join(sorted(unknown))}")
         except ValueError as error:
             raise ModelFileError(f"{path}: {error}") from None
         self.name = self.metadata["agegender.name"]
@@ -106,7 +90,7 @@ class Predictor:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Fill age, age_std, p_male and age_probs.
+        """Fill age, age_std, p_male, and age_probs, age_low and age_high where the model has them.
 
         Chips that an `Aligner` cut as the model's spec asks are used as they are. Others are cut again from the frame,
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
@@ -121,7 +105,12 @@ class Predictor:
         assert faces.chips is not None
         prediction = self.predict_chips(faces.chips)
         return faces.with_columns(
-            age=prediction.age, age_std=prediction.age_std, p_male=prediction.p_male, age_probs=prediction.age_probs
+            age=prediction.age,
+            age_std=prediction.age_std,
+            age_low=prediction.age_low,
+            age_high=prediction.age_high,
+            age_probs=prediction.age_probs,
+            p_male=prediction.p_male,
         )
 
     def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
@@ -133,36 +122,21 @@ class Predictor:
         Raises:
             ValueError: another shape or dtype.
         """
+        return self._decode(self.raw_outputs(chips))
+
+    def raw_outputs(self, chips: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+        """What the network says of the chips, float32 (n, k) by the output's name, before anything is made of it.
+
+        Args:
+            chips: as for `predict_chips`.
+
+        Raises:
+            ValueError: another shape or dtype.
+        """
         batch = preprocess(chips, self.spec)
+        names = self._decode.outputs
         if len(batch) == 0:
-            nothing = np.empty(0, np.float32)
-            probs = np.empty((0, 101), np.float32) if self._heads["age"]["decode"] == "expected" else None
-            return Prediction(nothing, nothing, nothing, probs)
-        names = [self._heads[head]["output"] for head in self._heads]
-        outputs = dict(zip(self._heads, self._session.run(names, {self._input: batch}), strict=True))
-        return _decode(outputs, self._heads)
-
-
-def _read_heads(text: str, outputs: set[str]) -> dict[str, dict[str, Any]]:
-    heads = json.loads(text)
-    for head, decodes in (("age", ("years", "expected")), ("gender", ("probability", "softmax"))):
-        if heads.get(head, {}).get("decode") not in decodes:
-            raise ValueError(f"head {head!r} must be decoded as one of {', '.join(decodes)}, got {heads.get(head)}")
-    if heads["age"]["decode"] == "years" and "std" not in heads["age"]:
-        raise ValueError("head 'age' gives years without a distribution, and no 'std' in years beside them")
-    if missing := {head["output"] for head in heads.values()} - outputs:
-        raise ValueError(f"the network has no output named {', '.join(sorted(missing))}")
-    return {name: heads[name] for name in ("age", "gender")}
-
-
-def _decode(outputs: dict[str, npt.NDArray[np.float32]], heads: dict[str, dict[str, Any]]) -> Prediction:
-    gender = outputs["gender"]
-    p_male = gender[:, 1] if heads["gender"]["decode"] == "softmax" else gender.reshape(-1)
-    p_male = np.clip(p_male, 0, 1).astype(np.float32)
-    if heads["age"]["decode"] == "years":
-        age = outputs["age"].reshape(-1).astype(np.float32)
-        return Prediction(np.maximum(age, 0), np.full_like(age, heads["age"]["std"]), p_male)
-    probs = outputs["age"].astype(np.float32)
-    age = probs @ _AGES
-    variance = np.square(_AGES - age[:, None]) * probs
-    return Prediction(age, np.sqrt(variance.sum(axis=1)), p_male, probs)
+            # Networks need not stand an empty batch.
+            widths = (MAX_AGE + 1 if self._decode.has_distribution else 1, 2)
+            return {name: np.empty((0, width), np.float32) for name, width in zip(names, widths, strict=True)}
+        return dict(zip(names, self._session.run(list(names), {self._input: batch}), strict=True))

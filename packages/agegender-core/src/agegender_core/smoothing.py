@@ -21,12 +21,28 @@ _TOO_OLD = 5.0
 
 
 class Evidence(NamedTuple):
-    """What one frame says of one face; `age_std` is NaN when the predictor gives none."""
+    """What one frame says of one face.
+
+    `below` and `above` are the years from the interval's ends to the age; they and `age_std` are NaN when the predictor
+    gives none.
+    """
 
     time: float
     weight: float
     age: float
     age_std: float
+    below: float
+    above: float
+    p_male: float
+
+
+class Smoothed(NamedTuple):
+    """What a track says so far; names as the columns of `Faces`."""
+
+    age: float
+    age_std: float
+    age_low: float
+    age_high: float
     p_male: float
 
 
@@ -62,16 +78,16 @@ class _Track:
         self.male: bool | None = None
         self.seen = 0.0
 
-    def smoothed(self, time_constant: float, hysteresis: float) -> tuple[float, float, float]:
-        """Age, its standard deviation and the probability of male."""
+    def smoothed(self, time_constant: float, hysteresis: float) -> Smoothed:
+        """The track's values at the time of its newest evidence."""
         while self.evidence[-1].time - self.evidence[0].time > _TOO_OLD * time_constant:
             self.evidence.popleft()
         table = np.array(self.evidence)
         # Relative to the newest, not to now: without new evidence all weights shrink alike, and nothing changes.
         weights = table[:, 1] * np.exp((table[:, 0] - table[-1, 0]) / time_constant)
         age = robust_mean(table[:, 2], weights)
-        age_std = float(np.average(table[:, 3], weights=weights))
-        return age, age_std, self._held(float(np.average(table[:, 4], weights=weights)), hysteresis)
+        age_std, below, above, p_male = (float(mean) for mean in np.average(table[:, 3:], axis=0, weights=weights))
+        return Smoothed(age, age_std, max(age - below, 0.0), age + above, self._held(p_male, hysteresis))
 
     def _held(self, p_male: float, hysteresis: float) -> float:
         if self.male is None:
@@ -83,13 +99,16 @@ class _Track:
 
 
 class Smoother:
-    """A stage that replaces ``age``, ``age_std`` and ``p_male`` of tracked faces by what their track says so far.
+    """A stage that replaces what a predictor says of tracked faces by what their track says so far.
+
+    The columns are age, age_std, age_low, age_high and p_male.
 
     Evidence fades with time, not with the number of frames: the same faces at 10 or at 30 frames a second give the same
     result, and what is `time_constant` old counts 1/e of what is new. Each frame counts by `face_quality`. Age is the
     `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by more than
     `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is the mean of
-    the predictor's: the frames of one person err alike, so more of them do not make an age surer.
+    the predictor's, and age_low and age_high are as far from the age as they are on average: the frames of one person
+    err alike, so more of them do not make an age surer.
 
     A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
     (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
@@ -143,10 +162,13 @@ class Smoother:
             return faces
         if not math.isfinite(self._time):
             self._time = 0.0
-        nothing = np.full(len(faces), np.nan, np.float32)
-        age, age_std, p_male = (
-            nothing.copy() if column is None else column.copy() for column in (faces.age, faces.age_std, faces.p_male)
-        )
+        columns = {
+            name: np.full(len(faces), np.nan, np.float32) if column is None else column.copy()
+            for name in Smoothed._fields
+            for column in [getattr(faces, name)]
+        }
+        age, p_male = columns["age"], columns["p_male"]
+        below, above = age - columns["age_low"], columns["age_high"] - age
         quality = face_quality(faces)
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:
@@ -154,7 +176,13 @@ class Smoother:
             track = self._tracks.setdefault(number, _Track())
             track.seen = self._time
             if math.isfinite(age[row]) and math.isfinite(p_male[row]):
-                track.evidence.append(Evidence(self._time, quality[row], age[row], age_std[row], p_male[row]))
+                seen = age[row], columns["age_std"][row], below[row], above[row], p_male[row]
+                track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:
-                age[row], age_std[row], p_male[row] = track.smoothed(self.time_constant, self.hysteresis)
-        return faces.with_columns(age=age, age_std=age_std, p_male=p_male, age_probs=None)
+                smoothed = track.smoothed(self.time_constant, self.hysteresis)
+                for name, value in zip(Smoothed._fields, smoothed, strict=True):
+                    columns[name][row] = value
+        for name in ("age_low", "age_high"):
+            if getattr(faces, name) is None and np.isnan(columns[name]).all():
+                del columns[name]
+        return faces.with_columns(**columns, age_probs=None)

@@ -1,0 +1,244 @@
+"""From a network's outputs to ages and genders, as the heads in its model file say.
+
+The metadata ``agegender.heads`` of a model file is a JSON object with two members, "age" and "gender". Each names the
+network's "output" and how it is to be read ("decode"):
+
+- age, "years": the output is the age, (n, 1). "std" beside it is the standard deviation of its error in years.
+- age, "expected": the output is the probability of the ages 0..100, (n, 101); their mean is the age.
+- gender, "probability": the output is the probability of male, (n, 1).
+- gender, "softmax": the output is the probability of female and of male, (n, 2).
+
+What a calibration found stands there too. All of it may be missing, and is then not applied; curves are piecewise
+linear through the points (at, years), with "at" rising strictly, and constant before the first and after the last.
+
+- age "temperature" T > 0, of "expected" only: the probabilities become ``p ** (1 / T)``, scaled to sum to 1, which is
+  the same as dividing the logits by T.
+- age "correction" ``{"at": [...], "years": [...]}``, not falling: what an age of the network becomes. Of "expected" the
+  ages of the distribution are moved, each with its probability, so that the distribution stays one over 0..100.
+- age "spread" ``{"at": [...], "years": [...]}``, of "years" only: standard deviation by the (corrected) age; it takes
+  the place of "std".
+- age "interval" ``{"level": L, "at": [...], "below": [...], "above": [...]}``: an interval that holds the true age
+  with probability L. Of "years" it reaches from age - below to age + above; of "expected" from the quantile (1 - L) / 2
+  less below to the quantile (1 + L) / 2 plus above; below and above are curves by the age, in years.
+- gender "temperature" T > 0 and "bias" b: the probability becomes ``sigmoid(logit(p) / T + b)``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+
+MAX_AGE = 100
+"""Years. The oldest age that a distribution tells; older people count as of this age."""
+
+LEAST_PROBABILITY = 1e-4
+"""A gender's probability is taken to be no closer to 0 and 1 than this before its logit is."""
+
+_AGES = np.arange(MAX_AGE + 1, dtype=np.float32)
+_DECODES = {"age": ("years", "expected"), "gender": ("probability", "softmax")}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of n faces.
+
+    Attributes:
+        age: float32 (n,), years.
+        age_std: float32 (n,), standard deviation of the age in years.
+        p_male: float32 (n,), in [0, 1].
+        age_probs: float32 (n, 101), rows sum to 1; ``None`` for a model without an age distribution.
+        age_low: float32 (n,), years; from here to `age_high` reaches the interval that holds the true age with the
+            probability that the model was calibrated for, 90 %. ``None`` for a model without a calibrated interval.
+        age_high: float32 (n,), years, as `age_low`.
+    """
+
+    age: Floats
+    age_std: Floats
+    p_male: Floats
+    age_probs: Floats | None = None
+    age_low: Floats | None = None
+    age_high: Floats | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """A piecewise linear function of the age, constant before its first point and after its last.
+
+    Attributes:
+        at: float64 (k,), years, rising strictly; k >= 1.
+        years: float64 (k,).
+    """
+
+    at: npt.NDArray[np.float64]
+    years: npt.NDArray[np.float64]
+
+    @classmethod
+    def read(cls, value: Any, name: str, years: str = "years") -> Curve:
+        """The curve in a head's metadata, under `name`, with its values under the key `years`.
+
+        Raises:
+            ValueError: it is none; the message says which.
+        """
+        try:
+            at, values = (np.array(value[key], np.float64) for key in ("at", years))
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{name!r} must hold numbers under 'at' and {years!r}, got {value}") from None
+        points = at.ndim == 1 and len(at) > 0 and at.shape == values.shape
+        if not (points and np.isfinite([at, values]).all() and np.all(np.diff(at) > 0)):
+            raise ValueError(f"{name!r} must have 'at' rising and as many finite numbers under {years!r}, got {value}")
+        return cls(at, values)
+
+    def __call__(self, age: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Years at each of `age`."""
+        return np.asarray(np.interp(np.asarray(age, np.float64), self.at, self.years), np.float64)
+
+
+class Decoder:
+    """Turns a network's outputs into a `Prediction`.
+
+    Args:
+        heads: "age" and "gender", as the module says.
+
+    Attributes:
+        outputs: names of the network's outputs that are needed.
+        has_distribution: whether predictions have `age_probs`.
+
+    Raises:
+        ValueError: a head is missing or says what this version can't read.
+    """
+
+    def __init__(self, heads: Mapping[str, Mapping[str, Any]]) -> None:
+        for name, decodes in _DECODES.items():
+            head = heads.get(name, {})
+            if head.get("decode") not in decodes or "output" not in head:
+                raise ValueError(f"head {name!r} must be decoded as one of {', '.join(decodes)}, got {head or None}")
+        age, gender = heads["age"], heads["gender"]
+        self.outputs = (str(age["output"]), str(gender["output"]))
+        self.has_distribution = age["decode"] == "expected"
+        if not self.has_distribution and "std" not in age:
+            raise ValueError("head 'age' gives years without a distribution, and no 'std' in years beside them")
+        self._std = Curve(np.zeros(1), np.array([age.get("std", 0.0)], np.float64))
+        if "spread" in age:
+            self._std = Curve.read(age["spread"], "spread")
+        self._age_temperature = _temperature(age)
+        self._correction = Curve.read(age["correction"], "correction") if "correction" in age else None
+        if self._correction is not None and np.any(np.diff(self._correction.years) < 0):
+            raise ValueError(f"'correction' must not fall, got {age['correction']}")
+        self._moves = _moves(self._correction) if self._correction is not None and self.has_distribution else None
+        self._interval: tuple[float, Curve, Curve] | None = None
+        if "interval" in age:
+            below, above = (Curve.read(age["interval"], "interval", side) for side in ("below", "above"))
+            level = age["interval"].get("level")
+            if not (isinstance(level, float) and 0 < level < 1):
+                raise ValueError(f"'interval' must have a 'level' between 0 and 1, got {level}")
+            self._interval = level, below, above
+        self._softmax = gender["decode"] == "softmax"
+        self._gender_temperature, self._gender_bias = _temperature(gender), float(gender.get("bias", 0.0))
+        if not math.isfinite(self._gender_bias):
+            raise ValueError(f"'bias' must be a finite number, got {self._gender_bias}")
+
+    @classmethod
+    def from_json(cls, text: str) -> Decoder:
+        """The decoder of a model file's ``agegender.heads``. Raises ValueError as the class does."""
+        heads = json.loads(text)
+        if not (isinstance(heads, dict) and all(isinstance(head, dict) for head in heads.values())):
+            raise ValueError(f"the heads of a model are a JSON object of objects, got {text[:60]!r}")
+        return cls(heads)
+
+    def __call__(self, outputs: Mapping[str, npt.NDArray[Any]]) -> Prediction:
+        """Ages and genders from the network's outputs by their names: (n, k) or (n,) each, with n >= 0."""
+        p_male = self._p_male(outputs[self.outputs[1]])
+        values = np.asarray(outputs[self.outputs[0]], np.float32)
+        if self.has_distribution:
+            probs = self._probs(values.reshape(-1, MAX_AGE + 1))
+            age = probs @ _AGES
+            std = np.sqrt((np.square(_AGES - age[:, None]) * probs).sum(axis=1))
+        else:
+            probs, age = None, np.maximum(values.reshape(-1), 0)
+            if self._correction is not None:
+                age = self._correction(age).astype(np.float32)
+            std = self._std(age).astype(np.float32)
+        low, high = self._bounds(age, probs)
+        return Prediction(age, std, p_male, probs, low, high)
+
+    def _p_male(self, values: npt.NDArray[Any]) -> Floats:
+        p_male = values[:, 1] if self._softmax else values.reshape(-1)
+        p_male = np.asarray(np.clip(p_male, 0, 1), np.float32)
+        if (self._gender_temperature, self._gender_bias) == (1.0, 0.0):
+            return p_male
+        logit = logit_of(p_male) / self._gender_temperature + self._gender_bias
+        return np.asarray(1 / (1 + np.exp(-logit)), np.float32)
+
+    def _probs(self, probs: Floats) -> Floats:
+        if self._age_temperature != 1.0:
+            # Scaled first: a low temperature would make all of a flat row underflow.
+            probs = (probs / probs.max(axis=1, keepdims=True)) ** np.float32(1 / self._age_temperature)
+            probs = probs / probs.sum(axis=1, keepdims=True)
+        return probs if self._moves is None else probs @ self._moves
+
+    def _bounds(self, age: Floats, probs: Floats | None) -> tuple[Floats | None, Floats | None]:
+        if self._interval is None:
+            return None, None
+        level, below, above = self._interval
+        start, end = age, age
+        if probs is not None:
+            start, end = (age_quantile(probs, (1 + sign * level) / 2) for sign in (-1, 1))
+        # An interval without the age beside it would puzzle whoever reads both.
+        low = np.minimum(np.maximum(start - below(age), 0), age)
+        high = np.maximum(np.minimum(end + above(age), MAX_AGE), age)
+        return low.astype(np.float32), high.astype(np.float32)
+
+
+def age_quantile(probs: Floats, level: float) -> Floats:
+    """The age below which the probability is `level`: float32 (n,), years, from -0.5 to 100.5.
+
+    An age of whole years stands for half a year to both sides, over which its probability is spread evenly.
+
+    Args:
+        probs: float32 (n, 101), rows sum to 1.
+        level: in (0, 1).
+    """
+    total = np.cumsum(probs, axis=1, dtype=np.float64)
+    bin_ = np.minimum((total < level * total[:, -1:]).sum(axis=1), MAX_AGE)
+    rows = np.arange(len(probs))
+    inside = np.maximum(probs[rows, bin_], np.finfo(np.float32).tiny)
+    before = total[rows, bin_] - probs[rows, bin_]
+    part = np.clip((level * total[:, -1] - before) / inside, 0, 1)
+    return np.asarray(bin_ - 0.5 + part, np.float32)
+
+
+def logit_of(p: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The logit of probabilities, which are taken to be no closer to 0 and 1 than `LEAST_PROBABILITY`."""
+    p = np.clip(p.astype(np.float64), LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def _temperature(head: Mapping[str, Any]) -> float:
+    value = float(head.get("temperature", 1.0))
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"'temperature' must be a number above 0, got {value}")
+    return value
+
+
+def _moves(correction: Curve) -> Floats:
+    """float32 (101, 101): which part of each age's probability goes to which age.
+
+    Each age is a year from half before to half after it; the part of the corrected year that falls into another age's
+    goes there. Moved as points, the ages of a stretched distribution would leave gaps between them.
+    """
+    edges = np.arange(MAX_AGE + 2) - 0.5
+    inside = np.clip(edges, 0, MAX_AGE)
+    moved = np.clip(correction(inside) + edges - inside, -0.5, MAX_AGE + 0.5)
+    left = np.minimum(moved[:-1], MAX_AGE + 0.5 - 1e-6)[:, None]
+    right = np.maximum(moved[1:][:, None], left + 1e-6)
+    overlap = np.minimum(right, edges[1:]) - np.maximum(left, edges[:-1])
+    parts = np.maximum(overlap, 0)
+    return np.asarray(parts / parts.sum(axis=1, keepdims=True), np.float32)

@@ -1,0 +1,195 @@
+"""Decoding: every member of a head does what the module says, alone and on top of the others."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agegender_core.decoding import Curve, Decoder, age_quantile
+
+YEARS: dict[str, Any] = {"output": "a", "decode": "years", "std": 6.5}
+EXPECTED: dict[str, Any] = {"output": "a", "decode": "expected"}
+PROBABILITY: dict[str, Any] = {"output": "g", "decode": "probability"}
+SOFTMAX: dict[str, Any] = {"output": "g", "decode": "softmax"}
+AGES = np.arange(101)
+INTERVAL = {"level": 0.9, "at": [20.0, 60.0], "below": [5.0, 9.0], "above": [10.0, 30.0]}
+
+
+def decode(age: dict[str, Any], values: Any, gender: dict[str, Any] = PROBABILITY, p: Any = None) -> Any:
+    values = np.asarray(values, np.float32)
+    outputs = {"a": values, "g": np.full((len(values), 1), 0.5, np.float32) if p is None else np.asarray(p, np.float32)}
+    return Decoder({"age": age, "gender": gender})(outputs)
+
+
+def distributions(seed: int, n: int = 7) -> np.ndarray:
+    """Rows with one or two bumps somewhere, sharp or flat."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 0.3, (n, 101))
+    for _ in range(2):
+        middle, width = rng.uniform(0, 100, (n, 1)), rng.uniform(0.5, 20, (n, 1))
+        logits += rng.uniform(1, 12, (n, 1)) * np.exp(-(((AGES - middle) / width) ** 2))
+    probs = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (probs / probs.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.floats(0.2, 10))
+def test_temperature_divides_the_logits(seed: int, temperature: float) -> None:
+    probs = distributions(seed)
+    got = decode({**EXPECTED, "temperature": temperature}, probs).age_probs
+    logits = np.log(probs.astype(np.float64)) / temperature
+    want = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(got, want / want.sum(axis=1, keepdims=True), atol=2e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.floats(0.001, 0.999), st.floats(0.2, 10), st.floats(-3, 3))
+def test_both_gender_heads_are_tempered_alike(p: float, temperature: float, bias: float) -> None:
+    fitted = {"temperature": temperature, "bias": bias}
+    one = decode(YEARS, [[30]], {**PROBABILITY, **fitted}, [[p]]).p_male
+    two = decode(YEARS, [[30]], {**SOFTMAX, **fitted}, [[1 - p, p]]).p_male
+    want = 1 / (1 + np.exp(-(np.log(p / (1 - p)) / temperature + bias)))
+    np.testing.assert_allclose([one[0], two[0]], [want, want], atol=1e-4)
+
+
+def test_a_certain_gender_stays_a_number() -> None:
+    p = decode(YEARS, [[30]] * 3, {**PROBABILITY, "temperature": 2.0}, [[0], [1.25], [-0.5]]).p_male
+    np.testing.assert_allclose(p, [0.0099, 0.9901, 0.0099], atol=1e-4)
+
+
+def test_equal_distributions_are_left_as_they_are() -> None:
+    probs = distributions(1)
+    prediction = decode(EXPECTED, probs)
+    np.testing.assert_array_equal(prediction.age_probs, probs)
+    assert prediction.age_low is None
+    assert prediction.age_high is None
+
+
+@st.composite
+def corrections(draw: st.DrawFn) -> dict[str, list[float]]:
+    at = sorted(draw(st.sets(st.integers(0, 100), min_size=1, max_size=8)))
+    years = sorted(draw(st.lists(st.floats(0, 100), min_size=len(at), max_size=len(at))))
+    return {"at": at, "years": years}  # type: ignore[dict-item]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), corrections())
+def test_a_corrected_distribution_is_one(seed: int, correction: dict[str, list[float]]) -> None:
+    prediction = decode({**EXPECTED, "correction": correction}, distributions(seed))
+    np.testing.assert_allclose(prediction.age_probs.sum(axis=1), 1, atol=1e-5)
+    assert prediction.age_probs.min() >= 0
+    np.testing.assert_allclose(prediction.age, prediction.age_probs @ AGES, rtol=1e-5)
+
+
+def test_the_identity_corrects_nothing() -> None:
+    probs = distributions(3)
+    identity = {"at": [0, 100], "years": [0, 100]}
+    np.testing.assert_allclose(decode({**EXPECTED, "correction": identity}, probs).age_probs, probs, atol=1e-6)
+    assert decode({**YEARS, "correction": identity}, [[31.5]]).age.tolist() == [31.5]
+
+
+def test_a_correction_moves_the_ages_of_a_distribution() -> None:
+    stretched = {"at": [0, 20, 60, 100], "years": [0, 20, 80, 100]}
+    smooth = np.exp(-0.5 * ((AGES - 40) / 6.0) ** 2)
+    prediction = decode({**EXPECTED, "correction": stretched}, [smooth / smooth.sum()])
+    assert prediction.age[0] == pytest.approx(50, abs=0.1)
+    assert prediction.age_std[0] == pytest.approx(9, abs=0.1)
+    # No gaps between the ages: it has one top.
+    rising = np.diff(prediction.age_probs[0]) > 1e-7
+    assert np.flatnonzero(~rising & (AGES[1:] > 25))[0] >= 24
+    assert decode({**YEARS, "correction": stretched}, [[40], [10], [150]]).age.tolist() == [50, 10, 100]
+
+
+def test_spread_is_by_the_corrected_age() -> None:
+    spread = {"at": [10, 50], "years": [2, 10]}
+    assert decode({**YEARS, "spread": spread}, [[0], [30], [90]]).age_std.tolist() == [2, 6, 10]
+    correction = {"at": [0, 100], "years": [10, 100]}
+    assert decode({**YEARS, "spread": spread, "correction": correction}, [[0]]).age_std.tolist() == [2]
+
+
+def test_the_interval_of_years() -> None:
+    prediction = decode({**YEARS, "interval": INTERVAL}, [[3], [20], [40], [95]])
+    np.testing.assert_allclose(prediction.age_low, [0, 15, 33, 86])
+    np.testing.assert_allclose(prediction.age_high, [13, 30, 60, 100])
+
+
+def test_the_interval_of_a_distribution_starts_from_its_quantiles() -> None:
+    probs = np.zeros((1, 101))
+    probs[0, 30:50] = 0.05
+    prediction = decode({**EXPECTED, "interval": {**INTERVAL, "below": [0, 0], "above": [1, 1]}}, probs)
+    np.testing.assert_allclose([prediction.age_low[0], prediction.age_high[0]], [30.5, 49.5], atol=1e-3)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.floats(-30, 30), st.floats(-30, 30))
+def test_an_interval_holds_its_age(seed: int, below: float, above: float) -> None:
+    interval = {"level": 0.9, "at": [50], "below": [below], "above": [above]}
+    for head, values in ((EXPECTED, distributions(seed)), (YEARS, np.random.default_rng(seed).uniform(0, 120, (9, 1)))):
+        prediction = decode({**head, "interval": interval}, values)
+        assert (prediction.age_low <= prediction.age).all()
+        assert (prediction.age <= prediction.age_high).all()
+        assert prediction.age_low.min() >= 0
+        assert (prediction.age_high <= np.maximum(prediction.age, 100)).all()
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.floats(0.01, 0.99))
+def test_quantiles_have_their_probability_below_them(seed: int, level: float) -> None:
+    probs = distributions(seed)
+    for row, age in zip(probs.astype(np.float64), age_quantile(probs, level), strict=True):
+        below = np.clip(age - (AGES - 0.5), 0, 1)
+        assert (row * below).sum() == pytest.approx(level, abs=2e-4)
+
+
+def test_no_rows() -> None:
+    for head, width in ((EXPECTED, 101), (YEARS, 1)):
+        prediction = decode({**head, "interval": INTERVAL}, np.empty((0, width)))
+        assert prediction.age.shape == prediction.age_low.shape == prediction.p_male.shape == (0,)
+
+
+@pytest.mark.parametrize(
+    ("age", "gender", "why"),
+    [
+        ({}, PROBABILITY, "head 'age' must be decoded as one of years, expected"),
+        ({"decode": "years", "std": 3}, PROBABILITY, "head 'age' must be decoded"),
+        ({"output": "a", "decode": "years"}, PROBABILITY, "no 'std' in years"),
+        (EXPECTED, {"output": "g", "decode": "guess"}, "head 'gender' must be decoded as one of probability, softmax"),
+        ({**EXPECTED, "temperature": 0}, SOFTMAX, "'temperature' must be a number above 0, got 0"),
+        (EXPECTED, {**SOFTMAX, "temperature": float("nan")}, "'temperature' must be a number above 0"),
+        (EXPECTED, {**SOFTMAX, "bias": float("inf")}, "'bias' must be a finite number"),
+        ({**EXPECTED, "correction": {"at": [0, 1], "years": [5, 3]}}, SOFTMAX, "'correction' must not fall"),
+        ({**EXPECTED, "correction": [1, 2]}, SOFTMAX, "'correction' must hold numbers under 'at' and 'years'"),
+        ({**YEARS, "spread": {"at": [3, 3], "years": [1, 2]}}, SOFTMAX, "'spread' must have 'at' rising"),
+        ({**YEARS, "spread": {"at": [], "years": []}}, SOFTMAX, "'spread' must have 'at' rising"),
+        ({**YEARS, "interval": {**INTERVAL, "below": [1.0]}}, SOFTMAX, "'interval' must have 'at' rising"),
+        ({**YEARS, "interval": {**INTERVAL, "level": 90}}, SOFTMAX, "'level' between 0 and 1, got 90"),
+        (
+            {**YEARS, "interval": {"level": 0.9, "at": [1]}},
+            SOFTMAX,
+            "'interval' must hold numbers under 'at' and 'below'",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_named(age: Any, gender: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Decoder({"age": age, "gender": gender})
+
+
+def test_heads_survive_json() -> None:
+    heads = {"age": {**YEARS, "interval": INTERVAL}, "gender": {**SOFTMAX, "temperature": 1.5}}
+    outputs = {"a": np.float32([[30]]), "g": np.float32([[0.2, 0.8]])}
+    one, two = Decoder(heads)(outputs), Decoder.from_json(json.dumps(heads))(outputs)
+    assert (one.age_low, one.p_male) == (two.age_low, two.p_male)
+    for text in ("[]", '{"age": 3}', "{"):
+        with pytest.raises(ValueError, match=r"JSON object of objects|Expecting"):
+            Decoder.from_json(text)
+
+
+def test_a_curve_is_constant_outside() -> None:
+    curve = Curve.read({"at": [10, 20], "years": [1, 3]}, "spread")
+    assert curve([0, 10, 15, 20, 99]).tolist() == [1, 1, 2, 3, 3]
