@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,8 @@ import onnx
 from onnx import helper
 
 from agegender_core.spec import PreprocessSpec
+from agegender_train.export.description import PREFIX, describe
 from agegender_train.export.onnx_graph import build_graph
-
-FORMAT = "1"
 
 
 def export_onnx(
@@ -58,18 +55,8 @@ def export_onnx(
     if missing := {head["output"] for head in heads.values()} - set(model.output_names):
         raise ValueError(f"heads must name outputs of the model ({', '.join(model.output_names)}), got {missing}")
     graph = build_graph(model)
-    described: dict[str, Any] = {
-        "format": FORMAT,
-        "version": version("agegender-train"),
-        "name": name,
-        "preprocess": spec.to_json(),
-        "heads": {head: dict(decoded) for head, decoded in heads.items()},
-        "training": training,
-        "metrics": metrics,
-        "licence": licence,
-    }
-    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in described.items()}
-    helper.set_model_props(graph, {f"agegender.{key}": text for key, text in texts.items()})
+    described = describe(name=name, spec=spec, heads=heads, training=training, metrics=metrics, licence=licence)
+    set_description(graph, described)
     onnx.checker.check_model(graph, full_check=True)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
@@ -78,6 +65,11 @@ def export_onnx(
     finally:
         temporary.unlink(missing_ok=True)
     return path
+
+
+def set_description(graph: onnx.ModelProto, description: Mapping[str, str]) -> None:
+    """Makes `description` the metadata of an ONNX model."""
+    helper.set_model_props(graph, {f"{PREFIX}{key}": text for key, text in description.items()})
 
 
 def parity(model: Any, path: str | os.PathLike[str], batch: npt.NDArray[np.float32]) -> float:

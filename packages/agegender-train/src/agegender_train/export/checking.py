@@ -1,0 +1,135 @@
+"""Whether an artefact says what Keras says."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.decoding import Decoder, Prediction
+from agegender_core.preprocess import preprocess
+from agegender_core.spec import PreprocessSpec
+from agegender_train.export.formats import Batch, Run
+from agegender_train.export.trained import Outputs
+
+PARITY = 1e-4
+"""Greatest difference of any output of a fp32 artefact, in the output's unit."""
+
+ROUNDED = {"fp16": (0.5, 0.02), "int8": (5.0, 0.1)}
+"""Greatest mean difference in years and in the probability of male: beyond it something is broken, not just rounded."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far an artefact is from Keras on some faces.
+
+    Attributes:
+        faces: how many they were.
+        outputs: greatest difference of any output, in the output's unit.
+        years: greatest difference of an age.
+        mean_years: mean difference of the ages.
+        p_male: greatest difference of a probability of male.
+        mean_p_male: mean difference of these.
+    """
+
+    faces: int
+    outputs: float
+    years: float
+    mean_years: float
+    p_male: float
+    mean_p_male: float
+
+    @classmethod
+    def between(cls, one: Outputs, other: Outputs, decoder: Decoder) -> Difference:
+        """Of the outputs `one` and `other` for the same faces.
+
+        Raises:
+            ValueError: an output is missing, has another shape or isn't finite.
+        """
+        for name in decoder.outputs:
+            shapes = one[name].shape, other[name].shape if name in other else None
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"output {name!r} must have shape {shapes[0]} as in Keras, got {shapes[1]}")
+            if not np.isfinite(other[name]).all():
+                raise ValueError(f"output {name!r} must be finite, got nan or inf")
+        apart = max(float(np.abs(one[name] - other[name]).max()) for name in decoder.outputs)
+        first, second = decoder(one), decoder(other)
+        years, p_male = np.abs(first.age - second.age), np.abs(first.p_male - second.p_male)
+        return cls(
+            len(years), apart, float(years.max()), float(years.mean()), float(p_male.max()), float(p_male.mean())
+        )
+
+    def refuse_beyond(self, precision: str) -> None:
+        """Raises ValueError where the difference is more than `precision` explains."""
+        if precision == "fp32":
+            if not self.outputs <= PARITY:
+                raise ValueError(
+                    f"the artefact differs from Keras by {self.outputs:.1e}, above {PARITY:.0e}; nothing was written"
+                )
+            return
+        years, p_male = ROUNDED[precision]
+        if not (self.mean_years <= years and self.mean_p_male <= p_male):
+            raise ValueError(
+                f"the artefact differs from Keras by {self.mean_years:.2f} years and {self.mean_p_male:.3f} in the "
+                f"probability of male on average, more than {precision} explains ({years} and {p_male}); "
+                "nothing was written"
+            )
+
+
+def made_chips(spec: PreprocessSpec, n: int = 16) -> npt.NDArray[np.uint8]:
+    """Chips with light and shade in them, the same each time: uint8 (n, S, S, 3)."""
+    rng = np.random.default_rng(0)
+    size = spec.chip_size
+    chips = [cv2.resize(rng.uniform(0, 255, (7, 7, 3)), (size, size), interpolation=cv2.INTER_CUBIC) for _ in range(n)]
+    noise = rng.normal(0, 8, (n, size, size, 3))
+    return np.clip(np.stack(chips) + noise, 0, 255).astype(np.uint8)
+
+
+def milliseconds(run: Run, face: Batch, times: int = 30) -> float:
+    """Median time of one face, (1, s, s, 3), after a few calls that don't count."""
+    taken = []
+    for number in range(times + 5):
+        start = time.perf_counter()
+        run(face)
+        if number >= 5:
+            taken.append(time.perf_counter() - start)
+    return float(np.median(taken)) * 1000
+
+
+class ArtefactPredictor:
+    """An artefact of any format, to be evaluated: a `ChipPredictor`.
+
+    Args:
+        name: what to call it.
+        spec: how its chips are cut.
+        decoder: of its outputs.
+        run: the network.
+    """
+
+    def __init__(self, name: str, spec: PreprocessSpec, decoder: Decoder, run: Run) -> None:
+        self.name, self.spec, self._decoder, self._run = name, spec, decoder, run
+
+    def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
+        """Ages and genders of uint8 (n, S, S, 3)."""
+        return self._decoder(self._run(preprocess(chips, self.spec)))
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a precision costs on a test set.
+
+    Attributes:
+        test_set: its name.
+        n: number of its faces.
+        before: figures in fp32; see `metrics.Scores.compute`.
+        after: figures of the artefact.
+    """
+
+    test_set: str
+    n: int
+    before: Mapping[str, float]
+    after: Mapping[str, float]

@@ -1,0 +1,59 @@
+"""OpenVINO: an .xml with the graph and a .bin with the weights beside it, made of our ONNX graph.
+
+int8 comes with the ranges that ONNX Runtime's quantisation measured: OpenVINO reads them as its own, so that nothing
+more is needed (NNCF would measure them again).
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from agegender_train.export.formats._format import Batch, Format, Run
+from agegender_train.export.formats.onnx import make
+from agegender_train.export.trained import Outputs, Trained
+
+
+def _openvino() -> Any:
+    try:
+        return import_module("openvino")
+    except ImportError:
+        raise ValueError(
+            "the format openvino needs the package openvino: pip install 'agegender-train[openvino]'"
+        ) from None
+
+
+def _write(trained: Trained, path: Path, precision: str, faces: Batch | None) -> None:
+    openvino = _openvino()
+    graph = make(trained, "int8" if precision == "int8" else "fp32", faces)
+    model = openvino.Core().read_model(graph.SerializeToString())
+    _name_alike(model)
+    for key, text in trained.description.items():
+        model.set_rt_info(text, ["agegender", key])
+    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+
+
+def _name_alike(model: Any) -> None:
+    """Numbers what has no name of its own within the model: OpenVINO counts all that the process has made."""
+    for number, node in enumerate(model.get_ordered_ops()):
+        if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
+            node.set_friendly_name(f"{node.get_type_name()}_{number}")
+
+
+def _load(path: Path) -> Run:
+    openvino = _openvino()
+    # Newer processors would compute in bfloat16 otherwise, which has three digits.
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    compiled = openvino.Core().compile_model(path, "CPU", settings)
+    names = [output.any_name for output in compiled.outputs]
+
+    def run(batch: Batch) -> Outputs:
+        found = compiled(batch)
+        return {name: found[name] for name in names}
+
+    return run
+
+
+FORMAT = Format("openvino", ".xml", ("fp32", "fp16", "int8"), _write, _load, companions=(".bin",))
