@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from agegender_core import Aligner, Faces, HogDetector, ModelFileError, load_predictor, read_image
-from agegender_core.predict import DEFAULT_MODEL_PATH
+from agegender_core.predict import DEFAULT_MODEL_PATH, model_names
 
 
 def write_model(path: Path, outputs: dict[str, np.ndarray], made_heads: dict[str, object], **metadata: str) -> Path:
@@ -113,8 +113,21 @@ def test_files_without_metadata_are_refused(tmp_path: Path, metadata: dict[str, 
     assert str(path) in str(caught.value)
 
 
+def test_models_that_come_with_the_package_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert model_names() == ["mobilenetv2", "ssrnet"]
+    for name in model_names():
+        predictor = load_predictor(name)
+        assert predictor.name == name
+        assert predictor.metadata["agegender.licence"] == "CC BY 4.0"
+        assert predictor.path.stat().st_size < 10_000_000
+    assert load_predictor().name == "mobilenetv2"
+    monkeypatch.chdir(tmp_path)
+    write_model(tmp_path / "ssrnet", PLAIN, YEARS)
+    assert load_predictor("ssrnet").path == Path("ssrnet")
+
+
 def test_no_model(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx; the package's own are called mobilenetv2 and ssrnet"):
         load_predictor(tmp_path / "nowhere.onnx")
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelFileError, match="is no ONNX model"):

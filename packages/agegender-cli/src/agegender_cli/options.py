@@ -33,7 +33,14 @@ class TableJsonOrCsv(StrEnum):
     CSV = "csv"
 
 
-Model = Annotated[Path | None, typer.Option(metavar="MODEL", help="A model file.", show_default="the built-in one")]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="A model file, or mobilenetv2 or ssrnet, which come with the package.",
+        show_default="mobilenetv2",
+    ),
+]
 Upsample = Annotated[
     int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
 ]

@@ -16,8 +16,9 @@ from .faces import Faces, Frame
 from .preprocess import preprocess
 from .spec import PreprocessSpec
 
-DEFAULT_MODEL_PATH = Path(__file__).parent / "models" / "ssrnet.onnx"
-"""The model that comes with the package."""
+MODELS_PATH = Path(__file__).parent / "models"
+DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
+"""The better of the models that come with the package; the other, "ssrnet", is the smaller and faster."""
 
 FORMAT = "1"
 _REQUIRED = ("agegender.format", "agegender.preprocess", "agegender.heads", "agegender.name")
@@ -28,17 +29,26 @@ class ModelFileError(ValueError):
 
 
 def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1) -> Predictor:
-    """Load a model file; without a path, the one that comes with the package.
+    """Load a model file; without a path, the default one that comes with the package.
 
     Args:
-        path: an ``.onnx`` file with the metadata of an agegender model.
+        path: an ``.onnx`` file with the metadata of an agegender model, or one of `model_names()`. A file of that name
+            comes first.
         threads: threads of ONNX Runtime within one call. One is the fastest for a few small faces.
 
     Raises:
         FileNotFoundError: there is no such file.
         ModelFileError: the file is no ONNX model, or lacks metadata; the message says which.
     """
-    return Predictor(Path(path) if path is not None else DEFAULT_MODEL_PATH, threads=threads)
+    chosen = Path(path) if path is not None else DEFAULT_MODEL_PATH
+    if not chosen.exists() and str(chosen) in model_names():
+        chosen = MODELS_PATH / f"{chosen}.onnx"
+    return Predictor(chosen, threads=threads)
+
+
+def model_names() -> list[str]:
+    """The names of the models that come with the package, sorted."""
+    return sorted(path.stem for path in MODELS_PATH.glob("*.onnx"))
 
 
 class Predictor:
@@ -54,7 +64,9 @@ class Predictor:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         if not path.is_file():
-            raise FileNotFoundError(f"no model file at {path}")
+            raise FileNotFoundError(
+                f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
+            )
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
