@@ -25,7 +25,7 @@ from agegender_train.store import Store
 from agegender_train.training import RunResult, train
 from agegender_train.training.epochs import TrainingProgress
 from agegender_train.training.schedules import WarmUpCosine
-from agegender_train.training.validation import averaged_weights
+from agegender_train.training.validation import exported_weights
 
 SMALL = Settings(
     model_options={"width": 0.25},
@@ -126,8 +126,8 @@ def test_masked_labels_move_no_weight() -> None:
     assert any(value for path, value in moved.items() if path.startswith("p_male_"))
 
 
-def test_averaged_weights_come_and_go() -> None:
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+def test_the_averages_of_weights_are_exported() -> None:
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2), keras.layers.BatchNormalization()])
     model.compile(keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.9), "mse", run_eagerly=True)
     steps = []
     for _ in range(3):
@@ -136,8 +136,9 @@ def test_averaged_weights_come_and_go() -> None:
     average = steps[0]
     for step in steps[1:]:
         average = 0.9 * average + 0.1 * step
-    with averaged_weights(model):
-        np.testing.assert_allclose(np.asarray(model.trainable_variables[0]), average, rtol=1e-4, atol=1e-6)
+    exported = exported_weights(model)
+    np.testing.assert_allclose(exported[0], average, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(exported[-1], np.asarray(model.layers[-1].moving_variance))
     np.testing.assert_array_equal(np.asarray(model.trainable_variables[0]), steps[-1])
 
 

@@ -137,6 +137,11 @@ class Batches:
         augmentation: ``None`` for chips as they are.
         balance: see `age_weights`.
         outputs: names of the network's outputs for "age" and "gender".
+        share: the part of each batch that is made, as its number from 0 and the number of equal parts, for processes
+            that train together.
+
+    Raises:
+        ValueError: fewer faces than `batch_size`, or a `batch_size` that can't be shared evenly.
     """
 
     def __init__(
@@ -149,9 +154,14 @@ class Batches:
         augmentation: Augmentation | None = None,
         balance: float = 0.0,
         outputs: Mapping[str, str] = MappingProxyType({"age": "age", "gender": "gender"}),
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
+        part, parts = share
+        if batch_size % parts:
+            raise ValueError(f"batch_size must be a multiple of {parts}, the number of processes, got {batch_size}")
+        self._part = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
         self._outputs = outputs["age"], outputs["gender"]
@@ -170,10 +180,14 @@ class Batches:
         """Batch `index`, counted from the start of training; safe to call from many threads at once."""
         epoch, step = divmod(index, self.per_epoch)
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._rows))
-        picked = order[step * self._batch_size : (step + 1) * self._batch_size]
+        places = range(step * self._batch_size, (step + 1) * self._batch_size)[self._part]
+        picked = order[places.start : places.stop]
         chips = self._faces.chips(self._rows[picked])
         if self._augmentation is not None:
-            chips = augment(chips, self._augmentation, np.random.default_rng([self._seed, epoch, step]))
+            # A source of chance for each face: a face is changed alike, whichever process has it in its part.
+            chances = (np.random.default_rng([self._seed, epoch, place]) for place in places)
+            changed = [augment(chips[i : i + 1], self._augmentation, chance) for i, chance in enumerate(chances)]
+            chips = np.concatenate(changed)
         targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
         return Batch(
             preprocess(chips, self._spec),

@@ -38,12 +38,16 @@ _ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "devic
 class RunFolder:
     """A run on disk: config.json, history.csv, history.png, checkpoints/, model.onnx.
 
+    Args:
+        path: of the folder.
+        writes: whether this process is the one that writes it.
+
     Raises:
         FileExistsError: the folder already holds a run that came to its end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
         self.checkpoints = path / "checkpoints"
         self.state = self.checkpoints / "state.npz"
         self.model = path / "model.onnx"
@@ -60,8 +64,9 @@ class RunFolder:
         """
         self._refuse_finished()
         if not self._config.exists():
-            self.checkpoints.mkdir(parents=True, exist_ok=True)
-            write_atomically(self._config, config)
+            if self.writes:
+                self.checkpoints.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._config, config)
             return
         differences = _differences(json.loads(self._config.read_bytes()), json.loads(json.dumps(config)))
         if differences:
@@ -71,7 +76,6 @@ class RunFolder:
             )
         if self._history.exists() and not self.state.exists():
             raise FileExistsError(f"{self.path} holds a run without a state to go on from; name another folder")
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
 
     def _refuse_finished(self) -> None:
         # A run's state goes when its model is whole.
@@ -85,6 +89,8 @@ class RunFolder:
 
     def save_model(self, name: str, model: Any) -> None:
         """Writes the checkpoint `name` of a Keras model as a whole or not at all."""
+        if not self.writes:
+            return
         temporary = self.checkpoints / f".tmp-{name}.keras"
         model.save(temporary)
         with temporary.open("rb") as file:
@@ -98,6 +104,8 @@ class RunFolder:
             best_epoch: counted from 1.
             history: a row for each epoch.
         """
+        if not self.writes:
+            return
         pending = self.checkpoints / f"{self.best_of(best_epoch)}.keras"
         if pending.exists():
             pending.replace(self.checkpoints / "best.keras")
@@ -109,7 +117,8 @@ class RunFolder:
 
     def finish(self) -> None:
         """Removes the state, which is of no use beside the finished model."""
-        self.state.unlink(missing_ok=True)
+        if self.writes:
+            self.state.unlink(missing_ok=True)
 
     def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
         with io.StringIO(newline="") as text:

@@ -12,6 +12,17 @@ from agegender_train.training.phases import Phase
 from agegender_train.training.schedules import WarmUpCosine
 
 
+@keras.saving.register_keras_serializable(package="agegender")
+class AdamW(keras.optimizers.AdamW):  # type: ignore[misc]
+    """Keras's, whose running averages of weights stay beside the weights.
+
+    Keras's own writes them over the weights wherever `fit` ends: between two phases, and within one that was stopped.
+    """
+
+    def finalize_variable_values(self, var_list: Any) -> None:
+        """Does nothing."""
+
+
 def compile_for(phase: Phase, model: Any, objective: Objective, settings: Settings, batches: int) -> None:
     """Gives `model` a fresh optimizer for the layers that learn in `phase`, and the losses.
 
@@ -30,7 +41,7 @@ def compile_for(phase: Phase, model: Any, objective: Objective, settings: Settin
         options["gradient_accumulation_steps"] = settings.accumulate
     rate = learning_rate(settings, phase, batches)
     model.compile(
-        optimizer=keras.optimizers.AdamW(rate, weight_decay=settings.weight_decay, global_clipnorm=5.0, **options),
+        optimizer=AdamW(rate, weight_decay=settings.weight_decay, global_clipnorm=5.0, **options),
         **objective.compiled,
         # XLA's convolutions on the CPU are two to three times slower than TensorFlow's own.
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",

@@ -13,8 +13,9 @@ import keras
 from agegender_train.runs import RunFolder
 from agegender_train.settings import Settings
 from agegender_train.training.interrupts import Interrupt
+from agegender_train.training.sharing import alone
 from agegender_train.training.state import SavedState, Standing, save_state
-from agegender_train.training.validation import averaged_weights
+from agegender_train.training.validation import exported_weights
 
 _SHOWN = ("interval_mae", "middle_mae", "middle_bias", "age_mae", "group_accuracy", "gender_accuracy")
 _LOSS_EVERY = 0.2
@@ -54,7 +55,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         settings: what is asked.
         steps: of an epoch.
         validate: figures and loss of a model on the validation faces; ``None`` where there are none.
-        plain: a copy of a model in training as it is to be exported.
+        twin: a model like the one in training, as it is to be exported: on one device, in float32.
         standing: what was done before.
         last_phase: number of epochs before the last phase, from which on patience counts.
         interrupt: whether somebody wants it to stop.
@@ -67,7 +68,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         settings: Settings,
         steps: int,
         validate: Callable[[Any], tuple[dict[str, Any], float]] | None,
-        plain: Callable[[Any], Any],
+        twin: Any,
         standing: Standing,
         last_phase: int,
         interrupt: Interrupt,
@@ -75,8 +76,8 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
     ) -> None:
         super().__init__()
         self.standing = standing
-        self._run, self._settings, self._steps = run, settings, steps
-        self._validate, self._plain, self._interrupt = validate, plain, interrupt
+        self.run, self._settings, self._steps = run, settings, steps
+        self._validate, self._twin, self._interrupt = validate, twin, interrupt
         self._progress = progress or (lambda _: None)
         self._last_phase = last_phase
         self.metrics_from: SavedState | None = None
@@ -111,7 +112,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
             due = now - self._kept >= self._settings.checkpoint_minutes * 60
             if due or self._interrupt.asked:
                 self.standing.seconds, self._kept = now - self._began, now
-                save_state(self._run.state, self.standing, self.model)
+                self._keep()
             self._stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -119,7 +120,7 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         logs = {} if logs is None else logs
         seconds = time.monotonic() - self._began
         # Not after the state: whoever goes on from an older one writes it again.
-        self._run.save_model("last", self.model)
+        self.run.save_model("last", self.model)
         self.standing.epoch, self.standing.step, self.standing.seconds = epoch + 1, 0, 0.0
         row: dict[str, Any] = {
             "epoch": epoch + 1,
@@ -127,22 +128,28 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
             "learning_rate": float(self.model.optimizer.learning_rate),
             "faces_per_second": round(self._steps * self._settings.batch_size / seconds, 1),
         }
-        with averaged_weights(self.model):
+        weights = exported_weights(self.model)
+        with alone():
+            self._twin.set_weights(weights)
             if self._validate is not None:
-                figures, loss = self._validate(self.model)
+                figures, loss = self._validate(self._twin)
                 row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in _SHOWN}}
             if self._is_best(row):
                 self.standing.best_epoch = epoch + 1
-                self._run.save_model(self._run.best_of(epoch + 1), self._plain(self.model))
+                self.run.save_model(self.run.best_of(epoch + 1), self._twin)
         self.standing.rows.append(row)
-        save_state(self._run.state, self.standing, self.model)
-        self._run.settle(self.standing.best_epoch, self.standing.rows)
+        self._keep()
+        self.run.settle(self.standing.best_epoch, self.standing.rows)
         # For the callbacks after this one.
         logs.update({name: value for name, value in row.items() if name.startswith("val_") and value is not None})
         self._progress(self._at(epoch + 1, row))
         self._stop_if_asked()
         if self.ends:
             self.model.stop_training = True
+
+    def _keep(self) -> None:
+        if self.run.writes:
+            save_state(self.run.state, self.standing, self.model)
 
     def _is_best(self, row: Mapping[str, Any]) -> bool:
         if self._validate is None:

@@ -5,34 +5,31 @@ The loop is `keras.Model.fit` over endless batches; one callback of ours does wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from importlib.util import find_spec
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches import Batches, FaceSet, hold_out
+from agegender_train.batches import Batches
 from agegender_train.export import export_onnx
 from agegender_train.folder_lock import folder_lock
 from agegender_train.models import Network, get_network, recommended
 from agegender_train.runs import RunFolder, describe_data, git_revision, versions
 from agegender_train.settings import Settings
-from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.training.compiling import compile_for
+from agegender_train.training.data import TrainingData, gather
 from agegender_train.training.devices import device_scope, precision, prepare_backend
 from agegender_train.training.epochs import EpochEnd, TrainingProgress
 from agegender_train.training.interrupts import interrupt_between_steps
-from agegender_train.training.objective import Objective
 from agegender_train.training.phases import Phase, plan_phases
+from agegender_train.training.sharing import Crew, agree, alone, join_crew
 from agegender_train.training.state import SavedState, Standing
-from agegender_train.training.validation import validate
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,8 @@ class RunResult:
         model: the exported model file.
         history: a row for each epoch, as in history.csv.
         best_epoch: the epoch whose weights were exported, counted from 1.
-        metrics: figures of the exported weights on the validation faces; see `metrics.Scores.compute`.
+        metrics: figures of the exported weights on the validation faces; see `metrics.Scores.compute`. Nothing where
+            another process of the same training wrote the folder.
     """
 
     path: Path
@@ -79,117 +77,71 @@ def train(
         KeyboardInterrupt: Ctrl-C was pressed; the state after the step was kept.
     """
     settings = settings or recommended("ssrnet")
-    run = RunFolder(Path(out))
-    network = get_network(settings.model)
-    objective = Objective(network, settings)
-    faces = FaceSet(stores, settings.cache_bytes)
-    spec = PreprocessSpec(
-        input_size=settings.input_size or network.input_size,
-        chip_size=faces.chip_size,
-        chip_padding=faces.chip_padding,
-        margin=settings.margin,
-        mean=network.mean,
-        scale=network.scale,
-    )
-    if settings.split is None:
-        held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
-        trained = ~held
-    else:
-        trained, held = training_sides(stores, settings.split, settings.fold)
-    labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
-    training_rows, validation_rows = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
-    batches = Batches(
-        faces,
-        training_rows,
-        spec,
-        settings.batch_size,
-        settings.seed,
-        settings.augmentation,
-        settings.balance,
-        outputs=objective.outputs,
-    )
-    if settings.accumulate > batches.per_epoch:
-        raise ValueError(f"accumulate must be in 1..{batches.per_epoch}, an epoch's batches, got {settings.accumulate}")
-    _check_choice_of_best(settings, faces, validation_rows)
+    RunFolder(Path(out))  # refuses a finished run before anything is read
     prepare_backend(settings.deterministic)
-    with ExitStack() as stack:
-        stack.enter_context(device_scope(settings.device))
-        callbacks = list(_extra_callbacks(settings, run))
-        keras.utils.set_random_seed(settings.seed)
-        start = {"weights": settings.weights} if settings.weights != "none" else {}
-        if start and not network.head_layers:
-            raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
-        options = {"input_size": spec.input_size, **settings.model_options}
-        with precision(settings.precision):
-            model = network.build(**options, **start)
-        phases = list(plan_phases(model, network, settings))
-        config = {
-            "settings": asdict(settings),
-            "spec": asdict(spec),
-            "data": describe_data(stores),
-            "faces": {"training": len(training_rows), "validation": len(validation_rows)},
-            "parameters": model.count_params(),
-            "backend": keras.backend.backend(),
-            "versions": versions(),
-            "git": git_revision(),
-        }
-        stack.enter_context(folder_lock(run.path))
+    with join_crew(settings.data_parallel) as crew, device_scope(settings.device):
+        return _train(stores, Path(out), settings, crew, progress)
+
+
+def _train(
+    stores: Sequence[Store],
+    out: Path,
+    settings: Settings,
+    crew: Crew,
+    progress: Callable[[TrainingProgress], None] | None,
+) -> RunResult:
+    network = get_network(settings.model)
+    data = gather(stores, settings, network, crew)
+    keras.utils.set_random_seed(settings.seed)
+    model = _build(network, data.spec, settings)
+    with alone():
+        twin = network.build(input_size=data.spec.input_size, **settings.model_options)
+    phases = list(plan_phases(model, network, settings))
+    config = {
+        "settings": asdict(settings),
+        "spec": asdict(data.spec),
+        "data": describe_data(stores),
+        "faces": {"training": len(data.training), "validation": len(data.validation)},
+        "parameters": model.count_params(),
+        "backend": keras.backend.backend(),
+        "versions": versions(),
+        "git": git_revision(),
+    }
+    run = RunFolder(out, writes=crew.process == 0)
+    with folder_lock(out) if run.writes else nullcontext():
         run.begin(config)
         saved = SavedState(run.state) if run.state.exists() else None
         standing = saved.standing if saved else Standing()
+        agree(crew, json.dumps([config["settings"], config["data"], asdict(standing)]))
         run.settle(standing.best_epoch, standing.rows)
-
-        def figures_of(model: Any, rows: npt.NDArray[np.int64] = validation_rows) -> tuple[dict[str, Any], float]:
-            return validate(model, network, objective, faces, rows, spec, settings.batch_size)
-
-        def plain(model: Any) -> Any:
-            if settings.precision == "float32":
-                return model
-            copy = network.build(**options)
-            copy.set_weights(model.get_weights())
-            return copy
-
         with interrupt_between_steps() as interrupt:
             epoch_end = EpochEnd(
                 run,
                 settings,
-                batches.per_epoch,
-                figures_of if len(validation_rows) else None,
-                plain,
+                data.batches.per_epoch,
+                data.figures_on_validation if len(data.validation) else None,
+                twin,
                 standing,
                 phases[-1].start,
                 interrupt,
-                progress,
+                progress if run.writes else None,
             )
             for phase in phases:
                 if standing.epoch < phase.stop and not epoch_end.ends:
                     phase.apply(model)
-                    compile_for(phase, model, objective, settings, batches.per_epoch)
-                    _run_phase(phase, model, batches, settings, epoch_end, saved, callbacks)
+                    compile_for(phase, model, data.objective, settings, data.batches.per_epoch)
+                    _run_phase(phase, model, data.batches, settings, epoch_end, saved)
                     saved = None
-        best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
-        # Without validation faces, a sample of the training's own tells at least the size of the error.
-        rows = validation_rows if len(validation_rows) else training_rows[:2000]
-        figures, _ = figures_of(best, rows)
-        export_onnx(
-            best,
-            run.model,
-            name=network.name,
-            spec=spec,
-            heads=_heads(network, figures),
-            training={
-                "data": [f"{store.name} ({len(store)} faces)" for store in stores],
-                "n": len(training_rows),
-                "epochs": settings.epochs,
-                "best_epoch": standing.best_epoch,
-                "seed": settings.seed,
-                "git": config["git"],
-            },
-            metrics=[{"test_set": "validation part of the training data", **_flat(figures)}],
-            licence=settings.licence,
-        )
-        run.finish()
-    return RunResult(run.path, run.model, standing.rows, standing.best_epoch, figures)
+        result = RunResult(run.path, run.model, standing.rows, standing.best_epoch, {})
+        return _finish(result, run, data, network, settings, config["git"]) if run.writes else result
+
+
+def _build(network: Network, spec: PreprocessSpec, settings: Settings) -> Any:
+    start = {"weights": settings.weights} if settings.weights != "none" else {}
+    if start and not network.head_layers:
+        raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
+    with precision(settings.precision):
+        return network.build(input_size=spec.input_size, **settings.model_options, **start)
 
 
 def _run_phase(
@@ -199,7 +151,6 @@ def _run_phase(
     settings: Settings,
     epoch_end: EpochEnd,
     saved: SavedState | None,
-    callbacks: Sequence[keras.callbacks.Callback],
 ) -> None:
     """Trains `model` from where `saved` left it to the end of `phase`."""
     first, step = epoch_end.standing.epoch, epoch_end.standing.step
@@ -221,30 +172,12 @@ def _run_phase(
                 steps_per_epoch=batches.per_epoch - done,
                 shuffle=False,
                 verbose=0,
-                callbacks=[epoch_end, *callbacks],
+                callbacks=[epoch_end, *_extra_callbacks(settings, epoch_end.run)],
             )
 
 
-def _check_choice_of_best(settings: Settings, faces: FaceSet, rows: npt.NDArray[np.int64]) -> None:
-    if not len(rows):
-        if settings.patience:
-            raise ValueError("patience needs validation faces, and there are none")
-        return
-    labels = faces.labels[rows]
-    known = {
-        "val_loss": True,
-        "middle_mae": bool((~np.isnan(labels.age_low)).any()),
-        "age_mae": bool(labels.age_is_exact.any()),
-        "gender_accuracy": bool((labels.gender >= 0).any()),
-    }
-    if not known[settings.best_by]:
-        raise ValueError(f"best_by {settings.best_by} needs validation faces with a label for it, and there are none")
-
-
 def _extra_callbacks(settings: Settings, run: RunFolder) -> Iterator[keras.callbacks.Callback]:
-    if settings.tensorboard:
-        if find_spec("tensorflow") is None:
-            raise ValueError("tensorboard needs TensorFlow, which is not installed here")
+    if settings.tensorboard and run.writes:
         yield keras.callbacks.TensorBoard(str(run.path / "tensorboard"), write_graph=False)
 
 
@@ -257,3 +190,32 @@ def _heads(network: Network, figures: Mapping[str, Any]) -> dict[str, dict[str, 
 
 def _flat(figures: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in figures.items() if name != "bands" and value is not None}
+
+
+def _finish(
+    result: RunResult, run: RunFolder, data: TrainingData, network: Network, settings: Settings, git: str | None
+) -> RunResult:
+    """Measures the best weights and exports them."""
+    with alone():
+        best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
+        # Without validation faces, a sample of the training's own tells at least the size of the error.
+        figures, _ = data.figures(best, data.validation if len(data.validation) else data.training[:2000])
+        export_onnx(
+            best,
+            run.model,
+            name=network.name,
+            spec=data.spec,
+            heads=_heads(network, figures),
+            training={
+                "data": [f"{store.name} ({len(store)} faces)" for store in data.faces.stores],
+                "n": len(data.training),
+                "epochs": settings.epochs,
+                "best_epoch": result.best_epoch,
+                "seed": settings.seed,
+                "git": git,
+            },
+            metrics=[{"test_set": "validation part of the training data", **_flat(figures)}],
+            licence=settings.licence,
+        )
+    run.finish()
+    return replace(result, metrics=figures)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,23 +16,21 @@ from agegender_train.models import Network
 from agegender_train.training.objective import Objective
 
 
-@contextmanager
-def averaged_weights(model: Any) -> Iterator[None]:
-    """Within it, the model's weights are their running averages, where its optimizer keeps such."""
+def exported_weights(model: Any) -> list[npt.NDArray[Any]]:
+    """The running averages of the weights where `model`'s optimizer keeps such, else the weights, for `set_weights`.
+
+    In new memory: JAX gives the memory of a model in training away with each step.
+    """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of 16-bit floats' scaled losses
-    if not optimizer.use_ema:
-        yield
-        return
-    variables = model.trainable_variables
-    # Copies: JAX gives the memory of a model's variables away in a step, and it must not be that of the averages.
-    own = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
-    for variable, average in zip(variables, optimizer._model_variables_moving_average, strict=True):
-        variable.assign(np.array(ops.convert_to_numpy(average)))
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, own, strict=True):
-            variable.assign(value)
+    averages: dict[int, Any] = {}
+    if optimizer.use_ema:
+        averages = {
+            id(variable): average
+            for variable, average in zip(
+                model.trainable_variables, optimizer._model_variables_moving_average, strict=True
+            )
+        }
+    return [np.array(ops.convert_to_numpy(averages.get(id(weight), weight))) for weight in model.weights]
 
 
 def validate(

@@ -1,0 +1,116 @@
+"""What a training learns from and is validated on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.spec import PreprocessSpec
+from agegender_train.batches import Batches, FaceSet, hold_out
+from agegender_train.labels import Labels
+from agegender_train.models import Network
+from agegender_train.settings import Settings
+from agegender_train.splits import training_sides
+from agegender_train.store import Store
+from agegender_train.training.objective import Objective
+from agegender_train.training.sharing import Crew
+from agegender_train.training.validation import validate
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The faces of a training.
+
+    Attributes:
+        network: that learns.
+        objective: what it makes small.
+        spec: how it wants faces.
+        faces: of all stores.
+        training: int64, rows of `faces`.
+        validation: int64, rows of `faces`; none of a person in `training`.
+        batches: of the training faces.
+        batch_size: faces a batch.
+    """
+
+    network: Network
+    objective: Objective
+    spec: PreprocessSpec
+    faces: FaceSet
+    training: npt.NDArray[np.int64]
+    validation: npt.NDArray[np.int64]
+    batches: Batches
+    batch_size: int
+
+    def figures(self, model: Any, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Any], float]:
+        """Figures and loss of `model` on `rows`; see `validate`."""
+        return validate(model, self.network, self.objective, self.faces, rows, self.spec, self.batch_size)
+
+    def figures_on_validation(self, model: Any) -> tuple[dict[str, Any], float]:
+        """Figures and loss of `model` on the validation faces."""
+        return self.figures(model, self.validation)
+
+
+def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: Crew) -> TrainingData:
+    """The data that `settings` ask for, of `stores`.
+
+    Raises:
+        ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
+    """
+    objective = Objective(network, settings)
+    faces = FaceSet(stores, settings.cache_bytes)
+    spec = PreprocessSpec(
+        input_size=settings.input_size or network.input_size,
+        chip_size=faces.chip_size,
+        chip_padding=faces.chip_padding,
+        margin=settings.margin,
+        mean=network.mean,
+        scale=network.scale,
+    )
+    if settings.split is None:
+        held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
+        trained = ~held
+    else:
+        trained, held = training_sides(stores, settings.split, settings.fold)
+    labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
+    training, validation = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
+    batches = Batches(
+        faces,
+        training,
+        spec,
+        settings.batch_size,
+        settings.seed,
+        settings.augmentation,
+        settings.balance,
+        outputs=objective.outputs,
+        share=(crew.process, crew.processes),
+    )
+    if settings.batch_size % crew.devices:
+        raise ValueError(
+            f"batch_size must be a multiple of {crew.devices}, the number of devices, got {settings.batch_size}"
+        )
+    if settings.accumulate > batches.per_epoch:
+        raise ValueError(f"accumulate must be in 1..{batches.per_epoch}, an epoch's batches, got {settings.accumulate}")
+    if settings.tensorboard and find_spec("tensorflow") is None:
+        raise ValueError("tensorboard needs TensorFlow, which is not installed here")
+    _check_choice_of_best(settings, faces.labels[validation])
+    return TrainingData(network, objective, spec, faces, training, validation, batches, settings.batch_size)
+
+
+def _check_choice_of_best(settings: Settings, labels: Labels) -> None:
+    if not len(labels):
+        if settings.patience:
+            raise ValueError("patience needs validation faces, and there are none")
+        return
+    known = {
+        "val_loss": True,
+        "middle_mae": bool((~np.isnan(labels.age_low)).any()),
+        "age_mae": bool(labels.age_is_exact.any()),
+        "gender_accuracy": bool((labels.gender >= 0).any()),
+    }
+    if not known[settings.best_by]:
+        raise ValueError(f"best_by {settings.best_by} needs validation faces with a label for it, and there are none")
