@@ -25,6 +25,9 @@ from agegender_train.store import Store
 
 Floats = npt.NDArray[np.float32]
 
+_BLOCK = 8
+"""Faces that are changed by one source of chance: to make one takes a tenth of the time of changing a face."""
+
 
 class Batch(NamedTuple):
     """A batch as `keras.Model.fit` takes it.
@@ -159,8 +162,10 @@ class Batches:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
         part, parts = share
-        if batch_size % parts:
-            raise ValueError(f"batch_size must be a multiple of {parts}, the number of processes, got {batch_size}")
+        if parts > 1 and batch_size % (parts * _BLOCK):
+            raise ValueError(
+                f"batch_size must be a multiple of {_BLOCK} faces for each of {parts} processes, got {batch_size}"
+            )
         self._part = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
@@ -184,16 +189,22 @@ class Batches:
         picked = order[places.start : places.stop]
         chips = self._faces.chips(self._rows[picked])
         if self._augmentation is not None:
-            # A source of chance for each face: a face is changed alike, whichever process has it in its part.
-            chances = (np.random.default_rng([self._seed, epoch, place]) for place in places)
-            changed = [augment(chips[i : i + 1], self._augmentation, chance) for i, chance in enumerate(chances)]
-            chips = np.concatenate(changed)
+            chips = self._changed(chips, epoch, places)
         targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
         return Batch(
             preprocess(chips, self._spec),
             {name: column[picked] for name, column in zip(self._outputs, targets, strict=True)},
             {name: column[picked] for name, column in zip(self._outputs, weights, strict=True)},
         )
+
+    def _changed(self, chips: npt.NDArray[np.uint8], epoch: int, places: range) -> npt.NDArray[np.uint8]:
+        """Augmented by a source of chance for each few faces, the same whichever process has them in its part."""
+        assert self._augmentation is not None
+        blocks = []
+        for start in range(0, len(places), _BLOCK):
+            chance = np.random.default_rng([self._seed, epoch, places[start]])
+            blocks.append(augment(chips[start : start + _BLOCK], self._augmentation, chance))
+        return np.concatenate(blocks)
 
     @contextmanager
     def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Iterator[Iterator[tuple[Any, ...]]]:

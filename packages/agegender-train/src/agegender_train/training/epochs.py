@@ -119,8 +119,6 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
         """Does what the class says."""
         logs = {} if logs is None else logs
         seconds = time.monotonic() - self._began
-        # Not after the state: whoever goes on from an older one writes it again.
-        self.run.save_model("last", self.model)
         self.standing.epoch, self.standing.step, self.standing.seconds = epoch + 1, 0, 0.0
         row: dict[str, Any] = {
             "epoch": epoch + 1,
@@ -128,9 +126,12 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
             "learning_rate": float(self.model.optimizer.learning_rate),
             "faces_per_second": round(self._steps * self._settings.batch_size / seconds, 1),
         }
-        weights = exported_weights(self.model)
+        own, averaged = exported_weights(self.model, averaged=False), exported_weights(self.model)
         with alone():
-            self._twin.set_weights(weights)
+            # Not after the state: whoever goes on from an older one writes it again.
+            self._twin.set_weights(own)
+            self.run.save_model("last", self._twin)
+            self._twin.set_weights(averaged)
             if self._validate is not None:
                 figures, loss = self._validate(self._twin)
                 row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in _SHOWN}}

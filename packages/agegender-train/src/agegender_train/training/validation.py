@@ -16,14 +16,14 @@ from agegender_train.models import Network
 from agegender_train.training.objective import Objective
 
 
-def exported_weights(model: Any) -> list[npt.NDArray[Any]]:
-    """The running averages of the weights where `model`'s optimizer keeps such, else the weights, for `set_weights`.
+def exported_weights(model: Any, averaged: bool = True) -> list[npt.NDArray[Any]]:
+    """Weights for `set_weights`: their running averages where `model`'s optimizer keeps such and unless not `averaged`.
 
     In new memory: JAX gives the memory of a model in training away with each step.
     """
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)  # of 16-bit floats' scaled losses
     averages: dict[int, Any] = {}
-    if optimizer.use_ema:
+    if averaged and optimizer.use_ema:
         averages = {
             id(variable): average
             for variable, average in zip(
