@@ -80,13 +80,7 @@ def evaluate(
     Raises:
         ValueError: the store's chips are of another size or padding than the model wants, or it holds no face.
     """
-    spec, cut = predictor.spec, (store.chip_size, store.chip_padding)
-    if cut != (spec.chip_size, spec.chip_padding):
-        raise ValueError(
-            f"the store {store.name} holds chips of {cut[0]} px with padding {cut[1]}, but {predictor.name} was "
-            f"trained on chips of {spec.chip_size} px with padding {spec.chip_padding}, and would fail on others; "
-            f"make a store with: agegender preprocess --size {spec.chip_size} --padding {spec.chip_padding}"
-        )
+    require_same_cut(predictor, store)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if not len(store):
@@ -103,6 +97,17 @@ def evaluate(
             progress(done, len(store))
     age, age_std, p_male = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Evaluation(predictor.name, store, labels, age, age_std, p_male, scores.compute())
+
+
+def require_same_cut(predictor: ChipPredictor, store: Store) -> None:
+    """Raises ValueError unless the store's chips were cut as the model's spec says."""
+    spec, cut = predictor.spec, (store.chip_size, store.chip_padding)
+    if cut != (spec.chip_size, spec.chip_padding):
+        raise ValueError(
+            f"the store {store.name} holds chips of {cut[0]} px with padding {cut[1]}, but {predictor.name} was "
+            f"trained on chips of {spec.chip_size} px with padding {spec.chip_padding}, and would fail on others; "
+            f"make a store with: agegender preprocess --size {spec.chip_size} --padding {spec.chip_padding}"
+        )
 
 
 def _chips(store: Store, batch_size: int) -> Iterator[npt.NDArray[np.uint8]]:
