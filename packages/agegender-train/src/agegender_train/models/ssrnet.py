@@ -177,7 +177,9 @@ def build_ssrnet(
             pairs = [(stream1[depth], pools[0]), (stream2[depth], pools[1])]
             bins = stages[number - 1]
             terms += _stage(pairs, f"{head}_stage{number}", bins, mix or bins, size, channels(10))
-        regression = SoftStagewiseRegression(stages, ranges[head], lambda_index, lambda_width, name=head)
+        # In float32 whatever the policy of the rest: years to two decimals are more than 16 bits.
+        offsets = {"lambda_index": lambda_index, "lambda_width": lambda_width}
+        regression = SoftStagewiseRegression(stages, ranges[head], **offsets, dtype="float32", name=head)
         outputs[head] = regression(terms)
     return keras.Model(image, outputs, name="ssrnet")
 
