@@ -1,4 +1,4 @@
-"""The default network's own time: ONNX Runtime on one and two threads beside Keras, with equal output asserted."""
+"""SSR-Net's own time: ONNX Runtime on one and two threads beside Keras, with equal output asserted."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from agegender_core import load_predictor, preprocess
-from agegender_core.predict import DEFAULT_MODEL_PATH
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
-    """SSR-Net as the default model has it, with other weights: they do not change how long it takes."""
+    """SSR-Net as it comes along, with other weights: they do not change how long it takes."""
     return build_model("ssrnet", mix=32)
 
 
 @pytest.fixture(scope="module")
 def exported(model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    default, network = load_predictor(DEFAULT_MODEL_PATH), get_network("ssrnet")
+    default, network = load_predictor("ssrnet"), get_network("ssrnet")
     heads = {name: dict(head) for name, head in network.heads.items()}
     heads["age"]["std"] = 5.0
     path = tmp_path_factory.mktemp("model") / "ssrnet.onnx"
