@@ -12,6 +12,7 @@ from .audit import audit
 from .benchmark import benchmark
 from .errors import UserError
 from .eval import evaluate
+from .export import export
 from .predict import predict
 from .preprocess import preprocess
 from .review import review
@@ -36,6 +37,7 @@ app.command()(split)
 app.command()(train)
 app.command()(runs)
 app.command("eval")(evaluate)
+app.command()(export)
 app.command()(benchmark)
 
 
