@@ -50,12 +50,12 @@ class SavedState:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
                 known = {name.name for name in fields(Standing)}
                 told = json.loads(str(file["standing"]))
                 self.standing = Standing(**{name: told[name] for name in known})
                 self._arrays = {name: file[name] for name in file.files if name != "standing"}
-        except (ValueError, KeyError, TypeError, BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
             raise OSError(f"{path} doesn't hold the state of a training: {error}") from error
 
     def restore(self, model: Any, optimizer: bool = True) -> None:
