@@ -76,11 +76,11 @@ def test_a_missing_split_is_refused_before_the_framework_is_loaded(
     assert "has no split 'ten'" in str(result.exception)
 
 
-def test_ctrl_c_says_what_is_kept(make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_says_how_to_go_on(make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("agegender_train.training.train", interrupted)
     result = run(make_store(n=8).path, "--out", tmp_path / "run", "--quiet")
     assert result.exit_code == 130
-    assert "keeps the weights of the last whole epoch" in result.stderr
+    assert result.stderr == "Stopped. The same command goes on from there.\n"
