@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
@@ -70,13 +71,16 @@ def build_with_heads(
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise FileNotFoundError(f"no file with weights at {weights}")
     try:
-        trunk = application(
-            include_top=False,
-            weights=None if weights is None else str(weights),
-            input_tensor=keras.Input((input_size, input_size, 3), name="input"),
-            **options,
-        )
-    except ValueError as error:
+        with warnings.catch_warnings():
+            # Where a file lacks layers, Keras only warns, and leaves them to chance.
+            warnings.filterwarnings("error", message="Skipping")
+            trunk = application(
+                include_top=False,
+                weights=None if weights is None else str(weights),
+                input_tensor=keras.Input((input_size, input_size, 3), name="input"),
+                **options,
+            )
+    except (ValueError, UserWarning) as error:
         if weights in (None, "imagenet"):
             raise
         raise ValueError(f"{weights} doesn't hold the weights of {name}'s trunk: {error}") from error
