@@ -31,7 +31,7 @@ _PACKAGES = (
 _QUIETLY: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
 
 
-_ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
+ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
 """Settings that may change while a run is stopped: its result doesn't depend on them, or only by rounding."""
 
 
@@ -158,7 +158,7 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     defaults = json.loads(json.dumps(asdict(Settings())))
     before = {**defaults, **old.get("settings", {})}
     for name, value in new["settings"].items():
-        if name not in _ANYHOW and before[name] != value:
+        if name not in ANYHOW and before[name] != value:
             found.append(f"{name} {_words(before[name])}, not {_words(value)}")
     for name in ("backend", "data", "faces", "spec", "parameters"):
         if old.get(name) != new[name]:

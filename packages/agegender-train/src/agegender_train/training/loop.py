@@ -19,7 +19,7 @@ from agegender_train.batches import Batches
 from agegender_train.export import export_onnx
 from agegender_train.folder_lock import folder_lock
 from agegender_train.models import Network, get_network, recommended
-from agegender_train.runs import RunFolder, describe_data, git_revision, versions
+from agegender_train.runs import ANYHOW, RunFolder, describe_data, git_revision, versions
 from agegender_train.settings import Settings
 from agegender_train.store import Store
 from agegender_train.training.compiling import compile_for
@@ -90,6 +90,9 @@ def _train(
     crew: Crew,
     progress: Callable[[TrainingProgress], None] | None,
 ) -> RunResult:
+    # At once: what differs between processes, JAX takes for an error of its own, or waits for.
+    same = {name: value for name, value in asdict(settings).items() if name not in ANYHOW}
+    agree(crew, json.dumps([same, describe_data(stores)]))
     network = get_network(settings.model)
     data = gather(stores, settings, network, crew)
     keras.utils.set_random_seed(settings.seed)
@@ -112,7 +115,7 @@ def _train(
         run.begin(config)
         saved = SavedState(run.state) if run.state.exists() else None
         standing = saved.standing if saved else Standing()
-        agree(crew, json.dumps([config["settings"], config["data"], asdict(standing)]))
+        agree(crew, json.dumps(asdict(standing)))
         run.settle(standing.best_epoch, standing.rows)
         with interrupt_between_steps() as interrupt:
             epoch_end = EpochEnd(
