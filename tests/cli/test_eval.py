@@ -51,7 +51,7 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
     assert pairs == [("one", "groups", 20), ("two", "groups", 20), ("one", "ages", 10), ("two", "ages", 10)]
     assert pq.read_table(tmp_path / "report/predictions.parquet").num_rows == 60
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["n", "age", "MAE", "bias", "CS@5", "to", "group", "in", "group", "gender"]
+    assert lines[0].split() == ["n", "age", "MAE", "bias", "CS@5", "to", "group", "in", "group", "gender", "ECE"]
     whole = [line for line in lines[1:] if not line.startswith(" ")]
     assert [line.split()[:4] for line in whole] == [[model, "on", store, str(n)] for model, store, n in pairs]
     assert f"{report['results'][2]['age_mae']:.2f}" in whole[2]

@@ -38,13 +38,34 @@ def distributions(seed: int, n: int = 7) -> np.ndarray:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(0, 10**6), st.floats(0.2, 10))
-def test_temperature_divides_the_logits(seed: int, temperature: float) -> None:
+@given(st.floats(1, 25), st.floats(0.5, 10))
+def test_temperature_divides_the_logits(width: float, temperature: float) -> None:
+    """In the middle of the scale, where flattening moves no mean."""
+    logits = -0.5 * ((AGES - 50) / width) ** 2
+    probs = np.exp(logits) / np.exp(logits).sum()
+    got = decode({**EXPECTED, "temperature": temperature}, probs[None]).age_probs
+    want = np.maximum(probs.astype(np.float32).astype(np.float64), 1e-38) ** (1 / temperature)
+    np.testing.assert_allclose(got[0], want / want.sum(), atol=2e-5)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.floats(0.3, 10))
+def test_temperature_leaves_the_age(seed: int, temperature: float) -> None:
     probs = distributions(seed)
-    got = decode({**EXPECTED, "temperature": temperature}, probs).age_probs
-    logits = np.log(probs.astype(np.float64)) / temperature
-    want = np.exp(logits - logits.max(axis=1, keepdims=True))
-    np.testing.assert_allclose(got, want / want.sum(axis=1, keepdims=True), atol=2e-6)
+    plain, tempered = decode(EXPECTED, probs), decode({**EXPECTED, "temperature": temperature}, probs)
+    np.testing.assert_allclose(tempered.age, plain.age, atol=2e-3)
+    np.testing.assert_allclose(tempered.age_probs.sum(axis=1), 1, atol=1e-5)
+    # In logits, what was added to the tempered ones is a straight line.
+    logs = np.log(np.maximum(tempered.age_probs, 1e-30)) - np.log(probs) / temperature
+    bends = np.abs(np.diff(logs, 2))
+    assert bends[(tempered.age_probs > 1e-6)[:, 1:-1] & (tempered.age_probs > 1e-6)[:, 2:]].max() < 0.05
+
+
+def test_certain_ages_stay_certain() -> None:
+    probs = np.eye(101)[[0, 30, 100]]
+    for temperature in (0.3, 3.0):
+        prediction = decode({**EXPECTED, "temperature": temperature}, probs)
+        np.testing.assert_allclose(prediction.age, [0, 30, 100], atol=1e-3)
 
 
 @settings(deadline=None, max_examples=40)

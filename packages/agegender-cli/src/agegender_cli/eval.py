@@ -11,6 +11,7 @@ import typer
 
 from agegender_cli.errors import require_train
 from agegender_cli.options import Quiet
+from agegender_cli.parts import Fold, Seed, Split, Validation, choose_part
 from agegender_cli.stores import open_stores
 
 if TYPE_CHECKING:
@@ -26,11 +27,18 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="MODEL", help="A model file; may be given several times.", show_default="built-in"),
     ] = None,
+    split: Split = None,
+    fold: Fold = None,
+    validation: Validation = None,
+    seed: Seed = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a model.")] = 1,
     quiet: Quiet = False,
 ) -> None:
-    """Test models on aligned stores: age error, gender accuracy, and both by age band.
+    """Test models on aligned stores: age error, gender accuracy, how far both can be trusted, and all by age band.
+
+    ECE is how far the gender's probability is off on average; "in 90%" is the share of ages within the interval that
+    shall hold 90 % of them, for a model that was calibrated.
 
     REPORT/metrics.json holds the figures, REPORT/predictions.parquet the prediction of every face.
 
@@ -38,6 +46,7 @@ def evaluate(
     Examples:
       agegender eval stores/utkface --out reports/default
       agegender eval stores/utkface stores/fgnet --model runs/a/model.onnx --model runs/b/model.onnx --out reports/ab
+      agegender eval stores/utkface --model calibrated.onnx --split folds-2 --fold 1 --out reports/other-half
     """
     require_train()
     from agegender_core.predict import load_predictor
@@ -46,20 +55,22 @@ def evaluate(
 
     evaluations: list[Evaluation] = []
     opened = open_stores(stores, quiet)
+    rows, part = choose_part(opened, split, fold, validation, seed)
     paths: list[Path] | list[None] = model or [None]
     predictors = [load_predictor(path, threads=threads) for path in paths]
-    with _progress(quiet) as begin:
-        for store in opened:
+    with progress_bar(quiet) as begin:
+        for store, of in zip(opened, rows, strict=True):
             for predictor in predictors:
                 title = f"{predictor.name} on {store.name}"
-                evaluations.append(run(predictor, store, batch_size, begin(title, len(store))))
+                evaluations.append(run(predictor, store, batch_size, begin(title, len(of)), of, part))
     write_report(evaluations, out)
     _show(evaluations)
     typer.echo(f"{out} holds metrics.json and predictions.parquet", err=True)
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator[Begin]:
+def progress_bar(quiet: bool) -> Iterator[Begin]:
+    """Within it, a function that begins a bar: takes a title and a total, gives what to call with (done, all)."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -83,6 +94,9 @@ def _show(evaluations: list[Evaluation]) -> None:
         "to group": ("interval_mae", "{:.2f}"),
         "in group": ("group_accuracy", "{:.1%}"),
         "gender": ("gender_accuracy", "{:.2%}"),
+        "ECE": ("gender_ece", "{:.1%}"),
+        "in 90%": ("coverage90", "{:.1%}"),
+        "width": ("width90", "{:.1f}"),
     }
     rows = []
     for evaluation in evaluations:

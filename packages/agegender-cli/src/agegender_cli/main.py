@@ -10,6 +10,7 @@ import typer
 
 from .audit import audit
 from .benchmark import benchmark
+from .calibrate import calibrate
 from .errors import UserError
 from .eval import evaluate
 from .export import export
@@ -38,6 +39,7 @@ app.command()(train)
 app.command()(runs)
 app.command("eval")(evaluate)
 app.command()(export)
+app.command()(calibrate)
 app.command()(benchmark)
 
 

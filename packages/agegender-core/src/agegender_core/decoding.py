@@ -11,8 +11,9 @@ network's "output" and how it is to be read ("decode"):
 What a calibration found stands there too. All of it may be missing, and is then not applied; curves are piecewise
 linear through the points (at, years), with "at" rising strictly, and constant before the first and after the last.
 
-- age "temperature" T > 0, of "expected" only: the probabilities become ``p ** (1 / T)``, scaled to sum to 1, which is
-  the same as dividing the logits by T.
+- age "temperature" T > 0, of "expected" only: the probabilities become ``p ** (1 / T) * exp(l * age)``, scaled to sum
+  to 1. The first factor is the same as dividing the logits by T; l is what leaves the mean, the age, where it was for
+  each face, for flattening alone would pull it to the middle of the scale: children would become older.
 - age "correction" ``{"at": [...], "years": [...]}``, not falling: what an age of the network becomes. Of "expected" the
   ages of the distribution are moved, each with its probability, so that the distribution stays one over 0..100.
 - age "spread" ``{"at": [...], "years": [...]}``, of "years" only: standard deviation by the (corrected) age; it takes
@@ -42,6 +43,7 @@ MAX_AGE = 100
 LEAST_PROBABILITY = 1e-4
 """A gender's probability is taken to be no closer to 0 and 1 than this before its logit is."""
 
+_STEPS, _STEEPEST = 50, 50.0
 _AGES = np.arange(MAX_AGE + 1, dtype=np.float32)
 _DECODES = {"age": ("years", "expected"), "gender": ("probability", "softmax")}
 
@@ -179,9 +181,7 @@ class Decoder:
 
     def _probs(self, probs: Floats) -> Floats:
         if self._age_temperature != 1.0:
-            # Scaled first: a low temperature would make all of a flat row underflow.
-            probs = (probs / probs.max(axis=1, keepdims=True)) ** np.float32(1 / self._age_temperature)
-            probs = probs / probs.sum(axis=1, keepdims=True)
+            probs = _tempered(probs, self._age_temperature)
         return probs if self._moves is None else probs @ self._moves
 
     def _bounds(self, age: Floats, probs: Floats | None) -> tuple[Floats | None, Floats | None]:
@@ -195,6 +195,28 @@ class Decoder:
         low = np.minimum(np.maximum(start - below(age), 0), age)
         high = np.maximum(np.minimum(end + above(age), MAX_AGE), age)
         return low.astype(np.float32), high.astype(np.float32)
+
+
+def _tempered(probs: Floats, temperature: float) -> Floats:
+    """Probabilities (n, 101) at another temperature and with the same means, to 0.0001 years.
+
+    The tilt of each row is found by Newton's method, or by bisection where that leaves what is known of the tilt.
+    """
+    mean = probs.astype(np.float64) @ _AGES
+    logs = np.log(np.maximum(probs.astype(np.float64), 1e-38)) / temperature
+    away = _AGES - mean[:, None]
+    tilt, least, most = np.zeros_like(mean), np.full_like(mean, -_STEEPEST), np.full_like(mean, _STEEPEST)
+    for _ in range(_STEPS):
+        raised = logs + tilt[:, None] * away
+        tempered = np.exp(raised - raised.max(axis=1, keepdims=True))
+        tempered /= tempered.sum(axis=1, keepdims=True)
+        error = (tempered * away).sum(axis=1)
+        if np.abs(error).max(initial=0) < 1e-4:
+            break
+        least, most = np.where(error < 0, tilt, least), np.where(error > 0, tilt, most)
+        step = tilt - error / np.maximum((tempered * np.square(away)).sum(axis=1) - error**2, 1e-9)
+        tilt = np.where((step > least) & (step < most), step, (least + most) / 2)
+    return np.asarray(tempered, np.float32)
 
 
 def age_quantile(probs: Floats, level: float) -> Floats:

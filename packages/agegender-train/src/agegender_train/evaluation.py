@@ -52,6 +52,8 @@ class Evaluation:
         age_std: float32 (n,), years.
         p_male: float32 (n,), in [0, 1].
         metrics: figures; see `metrics.Scores.compute`.
+        interval: the ends of the 90 % interval of each age, float32 (n,) years each; ``None`` for a model without it.
+        part: which faces of the store these are, in words; ``None`` for all.
     """
 
     model: str
@@ -61,6 +63,8 @@ class Evaluation:
     age_std: npt.NDArray[np.float32]
     p_male: npt.NDArray[np.float32]
     metrics: dict[str, Any]
+    interval: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None = None
+    part: str | None = None
 
 
 def evaluate(
@@ -68,35 +72,45 @@ def evaluate(
     store: Store,
     batch_size: int = 256,
     progress: Callable[[int, int], None] | None = None,
+    rows: npt.NDArray[np.int64] | None = None,
+    part: str | None = None,
 ) -> Evaluation:
-    """Predict all faces of a store and compare with their labels.
+    """Predict the faces of a store and compare with their labels.
 
     Args:
         predictor: the model.
         store: cut as the model's spec says.
         batch_size: faces a call of the model.
         progress: called with the number of faces done and of all.
+        rows: the faces to take, int64; all when ``None``.
+        part: what to call them in the report.
 
     Raises:
-        ValueError: the store's chips are of another size or padding than the model wants, or it holds no face.
+        ValueError: the store's chips are of another size or padding than the model wants, or there is no face.
     """
     require_same_cut(predictor, store)
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if not len(store):
-        raise ValueError(f"the store {store.name} holds no face")
-    parts, scores, done = [], Scores(), 0
-    labels = store.labels()
-    for chips in _chips(store, batch_size):
-        prediction = predictor.predict_chips(chips)
-        parts.append((prediction.age, prediction.age_std, prediction.p_male))
-        rows = slice(done, done + len(chips))
-        scores = scores.merge(Scores.from_batch(prediction.age, prediction.p_male, labels[rows]))
+    rows = np.arange(len(store)) if rows is None else rows
+    if not len(rows):
+        raise ValueError(f"the store {store.name} holds no face{f' in {part}' if part else ''}")
+    predictions: list[Prediction] = []
+    scores, done = Scores(), 0
+    labels = store.labels()[rows]
+    for chips in _chips(store, rows, batch_size):
+        predictions.append(predictor.predict_chips(chips))
+        scores = scores.merge(Scores.from_prediction(predictions[-1], labels[done : done + len(chips)]))
         done += len(chips)
         if progress is not None:
-            progress(done, len(store))
-    age, age_std, p_male = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Evaluation(predictor.name, store, labels, age, age_std, p_male, scores.compute())
+            progress(done, len(rows))
+    age, age_std, p_male = (
+        np.concatenate([getattr(one, name) for one in predictions]) for name in ("age", "age_std", "p_male")
+    )
+    bounds = [(one.age_low, one.age_high) for one in predictions if one.age_low is not None]
+    interval = None
+    if bounds:
+        interval = np.concatenate([low for low, _ in bounds]), np.concatenate([high for _, high in bounds])
+    return Evaluation(predictor.name, store, labels, age, age_std, p_male, scores.compute(), interval, part)
 
 
 def require_same_cut(predictor: ChipPredictor, store: Store) -> None:
@@ -110,13 +124,12 @@ def require_same_cut(predictor: ChipPredictor, store: Store) -> None:
         )
 
 
-def _chips(store: Store, batch_size: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """The store's chips by batches; while one is looked at, a thread decodes the next."""
-    starts = range(0, len(store), batch_size)
+def _chips(store: Store, rows: npt.NDArray[np.int64], batch_size: int) -> Iterator[npt.NDArray[np.uint8]]:
+    """The chips of `rows` by batches; while one is looked at, a thread decodes the next."""
     with ThreadPoolExecutor(1, thread_name_prefix="decode") as pool:
         pending = None
-        for start in starts:
-            following = pool.submit(store.decode, np.arange(start, min(start + batch_size, len(store))))
+        for start in range(0, len(rows), batch_size):
+            following = pool.submit(store.decode, rows[start : start + batch_size])
             if pending is not None:
                 yield pending.result()
             pending = following
@@ -127,8 +140,9 @@ def _chips(store: Store, batch_size: int) -> Iterator[npt.NDArray[np.uint8]]:
 def write_report(evaluations: Sequence[Evaluation], out: str | os.PathLike[str]) -> Path:
     """Writes metrics.json and predictions.parquet into the folder `out`, each as a whole or not at all.
 
-    metrics.json holds under "results" a mapping for each evaluation: model, test_set, its fingerprint, the number of
-    pictures that were looked for a face, and the figures of `metrics.Scores.compute`.
+    metrics.json holds under "results" a mapping for each evaluation: model, test_set, the part of it that was taken
+    (null: all of it), its fingerprint, the number of pictures that were looked for a face, and the figures of
+    `metrics.Scores.compute`.
 
     Returns:
         `out` as a path.
@@ -142,6 +156,7 @@ def write_report(evaluations: Sequence[Evaluation], out: str | os.PathLike[str])
         {
             "model": evaluation.model,
             "test_set": evaluation.store.name,
+            "part": evaluation.part,
             "fingerprint": evaluation.store.fingerprint,
             "pictures": evaluation.store.description.get("pictures"),
             **evaluation.metrics,
@@ -160,6 +175,7 @@ def write_report(evaluations: Sequence[Evaluation], out: str | os.PathLike[str])
 def _table(evaluation: Evaluation) -> pa.Table:
     """One row a face: what is known and what was predicted; a missing label is null."""
     labels, n = evaluation.labels, len(evaluation.labels)
+    low, high = evaluation.interval or ([None] * n, [None] * n)
     no_age, no_gender = np.isnan(labels.age_low), labels.gender < 0
     return pa.table(
         {
@@ -173,5 +189,7 @@ def _table(evaluation: Evaluation) -> pa.Table:
             "age": pa.array(evaluation.age),
             "age_std": pa.array(evaluation.age_std),
             "p_male": pa.array(evaluation.p_male),
+            "interval_low": pa.array(low, pa.float32()),
+            "interval_high": pa.array(high, pa.float32()),
         }
     )

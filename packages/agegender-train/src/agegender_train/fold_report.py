@@ -7,9 +7,12 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from agegender_train.fold_histories import plot_histories
 from agegender_train.run_table import FIGURES, Run, finite, sort_key
@@ -93,8 +96,8 @@ def write_fold_report(out: Path, runs: Mapping[int, Run]) -> FoldReport:
         out / "model.onnx",
         best["fold"],
         rows,
-        {name: fmean(values) if values else None for name, values in columns.items()},
-        {name: stdev(values) if len(values) > 1 else None for name, values in columns.items()},
+        {name: _finite(fmean(values)) if values else None for name, values in columns.items()},
+        {name: _std(values) for name, values in columns.items()},
     )
     about = {
         "format": FORMAT,
@@ -107,6 +110,15 @@ def write_fold_report(out: Path, runs: Mapping[int, Run]) -> FoldReport:
     write_atomically(out / "folds.csv", report.csv().encode())
     write_atomically(out / "folds.json", {**about, **finite(report.figures())})
     return report
+
+
+def _std(values: list[float]) -> float | None:
+    # Not `statistics.stdev`, which fails on NaN: a fold may have gone astray.
+    return _finite(float(np.std(values, ddof=1))) if len(values) > 1 else None
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
 
 
 def _row(fold: int, run: Run) -> dict[str, Any]:

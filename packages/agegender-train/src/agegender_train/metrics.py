@@ -8,16 +8,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.decoding import MAX_AGE, Prediction
 from agegender_train.labels import Labels
 
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-99", "100+")
 """Age bands of the figures: each by the middle of the label's age interval."""
 
+GENDER_BINS = 15
+"""Equal bins of the probability of male, for the expected calibration error (Guo et al., ICML 2017)."""
+
 _WITHIN = (1, 3, 5, 10)
+_LEAST_LIKELY = 1e-7
 _COLUMNS = (
     "faces", "exact", "exact_error", "exact_signed", "exact_squared", *(f"exact_within_{k}" for k in _WITHIN),
     "interval", "interval_hit", "aged_distance", "aged_middle", "aged_signed", "aged_squared",
-    "gendered", "gender_right",
+    "gendered", "gender_right", "gender_nll",
+    *(f"bin{k}_{what}" for k in range(GENDER_BINS) for what in ("faces", "p_male", "male")),
+    "distributed", "age_nll",
+    "bounded", "bounded_width", "bounded_least", "bounded_most", "bounded_exact", "bounded_hit",
 )  # fmt: skip
 _INDEX = {name: number for number, name in enumerate(_COLUMNS)}
 Floats = npt.NDArray[np.floating[Any]]
@@ -40,20 +48,40 @@ class Scores:
     sums: npt.NDArray[np.float64] = field(default_factory=_nothing)
 
     @classmethod
-    def from_batch(cls, age: Floats, p_male: Floats, labels: Labels) -> Scores:
+    def from_prediction(cls, prediction: Prediction, labels: Labels) -> Scores:
+        """The sums of one batch, with all that the prediction has; see `from_batch`."""
+        interval = None
+        if prediction.age_low is not None and prediction.age_high is not None:
+            interval = prediction.age_low, prediction.age_high
+        return cls.from_batch(prediction.age, prediction.p_male, labels, interval, prediction.age_probs)
+
+    @classmethod
+    def from_batch(
+        cls,
+        age: Floats,
+        p_male: Floats,
+        labels: Labels,
+        interval: tuple[Floats, Floats] | None = None,
+        age_probs: Floats | None = None,
+    ) -> Scores:
         """The sums of one batch.
 
         Args:
             age: (n,), predicted years.
             p_male: (n,), predicted probability of male; male from 0.5 on.
             labels: n labels; missing ages and genders are left out of the figures that need them.
+            interval: the ends, (n,) each, of the interval that shall hold the age; ``None`` for a model without one.
+            age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
 
         Raises:
             ValueError: the lengths differ, or a prediction is not finite.
         """
-        for name, column in (("age", age), ("p_male", p_male)):
-            if column.shape != (len(labels),):
-                raise ValueError(f"{name} must have shape ({len(labels)},) as the labels, got {column.shape}")
+        bounds = {} if interval is None else {"interval's low": interval[0], "interval's high": interval[1]}
+        whole = {} if age_probs is None else {"age_probs": age_probs}
+        for name, column in {"age": age, "p_male": p_male, **bounds, **whole}.items():
+            shape = (len(labels), MAX_AGE + 1) if name in whole else (len(labels),)
+            if column.shape != shape:
+                raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
             if not np.isfinite(column).all():
                 raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
         age = age.astype(np.float64)
@@ -79,6 +107,9 @@ class Scores:
             "aged_squared": np.where(aged, error**2 + (high - low) ** 2 / 12, 0),
             "gendered": male,
             "gender_right": male & ((p_male >= 0.5) == (labels.gender == 1)),
+            **_gender_sums(p_male.astype(np.float64), labels.gender),
+            **_interval_sums(interval, low, high),
+            **_distribution_sums(age_probs, low, high),
         }
         middle = np.nan_to_num(labels.age, nan=0.0)
         band = np.where(aged, np.minimum(middle // 10, len(BANDS) - 1), len(BANDS)).astype(np.int64)
@@ -100,11 +131,57 @@ class Scores:
             middle_mae, middle_bias: error in years against the middle of the interval;
             group_accuracy: share of faces with an age group whose predicted age, rounded, is in it;
             age_std: years; root of the mean squared error where each age of an interval is equally likely;
-            gender_accuracy; bands: for each age band with faces in it n, and the figures above.
+            gender_accuracy; gender_nll: mean negative log-likelihood, nats;
+            gender_ece: expected calibration error in 15 equal bins of the probability of male: the mean of |mean
+            probability - share of men|, each bin weighing by its faces. Few faces look badly calibrated by chance: n of
+            them have an error of some 1 / sqrt(n);
+            age_nll: mean negative log of the probability of the label's age or group, nats; where there is a
+            distribution;
+            coverage90, width90: share of known ages within the predicted interval, and its mean width in years;
+            coverage90_least, coverage90_most: of all faces with an age, the shares whose whole age group is within the
+            interval, and of whose group a part is: the share of the ages themselves is between them;
+            bands: for each age band with faces in it n, and the figures above.
         """
         figures = _figures(self.sums.sum(axis=0))
         bands = {name: _figures(row) for name, row in zip(BANDS, self.sums, strict=False) if row[0]}
         return {**figures, "bands": bands}
+
+
+def _gender_sums(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) -> dict[str, Floats]:
+    known, male = gender >= 0, gender == 1
+    bin_ = np.clip(np.floor(p_male * GENDER_BINS), 0, GENDER_BINS - 1)
+    right = np.maximum(np.where(male, p_male, 1 - p_male), _LEAST_LIKELY)
+    sums: dict[str, Floats] = {"gender_nll": -np.log(right) * known}
+    for k in range(GENDER_BINS):
+        here = known & (bin_ == k)
+        sums |= {f"bin{k}_faces": here * 1.0, f"bin{k}_p_male": here * p_male, f"bin{k}_male": here * (male * 1.0)}
+    return sums
+
+
+def _interval_sums(
+    interval: tuple[Floats, Floats] | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> dict[str, Floats]:
+    names = ("bounded", "bounded_width", "bounded_least", "bounded_most", "bounded_exact", "bounded_hit")
+    if interval is None:
+        return {name: np.zeros(len(low)) for name in names}
+    start, end = (bound.astype(np.float64) for bound in interval)
+    # The oldest age that a model tells means that age or more.
+    low, high, aged = np.minimum(low, MAX_AGE), np.minimum(high, MAX_AGE), ~np.isnan(low)
+    least, exact = (start <= low) & (high <= end), low == high
+    values = (aged, (end - start) * aged, least, (start <= high) & (low <= end), exact, least & exact)
+    return {name: value * 1.0 for name, value in zip(names, values, strict=True)}
+
+
+def _distribution_sums(
+    probs: Floats | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+) -> dict[str, Floats]:
+    if probs is None:
+        return {name: np.zeros(len(low)) for name in ("distributed", "age_nll")}
+    first, last = (np.clip(np.rint(bound), 0, MAX_AGE)[:, None] for bound in (low, high))
+    ages = np.arange(MAX_AGE + 1)
+    mass = np.where((first <= ages) & (ages <= last), probs, 0).sum(axis=1, dtype=np.float64)
+    aged = ~np.isnan(low)
+    return {"distributed": aged * 1.0, "age_nll": -np.log(np.maximum(mass, _LEAST_LIKELY)) * aged}
 
 
 def _figures(sums: npt.NDArray[np.float64]) -> dict[str, Any]:
@@ -115,6 +192,7 @@ def _figures(sums: npt.NDArray[np.float64]) -> dict[str, Any]:
         return total(name) / count if count else None
 
     exact, interval, gendered = total("exact"), total("interval"), total("gendered")
+    miscalibrated = sum(abs(total(f"bin{k}_p_male") - total(f"bin{k}_male")) for k in range(GENDER_BINS))
     variance = mean("aged_squared", exact + interval)
     return {
         "n": int(total("faces")),
@@ -129,4 +207,11 @@ def _figures(sums: npt.NDArray[np.float64]) -> dict[str, Any]:
         "group_accuracy": mean("interval_hit", interval),
         "age_std": None if variance is None else variance**0.5,
         "gender_accuracy": mean("gender_right", gendered),
+        "gender_nll": mean("gender_nll", gendered),
+        "gender_ece": miscalibrated / gendered if gendered else None,
+        "age_nll": mean("age_nll", total("distributed")),
+        "coverage90": mean("bounded_hit", total("bounded_exact")),
+        "coverage90_least": mean("bounded_least", total("bounded")),
+        "coverage90_most": mean("bounded_most", total("bounded")),
+        "width90": mean("bounded_width", total("bounded")),
     }

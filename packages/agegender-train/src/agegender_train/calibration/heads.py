@@ -1,0 +1,132 @@
+"""A model's heads with what a calibration found: see `agegender_core.decoding` for what each of it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.decoding import Decoder, age_quantile
+from agegender_train.calibration.correction import clearly_helps, fit_correction
+from agegender_train.calibration.interval import Bounds, fit_interval, rounded
+from agegender_train.calibration.likely import AGES, likely_ages, possible_ages
+from agegender_train.calibration.temperature import fit_gender, fit_temperature
+from agegender_train.labels import Labels
+
+LEVEL = 0.9
+"""Of the interval."""
+
+LEAST_FACES = 100
+"""A head with fewer labelled faces is not calibrated: they would say more of themselves than of the model."""
+
+Heads = dict[str, dict[str, Any]]
+_FITTED = {"age": ("temperature", "correction", "spread", "interval"), "gender": ("temperature", "bias")}
+
+
+def plain_heads(heads: Mapping[str, Mapping[str, Any]]) -> Heads:
+    """The heads without what a calibration put there."""
+    return {
+        name: {key: value for key, value in head.items() if key not in _FITTED.get(name, ())}
+        for name, head in heads.items()
+    }
+
+
+def calibrated_heads(
+    heads: Mapping[str, Mapping[str, Any]],
+    outputs: Mapping[str, npt.NDArray[Any]],
+    labels: Labels,
+    level: float = LEVEL,
+    correct_ages: bool = False,
+) -> Heads:
+    """The heads of a model file with all that faces kept aside tell of the model's errors.
+
+    For the age: a temperature of the distribution, the spread of the errors of a network that gives years alone, and an
+    interval; the age itself stays unless `correct_ages`. For the gender: a temperature, and a bias where there clearly
+    is one. A head with fewer than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
+    calibration left is replaced. Equal input gives equal heads.
+
+    Args:
+        heads: "age" and "gender", as in a model file.
+        outputs: the network's raw outputs for n faces, by name: (n, k) or (n,). No face may have been trained on.
+        labels: their labels; ages may be groups and may be missing, as may genders.
+        level: the probability with which the interval holds the true age, in (0, 1).
+        correct_ages: also fit a correction of the age, and keep it where it clearly helps; see `clearly_helps`. It fits
+            the model to the mix of ages among these faces: who is rare there pays for the others.
+
+    Raises:
+        ValueError: an output is missing, has another number of rows than `labels` or is not finite, `level` is out of
+            range, or `heads` is not as a model file has it.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must be between 0 and 1, got {level}")
+    made = plain_heads(heads)
+    if made.get("age", {}).get("decode") == "years":
+        made["age"].setdefault("std", 0.0)
+    for name in Decoder(made).outputs:
+        if name not in outputs or len(outputs[name]) != len(labels) or not np.isfinite(outputs[name]).all():
+            found = f"shape {outputs[name].shape}, or not finite" if name in outputs else "none"
+            raise ValueError(f"outputs must hold {len(labels)} finite rows as the labels under {name!r}, got {found}")
+    aged, gendered = ~np.isnan(labels.age_low), labels.gender >= 0
+    if aged.sum() >= LEAST_FACES:
+        made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct_ages)
+    genders = labels.gender[gendered]
+    if len(genders) >= LEAST_FACES and len(np.unique(genders)) == 2:
+        p_male = Decoder(made)(_rows(outputs, gendered)).p_male
+        temperature, bias = fit_gender(p_male, genders == 1)
+        made["gender"]["temperature"] = round(temperature, 4)
+        if bias:
+            made["gender"]["bias"] = round(bias, 4)
+    return made
+
+
+def _with_age(
+    heads: Heads, outputs: Mapping[str, npt.NDArray[Any]], labels: Labels, level: float, correct: bool
+) -> Heads:
+    possible = possible_ages(labels)
+
+    def with_age(base: Heads, **changes: Any) -> Heads:
+        return {**base, "age": {**base["age"], **changes}}
+
+    def tempered(base: Heads) -> Heads:
+        def loss(temperature: float) -> float:
+            probs = Decoder(with_age(base, temperature=temperature))(outputs).age_probs
+            assert probs is not None
+            return float(-np.log(np.maximum((probs * possible).sum(axis=1, dtype=np.float64), 1e-6)).mean())
+
+        return with_age(base, temperature=round(fit_temperature(loss), 4)) if distributed else base
+
+    def corrected(base: Heads, rows: npt.NDArray[np.bool_]) -> Heads:
+        curve = fit_correction(network[rows], likely[rows])
+        return with_age(base, correction={"at": rounded(curve.at), "years": rounded(curve.years)})
+
+    def bounds(base: Heads) -> Bounds:
+        prediction = Decoder(base)(outputs)
+        age, probs = prediction.age.astype(np.float64), prediction.age_probs
+        if probs is None:
+            return Bounds(age, age, age)
+        start, end = (age_quantile(probs, (1 + sign * level) / 2).astype(np.float64) for sign in (-1, 1))
+        return Bounds(age, start, end)
+
+    distributed = heads["age"]["decode"] == "expected"
+    heads = tempered(heads)
+    prediction = Decoder(heads)(outputs)
+    network = (prediction.age if prediction.age_probs is None else prediction.age_probs).astype(np.float64)
+    likely, spread = likely_ages(prediction.age.astype(np.float64), possible)
+    correct = correct and clearly_helps(network, likely, possible)
+    if correct:
+        heads = tempered(corrected(heads, np.ones(len(labels), bool)))
+    age = Decoder(heads)(outputs).age.astype(np.float64)
+    now_likely, spread = likely_ages(age, possible)
+    if not distributed:
+        overall = np.sqrt((now_likely * np.square(AGES - age[:, None])).sum(axis=1).mean())
+        points = {"at": rounded(spread.at), "years": rounded(spread.years)}
+        heads = with_age(heads, std=round(float(overall), 2), spread=points)
+    base, plain = heads, bounds(heads)
+    interval = fit_interval(lambda rows: bounds(corrected(base, rows)) if correct else plain, now_likely, level)
+    return with_age(heads, interval=interval)
+
+
+def _rows(outputs: Mapping[str, npt.NDArray[Any]], rows: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:
+    return {name: values[rows] for name, values in outputs.items()}
