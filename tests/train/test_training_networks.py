@@ -46,7 +46,8 @@ def test_heads_learn_first_and_the_trunk_after_them(make_store: Any, tmp_path: P
     options = {**SMALL["mobilenetv2"], **asked, "validation_fraction": 0.2}
     result = train([make_store(n=64)], tmp_path / "run", recommended("mobilenetv2", **options))
     assert [row["epoch"] for row in result.history] == [1, 2, 3]
-    assert result.history[2]["loss"] < result.history[0]["loss"]
+    # Not below the first epoch's, in which a trunk that knows nothing stood still.
+    assert result.history[2]["loss"] < result.history[1]["loss"]
     rates = [row["learning_rate"] for row in result.history]
     assert rates[0] == pytest.approx(1e-3)
     assert rates[2] < rates[0]
