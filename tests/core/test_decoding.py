@@ -61,6 +61,15 @@ def test_temperature_leaves_the_age(seed: int, temperature: float) -> None:
     assert bends[(tempered.age_probs > 1e-6)[:, 1:-1] & (tempered.age_probs > 1e-6)[:, 2:]].max() < 0.05
 
 
+def test_temperature_leaves_the_age_of_each_of_many() -> None:
+    """A row that has its mean stays while others, of other widths, are still sought."""
+    widths, means = np.meshgrid(np.linspace(0.7, 30, 40), np.linspace(0, 100, 60))
+    probs = np.exp(-0.5 * ((AGES - means.reshape(-1, 1)) / widths.reshape(-1, 1)) ** 2)
+    probs /= probs.sum(axis=1, keepdims=True)
+    tempered = decode({**EXPECTED, "temperature": 9.0}, probs)
+    np.testing.assert_allclose(tempered.age, decode(EXPECTED, probs).age, atol=2e-3)
+
+
 def test_certain_ages_stay_certain() -> None:
     probs = np.eye(101)[[0, 30, 100]]
     for temperature in (0.3, 3.0):

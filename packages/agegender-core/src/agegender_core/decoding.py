@@ -211,11 +211,14 @@ def _tempered(probs: Floats, temperature: float) -> Floats:
         tempered = np.exp(raised - raised.max(axis=1, keepdims=True))
         tempered /= tempered.sum(axis=1, keepdims=True)
         error = (tempered * away).sum(axis=1)
-        if np.abs(error).max(initial=0) < 1e-4:
+        open_ = np.abs(error) >= 1e-4
+        if not open_.any():
             break
         least, most = np.where(error < 0, tilt, least), np.where(error > 0, tilt, most)
         step = tilt - error / np.maximum((tempered * np.square(away)).sum(axis=1) - error**2, 1e-9)
-        tilt = np.where((step > least) & (step < most), step, (least + most) / 2)
+        step = np.where((step > least) & (step < most), step, (least + most) / 2)
+        # Bisection would throw a row that has its mean far from it, while others are still sought.
+        tilt = np.where(open_, step, tilt)
     return np.asarray(tempered, np.float32)
 
 

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from agegender_cli.calibrate import calibrate
+from agegender_cli.errors import UserError
+from agegender_core.predict import load_predictor
+from agegender_core.spec import PreprocessSpec
+from agegender_train.export import export_onnx
+from agegender_train.models import build_model, get_network
+
+app = typer.Typer()
+app.command()(calibrate)
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "model.onnx"
+    about: dict[str, Any] = {"heads": get_network("mobilenetv2").heads, "training": {}, "metrics": [], "licence": "CC0"}
+    spec = PreprocessSpec(32, chip_size=72)
+    return export_onnx(build_model("mobilenetv2", input_size=32, alpha=0.05), path, name="m", spec=spec, **about)
+
+
+def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: Path) -> None:
+    store, out = make_store("aside", n=400, exact=True), tmp_path / "calibrated.onnx"
+    result = run(model, store.path, "--validation", 0.5, "--seed", 3, "--out", out)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert result.stdout.split()[:2] == ["before", "after"]
+    lines = {line[:20].strip(): line[20:].split() for line in result.stdout.splitlines()[1:]}
+    assert lines["in 90 %"][0] == "-"
+    assert 85 < float(lines["in 90 %"][1].rstrip("%")) <= 97
+    assert lines["age MAE"][0] == lines["age MAE"][1]
+    assert "these flatter it a little" in result.stderr
+    assert "calibration" in " ".join(load_predictor(out).metadata)
+
+
+def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> None:
+    result = run(model, make_store("few", n=20).path, "--out", tmp_path / "c.onnx")
+    assert "needs 100 faces" in str(result.exception)
+    half = run(model, make_store("women", n=120, genders=(0,)).path, "--out", tmp_path / "c.onnx")
+    assert half.exit_code == 0, half.exception
+    assert "The gender is not calibrated" in half.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--split", "x", "--validation", 0.1), "--split and --validation exclude each other"),
+        (("--fold", 1), "--fold 1 needs the --split"),
+    ],
+)
+def test_options_that_exclude_each_other(
+    model: Path, make_store: Any, tmp_path: Path, options: tuple[object, ...], message: str
+) -> None:
+    result = run(model, make_store("aside", n=8).path, "--out", tmp_path / "c.onnx", *options)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)
