@@ -99,9 +99,22 @@ def test_the_age_stays_unless_asked_and_moves_where_it_clearly_helps() -> None:
     kept = calibrated_heads(DISTRIBUTION, outputs, labels)
     assert "correction" not in kept["age"]
     np.testing.assert_allclose(Decoder(kept)(outputs).age, plain, atol=5e-3)
-    moved = calibrated_heads(DISTRIBUTION, outputs, labels, correct_ages=True)
+    moved = calibrated_heads(DISTRIBUTION, outputs, labels, correct=True)
     before, after = (figures(heads, outputs, labels)["age_mae"] for heads in (kept, moved))
     assert after < before - 1
+
+
+def test_who_is_taken_for_male_stays_unless_asked() -> None:
+    outputs, age, male = faces(10, 3000)
+    p = outputs["gender"][:, 1].astype(np.float64)
+    shifted = 1 / (1 + np.exp(-(np.log(p / (1 - p)) - 1.5)))  # men are too seldom taken for men
+    outputs["gender"] = np.column_stack([1 - shifted, shifted]).astype(np.float32)
+    labels = labels_of(age, male)
+    plain = Decoder(DISTRIBUTION)(outputs).p_male
+    kept, moved = (calibrated_heads(DISTRIBUTION, outputs, labels, correct=correct) for correct in (False, True))
+    np.testing.assert_array_equal(Decoder(kept)(outputs).p_male >= 0.5, plain >= 0.5)
+    before, after = (figures(heads, outputs, labels)["gender_accuracy"] for heads in (kept, moved))
+    assert after > before + 0.01
 
 
 def test_no_correction_for_chance() -> None:

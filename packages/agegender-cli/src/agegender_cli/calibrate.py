@@ -27,8 +27,8 @@ def calibrate(
     fold: Fold = None,
     validation: Validation = None,
     seed: Seed = 0,
-    correct_ages: Annotated[
-        bool, typer.Option("--correct-ages", help="Also move the ages, where that clearly helps on these faces.")
+    correct: Annotated[
+        bool, typer.Option("--correct", help="Also move ages and genders, where that clearly helps on these faces.")
     ] = False,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
@@ -56,7 +56,7 @@ def calibrate(
             opened,
             out,
             rows=rows,
-            correct_ages=correct_ages,
+            correct=correct,
             batch_size=batch_size,
             threads=threads,
             progress=begin(model.name, sum(len(of) for of in rows)),

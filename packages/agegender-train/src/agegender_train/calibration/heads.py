@@ -38,13 +38,13 @@ def calibrated_heads(
     outputs: Mapping[str, npt.NDArray[Any]],
     labels: Labels,
     level: float = LEVEL,
-    correct_ages: bool = False,
+    correct: bool = False,
 ) -> Heads:
     """The heads of a model file with all that faces kept aside tell of the model's errors.
 
     For the age: a temperature of the distribution, the spread of the errors of a network that gives years alone, and an
-    interval; the age itself stays unless `correct_ages`. For the gender: a temperature, and a bias where there clearly
-    is one. A head with fewer than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
+    interval; for the gender: a temperature. Ages, and who is taken for male, stay unless `correct`. A head with fewer
+    than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
     calibration left is replaced. Equal input gives equal heads.
 
     Args:
@@ -52,8 +52,9 @@ def calibrated_heads(
         outputs: the network's raw outputs for n faces, by name: (n, k) or (n,). No face may have been trained on.
         labels: their labels; ages may be groups and may be missing, as may genders.
         level: the probability with which the interval holds the true age, in (0, 1).
-        correct_ages: also fit a correction of the age, and keep it where it clearly helps; see `clearly_helps`. It fits
-            the model to the mix of ages among these faces: who is rare there pays for the others.
+        correct: also fit a correction of the age, kept where it clearly helps (see `clearly_helps`), and a bias of the
+            gender where there clearly is one. It fits the model to the mix of people among these faces: who is rare
+            there pays for the others.
 
     Raises:
         ValueError: an output is missing, has another number of rows than `labels` or is not finite, `level` is out of
@@ -70,11 +71,11 @@ def calibrated_heads(
             raise ValueError(f"outputs must hold {len(labels)} finite rows as the labels under {name!r}, got {found}")
     aged, gendered = ~np.isnan(labels.age_low), labels.gender >= 0
     if aged.sum() >= LEAST_FACES:
-        made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct_ages)
+        made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct)
     genders = labels.gender[gendered]
     if len(genders) >= LEAST_FACES and len(np.unique(genders)) == 2:
         p_male = Decoder(made)(_rows(outputs, gendered)).p_male
-        temperature, bias = fit_gender(p_male, genders == 1)
+        temperature, bias = fit_gender(p_male, genders == 1, correct)
         made["gender"]["temperature"] = round(temperature, 4)
         if bias:
             made["gender"]["bias"] = round(bias, 4)

@@ -47,7 +47,7 @@ def calibrate_model(
     *,
     rows: Sequence[npt.NDArray[np.int64]] | None = None,
     level: float = LEVEL,
-    correct_ages: bool = False,
+    correct: bool = False,
     batch_size: int = 256,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -63,7 +63,7 @@ def calibrate_model(
         out: the copy; written as a whole or not at all. May be `path`.
         rows: for each store the faces to take; all when ``None``.
         level: the probability with which the interval holds the true age, in (0, 1).
-        correct_ages: see `calibrated_heads`.
+        correct: see `calibrated_heads`.
         batch_size: faces a call of the model.
         threads: threads of the model.
         progress: called with the number of faces done and of all.
@@ -95,7 +95,7 @@ def calibrate_model(
                 progress(done, len(labels))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     old = json.loads(predictor.metadata["agegender.heads"])
-    heads = calibrated_heads(old, outputs, labels, level, correct_ages)
+    heads = calibrated_heads(old, outputs, labels, level, correct)
     data = [f"{store.name} ({len(of)} faces)" for store, of in zip(stores, picked, strict=True)]
     _write(predictor.path, Path(out), heads, {"data": data, **known, "level": level})
     before, after = (Scores.from_prediction(Decoder(made)(outputs), labels).compute() for made in (old, heads))

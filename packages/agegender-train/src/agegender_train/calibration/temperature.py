@@ -35,7 +35,9 @@ def fit_temperature(loss: Callable[[float], float]) -> float:
     return float(np.exp((low + high) / 2))
 
 
-def fit_gender(p_male: npt.NDArray[np.float32], male: npt.NDArray[np.bool_]) -> tuple[float, float]:
+def fit_gender(
+    p_male: npt.NDArray[np.float32], male: npt.NDArray[np.bool_], with_bias: bool = True
+) -> tuple[float, float]:
     """Temperature and bias of the logit of a gender's probability, by maximum likelihood (Platt 1999).
 
     The bias stays zero unless the faces speak for it beyond chance (a likelihood ratio test at 5 %): it is the share of
@@ -44,6 +46,7 @@ def fit_gender(p_male: npt.NDArray[np.float32], male: npt.NDArray[np.bool_]) -> 
     Args:
         p_male: float32 (n,), in [0, 1].
         male: bool (n,), with both values in it.
+        with_bias: ``False`` for a temperature alone, which leaves who is taken for male.
     """
     logit = logit_of(p_male)
 
@@ -52,6 +55,8 @@ def fit_gender(p_male: npt.NDArray[np.float32], male: npt.NDArray[np.bool_]) -> 
         return float(np.mean(np.logaddexp(0, np.where(male, -z, z))))
 
     temperature = fit_temperature(loss)
+    if not with_bias:
+        return temperature, 0.0
     slope, bias = _logistic_regression(logit, male, 1 / temperature)
     if slope > 0 and 2 * len(male) * (loss(temperature) - loss(1 / slope, bias)) > _CHI_SQUARED:
         return float(np.clip(1 / slope, *_RANGE)), bias
