@@ -82,3 +82,18 @@ def test_every_command_and_option_is_on_a_page() -> None:
             if long and not any(re.search(rf"(?<![\w-]){option}(?![\w-])", about) for option in long):
                 missing.append(f"{name} {long[0]}")
     assert missing == []
+
+
+def test_the_dockerfile_copies_and_installs_what_there_is() -> None:
+    """CI has no engine: it runs the installation from what is copied; here is what it can't."""
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
+    copied = [line.split()[1] for line in lines if line.startswith("COPY")]
+    assert all((ROOT / path).exists() for path in copied)
+    allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
+    assert sorted(allowed) == sorted(copied)
+    installed = re.findall(r"packages/([\w-]+)(?:\[(\w+)\])?", next(line for line in lines if "pip install" in line))
+    assert sorted(name for name, _ in installed) == [folder.name for folder in PACKAGES]
+    for name, extra in installed:
+        assert not extra or extra in project(ROOT / "packages" / name)["optional-dependencies"]
+    scripts = project(ROOT / "packages/agegender-cli")["scripts"]
+    assert [line for line in lines if line.startswith("ENTRYPOINT")] == [f'ENTRYPOINT ["{next(iter(scripts))}"]']

@@ -1,0 +1,91 @@
+"""A batch of faces for MobileNetV2: ours beside a plain `PyDataset` with OpenCV, and the training step it is for."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from agegender_core import Frame
+from agegender_core.spec import PreprocessSpec
+from agegender_train.augment import Augmentation
+from agegender_train.batches import Batches, FaceSet
+from agegender_train.models import build_model
+from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
+
+FACES, SIZE = 128, 96
+SPEC = PreprocessSpec(SIZE, chip_size=140, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
+
+
+@pytest.fixture(scope="module")
+def store(portrait: Frame, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """128 pieces of the portrait as faces."""
+    rng, rows = np.random.default_rng(0), list[dict[str, Any]]()
+    for number in range(FACES):
+        x, y = rng.integers(0, 200, 2)
+        chip = cv2.resize(portrait[y : y + 180, x : x + 180], (140, 140), interpolation=cv2.INTER_AREA)
+        image = {"bytes": encode_chip(chip), "path": f"{number}.jpg"}
+        label = {"age_low": 20.0, "age_high": 29.0, "gender": number % 2, "subject": None}
+        rows.append(
+            {"image": image, "dataset": "made", "key": f"{number}.jpg", "face": 0, "box_from": "known", **label}
+        )
+    folder, content = tmp_path_factory.mktemp("store"), encode_shard(rows)
+    write_atomically(folder / "shard-00000.parquet", content)
+    shard = {"name": "shard-00000.parquet", "rows": FACES, "bytes": len(content)}
+    shard["sha256"] = hashlib.sha256(content).hexdigest()
+    about = {"format": 2, "complete": True, "dataset": "made", "chip_size": 140, "chip_padding": 0.4, "pictures": FACES}
+    write_atomically(folder / "store.json", {**about, "shards": [shard]})
+    return Store.open(folder)
+
+
+class Plain(keras.utils.PyDataset):  # type: ignore[misc]
+    """What one would write: decode, resize and scale with OpenCV and NumPy, a face at a time."""
+
+    def __init__(self, jpegs: list[bytes]) -> None:
+        super().__init__()
+        self.jpegs = jpegs
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Any:
+        """The faces in the store's order."""
+        faces = []
+        for jpeg in self.jpegs:
+            face = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            face = cv2.resize(face, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+            faces.append(face.astype(np.float32) / 127.5 - 1)
+        return np.stack(faces)
+
+
+@pytest.mark.parametrize("who", ["ours, as they are", "ours, augmented", "PyDataset, as they are", "training step"])
+def bench_batch(benchmark: BenchmarkFixture, store: Store, who: str) -> None:
+    """Ours decodes each face once and keeps it; the plain way, which keeps nothing, decodes it in each epoch."""
+    benchmark.group = "a batch of 128 faces at 96 px"
+    rows = np.arange(FACES)
+    chance = Augmentation() if "augmented" in who else None
+    batches = Batches(FaceSet([store]), rows, SPEC, FACES, seed=0, augmentation=chance)
+    batch = batches[0]
+    if who == "training step":
+        keras.utils.set_random_seed(0)
+        model = build_model("mobilenetv2")
+        model.compile(optimizer="adam", loss={"age": lambda _, p: -keras.ops.log(p[:, 20]), "gender": "mse"})
+        targets = {"age": batch.targets["age"], "gender": np.eye(2, dtype=np.float32)[rows % 2]}
+        losses = [float(np.ravel(model.train_on_batch(batch.inputs, targets))[0]) for _ in range(2)]
+        last = benchmark.pedantic(model.train_on_batch, (batch.inputs, targets), rounds=5, warmup_rounds=1)
+        assert float(np.ravel(last)[0]) < losses[0]
+        return
+    plain = Plain(list(store.encoded()))
+    calls: dict[str, Callable[[], Any]] = {"PyDataset, as they are": lambda: plain[0]}
+    made = benchmark(calls.get(who, lambda: batches[0].inputs))
+    if "augmented" not in who:
+        order = np.random.default_rng([0, 0]).permutation(FACES)
+        got = made if "PyDataset" in who else made[np.argsort(order)]
+        # OpenCV rounds to whole grey levels after the resizing, we don't.
+        np.testing.assert_allclose(got, plain[0], atol=1.01 / 127.5)
