@@ -282,7 +282,7 @@ def test_stopped_by_ctrl_c_it_ends_soon_and_goes_on_to_the_same_store(
 
     with pytest.raises(KeyboardInterrupt):
         run(source, tmp_path / "store", progress=interrupt)
-    assert heard[-1] < 50
+    assert heard[-1] <= 50 < ENTRIES  # the two shards of ten that were being made come to their end, no others
     run(source, tmp_path / "store")
     assert contents(tmp_path / "store") == contents(reference)
 
