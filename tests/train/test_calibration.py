@@ -13,7 +13,6 @@ from agegender_core.predict import load_predictor
 from agegender_core.spec import PreprocessSpec
 from agegender_train.calibration import LEAST_FACES, calibrate_model, calibrated_heads, plain_heads
 from agegender_train.calibration.correction import clearly_helps, fit_correction
-from agegender_train.calibration.interval import fit_interval
 from agegender_train.calibration.likely import likely_ages, possible_ages
 from agegender_train.calibration.neighbours import weighted_quantile
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
@@ -162,7 +161,6 @@ def test_intervals_grow_with_their_level() -> None:
         for level in (0.5, 0.9)
     ]
     assert widths[0]["width90"] < widths[1]["width90"] - 5
-    assert fit_interval.__doc__ is not None
 
 
 def test_few_faces_calibrate_nothing() -> None:
