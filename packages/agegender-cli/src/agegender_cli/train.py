@@ -44,6 +44,8 @@ def train(
     age_weight: options.AgeWeight = None,
     gender_weight: options.GenderWeight = None,
     gender_smoothing: options.GenderSmoothing = None,
+    teachers: options.Teachers = None,
+    teacher_share: options.TeacherShare = None,
     balance: options.Balance = None,
     augment: options.Augment = None,
     augmentation: options.Augmentations = None,

@@ -71,6 +71,13 @@ GenderWeight = Annotated[float | None, typer.Option(help="Weight of the gender l
 GenderSmoothing = Annotated[
     float | None, typer.Option(help="Part of each gender label given to the other gender.", show_default="0")
 ]
+Teachers = Annotated[
+    list[str] | None,
+    typer.Option("--teacher", metavar="MODEL", help="Also learn what this model says of each face; may be repeated."),
+]
+TeacherShare = Annotated[
+    float | None, typer.Option(min=0, max=1, help="How much of that; the labels have the rest.", show_default="0.5")
+]
 Balance = Annotated[
     float | None, typer.Option(help="0: each face weighs the same; 1: each age group does.", show_default="0")
 ]

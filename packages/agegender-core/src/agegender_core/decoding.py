@@ -124,7 +124,7 @@ class Decoder:
                 raise ValueError(f"head {name!r} must be decoded as one of {', '.join(decodes)}, got {head or None}")
         age, gender = heads["age"], heads["gender"]
         self.outputs = (str(age["output"]), str(gender["output"]))
-        self.has_distribution = age["decode"] == "expected"
+        self.has_distribution: bool = age["decode"] == "expected"
         if not self.has_distribution and "std" not in age:
             raise ValueError("head 'age' gives years without a distribution, and no 'std' in years beside them")
         self._std = Curve(np.zeros(1), np.array([age.get("std", 0.0)], np.float64))

@@ -34,14 +34,29 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: float32 (n, s, s, 3), preprocessed.
-        targets: by the network's outputs: of age float32 (n, 2), low and high in years; of gender float32 (n, 1), 1 for
-            male. Zero where missing.
+        targets: by the network's outputs: of age float32 (n, 2), low and high in years, or (n, 2 + k) with what a
+            teacher said behind; of gender float32 (n, 1), 1 for male. Zero where missing.
         weights: for each target float32 (n,), zero where the label is missing.
     """
 
     inputs: Floats
     targets: dict[str, Floats]
     weights: dict[str, Floats]
+
+
+class Taught(NamedTuple):
+    """What teachers said of n faces.
+
+    Attributes:
+        age: float32 (n, k): years (k = 1), or the probability of each age 0..100 (k = 101).
+        p_male: float32 (n, 1).
+        share: of what a network learns that comes from them, in [0, 1]; the rest comes from the labels. Faces without a
+            label for it are not taught, either.
+    """
+
+    age: Floats
+    p_male: Floats
+    share: float
 
 
 class FaceSet:
@@ -158,6 +173,7 @@ class Batches:
         balance: float = 0.0,
         outputs: Mapping[str, str] = MappingProxyType({"age": "age", "gender": "gender"}),
         share: tuple[int, int] = (0, 1),
+        taught: Taught | None = None,
     ) -> None:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
@@ -175,6 +191,9 @@ class Batches:
         self._age_weight = age_weights(labels, balance)
         self._male = np.maximum(labels.gender, 0).astype(np.float32)[:, None]
         self._male_weight = (labels.gender >= 0).astype(np.float32)
+        if taught is not None:
+            self._age = np.column_stack([self._age, taught.age])
+            self._male = (1 - taught.share) * self._male + taught.share * taught.p_male
 
     @property
     def per_epoch(self) -> int:

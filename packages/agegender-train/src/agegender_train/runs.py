@@ -160,9 +160,9 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     for name, value in new["settings"].items():
         if name not in ANYHOW and before[name] != value:
             found.append(f"{name} {_words(before[name])}, not {_words(value)}")
-    for name in ("backend", "data", "faces", "spec", "parameters"):
-        if old.get(name) != new[name]:
-            found.append(f"{name} {_words(old.get(name))}, not {_words(new[name])}")
+    for name in ("backend", "data", "faces", "spec", "parameters", "teachers"):
+        if (old.get(name) or None) != (new.get(name) or None):
+            found.append(f"{name} {_words(old.get(name))}, not {_words(new.get(name))}")
     return found
 
 

@@ -58,6 +58,9 @@ class Settings:
         age_weight: weight of the age loss; "expected" is in years, the others in nats.
         gender_weight: weight of the gender loss, per nat.
         gender_smoothing: see `losses.GenderLoss`.
+        teachers: model files, or names of built-in ones, whose mean opinion of each training face the network learns
+            beside its label. They look at it mirrored, too.
+        teacher_share: how much of that it learns, in [0, 1]; the labels have the rest.
         balance: see `batches.age_weights`.
         augmentation: how far chips are changed.
         accumulate: batches whose gradients make one step of the optimizer; schedule and `ema` count such steps.
@@ -101,6 +104,8 @@ class Settings:
     age_weight: float = 0.1
     gender_weight: float = 1.0
     gender_smoothing: float = 0.0
+    teachers: Sequence[str] = ()
+    teacher_share: float = 0.5
     balance: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     accumulate: int = 1
@@ -129,6 +134,8 @@ class Settings:
         for name in ("ema", "validation_fraction"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 <= self.teacher_share <= 1:
+            raise ValueError(f"teacher_share must be in [0, 1], got {self.teacher_share}")
         if self.frozen_epochs >= self.epochs:
             raise ValueError(f"frozen_epochs must be below epochs, {self.epochs}, got {self.frozen_epochs}")
         if list(self.step_epochs) != sorted({epoch for epoch in self.step_epochs if epoch > 0}):

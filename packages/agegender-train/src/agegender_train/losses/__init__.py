@@ -17,6 +17,7 @@ from agegender_train.losses.distribution import (
 )
 from agegender_train.losses.gender import GenderLoss
 from agegender_train.losses.interval import IntervalAgeLoss
+from agegender_train.losses.taught import TaughtAgeLoss
 
 __all__ = [
     "AGE_LOSSES",
@@ -27,6 +28,7 @@ __all__ = [
     "LabelDistributionLoss",
     "MeanVarianceLoss",
     "OrdinalLoss",
+    "TaughtAgeLoss",
     "make_age_loss",
 ]
 

@@ -50,7 +50,7 @@ def compile_for(phase: Phase, model: Any, objective: Objective, settings: Settin
     # twice, ten seconds each.
     model.optimizer.build(model.trainable_variables)
     predicted = {name: keras.ops.zeros((1, tensor.shape[-1])) for name, tensor in model.output.items()}
-    targets = {"age": keras.ops.zeros((1, 2)), "gender": keras.ops.zeros((1, 1))}
+    targets = {head: keras.ops.zeros((1, width)) for head, width in objective.target_widths.items()}
     model.compute_loss(y={objective.outputs[head]: target for head, target in targets.items()}, y_pred=predicted)
 
 

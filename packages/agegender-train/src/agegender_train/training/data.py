@@ -19,6 +19,7 @@ from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.training.objective import Objective
 from agegender_train.training.sharing import Crew
+from agegender_train.training.teachers import digests, load_teachers, teach
 from agegender_train.training.validation import validate
 
 
@@ -35,6 +36,7 @@ class TrainingData:
         validation: int64, rows of `faces`; none of a person in `training`.
         batches: of the training faces.
         batch_size: faces a batch.
+        teachers: what it learns from beside the labels; see `teachers.digests`.
     """
 
     network: Network
@@ -45,6 +47,7 @@ class TrainingData:
     validation: npt.NDArray[np.int64]
     batches: Batches
     batch_size: int
+    teachers: list[dict[str, Any]]
 
     def figures(self, model: Any, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Any], float]:
         """Figures and loss of `model` on `rows`; see `validate`."""
@@ -78,6 +81,7 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: 
         trained, held = training_sides(stores, settings.split, settings.fold)
     labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
     training, validation = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
+    teachers = load_teachers(settings.teachers, faces, objective.wants_distribution, settings.workers)
     batches = Batches(
         faces,
         training,
@@ -88,6 +92,7 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: 
         settings.balance,
         outputs=objective.outputs,
         share=(crew.process, crew.processes),
+        taught=teach(teachers, faces, training, settings.teacher_share) if teachers else None,
     )
     if settings.batch_size % crew.devices:
         raise ValueError(
@@ -98,7 +103,9 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: 
     if settings.tensorboard and find_spec("tensorflow") is None:
         raise ValueError("tensorboard needs TensorFlow, which is not installed here")
     _check_choice_of_best(settings, faces.labels[validation])
-    return TrainingData(network, objective, spec, faces, training, validation, batches, settings.batch_size)
+    return TrainingData(
+        network, objective, spec, faces, training, validation, batches, settings.batch_size, digests(teachers)
+    )
 
 
 def _check_choice_of_best(settings: Settings, labels: Labels) -> None:

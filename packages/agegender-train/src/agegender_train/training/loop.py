@@ -105,6 +105,7 @@ def _train(
         "spec": asdict(data.spec),
         "data": describe_data(stores),
         "faces": {"training": len(data.training), "validation": len(data.validation)},
+        "teachers": data.teachers,
         "parameters": model.count_params(),
         "backend": keras.backend.backend(),
         "versions": versions(),

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.decoding import MAX_AGE
 from agegender_train.labels import Labels
-from agegender_train.losses import GenderLoss, make_age_loss
+from agegender_train.losses import GenderLoss, TaughtAgeLoss, make_age_loss
 from agegender_train.models import Network
 from agegender_train.settings import Settings
 
@@ -24,14 +25,22 @@ class Objective:
 
     def __init__(self, network: Network, settings: Settings) -> None:
         heads = network.heads
+        self.wants_distribution = heads["age"]["decode"] == "expected"
+        """Whether a teacher must give a probability for each age."""
         self.outputs = {head: heads[head]["output"] for head in ("age", "gender")}
         """Names of the network's outputs."""
-        self._losses = {
+        self._label_losses = {
             "age": make_age_loss(settings.age_loss, heads["age"]["decode"], **settings.age_loss_options),
             "gender": GenderLoss(
                 1e-4 if heads["gender"]["decode"] == "softmax" else 0.02, smoothing=settings.gender_smoothing
             ),
         }
+        self._losses = dict(self._label_losses)
+        self.target_widths = {"age": 2, "gender": 1}
+        """Columns of the targets; see `batches.Batch`."""
+        if settings.teachers:
+            self._losses["age"] = TaughtAgeLoss(self._label_losses["age"], settings.teacher_share)
+            self.target_widths["age"] += MAX_AGE + 1 if self.wants_distribution else 1
         self._weights = {"age": settings.age_weight, "gender": settings.gender_weight}
 
     @property
@@ -43,7 +52,7 @@ class Objective:
         }
 
     def value(self, outputs: Mapping[str, Any], labels: Labels) -> float:
-        """The weighted loss over faces: each head's mean over those whose label is known.
+        """The weighted loss over faces against their labels: each head's mean over those whose label is known.
 
         Args:
             outputs: the model's outputs by name.
@@ -59,5 +68,5 @@ class Objective:
             if rows.any():
                 target = keras.ops.convert_to_tensor(targets[head][rows].astype(np.float32))
                 output = keras.ops.convert_to_tensor(np.asarray(outputs[self.outputs[head]], np.float32)[rows])
-                total += self._weights[head] * float(keras.ops.mean(self._losses[head].call(target, output)))
+                total += self._weights[head] * float(keras.ops.mean(self._label_losses[head].call(target, output)))
         return total

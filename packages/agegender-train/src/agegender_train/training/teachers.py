@@ -1,0 +1,72 @@
+"""What finished models say of the training faces, for a network that learns from them beside the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.predict import Predictor, load_predictor
+from agegender_train.batches import FaceSet, Taught
+
+_BATCH = 256
+
+
+def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, threads: int) -> list[Predictor]:
+    """The models at `paths`, each of which looks at a face twice, the second time mirrored.
+
+    Args:
+        paths: model files, or names of those that come with the package.
+        faces: that they shall see.
+        distribution: whether a probability for each age is wanted of them.
+        threads: of each.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is no model, wants faces that are cut otherwise, or gives no probabilities.
+    """
+    teachers = [load_predictor(path, threads=threads, flip=True) for path in paths]
+    cut = faces.chip_size, faces.chip_padding
+    for path, teacher in zip(paths, teachers, strict=True):
+        wants = teacher.spec.chip_size, teacher.spec.chip_padding
+        if wants != cut:
+            raise ValueError(
+                f"the teacher {path} wants chips of {wants[0]} px with padding {wants[1]}, the stores have chips of "
+                f"{cut[0]} px with padding {cut[1]}"
+            )
+        if distribution and not teacher.has_distribution:
+            raise ValueError(f"the teacher {path} gives years alone; this network learns probabilities of the ages")
+    return teachers
+
+
+def digests(teachers: Sequence[Predictor]) -> list[dict[str, Any]]:
+    """What a run's configuration says of its teachers: their names and a hash of each file."""
+    return [
+        {"name": teacher.name, "blake2b": blake2b(Path(teacher.path).read_bytes(), digest_size=16).hexdigest()}
+        for teacher in teachers
+    ]
+
+
+def teach(teachers: Sequence[Predictor], faces: FaceSet, rows: npt.NDArray[np.int64], share: float) -> Taught:
+    """The teachers' mean opinion of some faces as they are, without augmentation.
+
+    Args:
+        teachers: at least one; the ages are probabilities if all have such, years otherwise.
+        faces: where the chips come from.
+        rows: of `faces`.
+        share: see `batches.Taught`.
+    """
+    distribution = all(teacher.has_distribution for teacher in teachers)
+    ages: list[npt.NDArray[np.float32]] = []
+    p_male: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(rows), _BATCH):
+        chips = faces.chips(rows[start : start + _BATCH])
+        said = [teacher.predict_chips(chips) for teacher in teachers]
+        columns = [one.age_probs if distribution else one.age[:, None] for one in said]
+        ages.append(np.mean(np.stack([column for column in columns if column is not None]), axis=0))
+        p_male.append(np.mean([one.p_male for one in said], axis=0))
+    return Taught(np.concatenate(ages), np.concatenate(p_male)[:, None], share)
