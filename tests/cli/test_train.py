@@ -126,6 +126,8 @@ OPTIONS: dict[str, tuple[tuple[object, ...], Any]] = {
     "age_weight": (("--age-weight", 0.3), 0.3),
     "gender_weight": (("--gender-weight", 2), 2.0),
     "gender_smoothing": (("--gender-smoothing", 0.1), 0.1),
+    "teachers": (("--teacher", "a.onnx", "--teacher", "ssrnet"), ["a.onnx", "ssrnet"]),
+    "teacher_share": (("--teacher-share", 0.7), 0.7),
     "balance": (("--balance", 0.5), 0.5),
     "augmentation": (("--augmentation", "rotation=15"), Augmentation(rotation=15)),
     "accumulate": (("--accumulate", 2), 2),
@@ -177,7 +179,7 @@ def test_the_defaults_that_are_shown_are_those_that_hold() -> None:
         value = getattr(defaults, name, None)
         text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
         assert default == words.get(name, text.removesuffix(".0")), name
-    silent = {"model_options", "split", "fold", "age_loss_options", "augmentation", "licence"}
+    silent = {"model_options", "teachers", "split", "fold", "age_loss_options", "augmentation", "licence"}
     assert {field.name for field in fields(Settings)} - set(shown) - silent == {
         "model",
         "deterministic",

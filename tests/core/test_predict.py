@@ -172,3 +172,26 @@ def test_many_threads_give_the_same(astronaut_path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         ages = {float(np.asarray(r.age)[0]) for r in pool.map(lambda _: predictor(image, faces), range(16))}
     assert len(ages) == 1
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_flipped_is_the_mean_of_a_face_and_its_mirror_image(name: str, astronaut_path: Path) -> None:
+    image = read_image(astronaut_path)
+    once, twice = load_predictor(name, flip=False), load_predictor(name, flip=True)
+    chips = Aligner(once.spec.chip_size, once.spec.chip_padding)(image, HogDetector()(image, Faces.empty())).chips
+    assert chips is not None
+    mirrored = np.ascontiguousarray(chips[:, :, ::-1])
+    ways = [once.raw_outputs(chips), once.raw_outputs(mirrored)]
+    for key, values in twice.raw_outputs(chips).items():
+        np.testing.assert_allclose(values, (ways[0][key] + ways[1][key]) / 2, atol=1e-6)
+    # Whichever way round a face is, the answer is the same.
+    assert twice.predict_chips(chips).age == pytest.approx(twice.predict_chips(mirrored).age, abs=1e-3)
+    assert once.predict_chips(chips).age != pytest.approx(once.predict_chips(mirrored).age, abs=1e-2)
+    assert len(twice.predict_chips(chips[:0]).age) == 0
+
+
+@pytest.mark.parametrize(("written", "flip"), [("1", True), ("0", False), ("", False)])
+def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool, tmp_path: Path) -> None:
+    path = write_model(tmp_path / "m.onnx", PLAIN, YEARS, flip=written)
+    assert load_predictor(path).flip is flip
+    assert load_predictor(path, flip=not flip).flip is not flip

@@ -9,7 +9,7 @@ import typer
 
 from agegender_cli.errors import require_train
 from agegender_cli.eval import progress_bar
-from agegender_cli.options import Quiet
+from agegender_cli.options import Flip, Quiet
 from agegender_cli.parts import Fold, Seed, Split, Validation, choose_part
 from agegender_cli.stores import open_stores
 
@@ -30,11 +30,14 @@ def calibrate(
     correct: Annotated[
         bool, typer.Option("--correct", help="Also move ages and genders, where that clearly helps on these faces.")
     ] = False,
+    flip: Flip = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
     quiet: Quiet = False,
 ) -> None:
     """Fit what a model says of its own errors to labelled faces, and write it into a copy of the model file.
+
+    Whether it looks at faces mirrored, too, goes into the copy as it was here.
 
     The 90 % interval and the spread of the age, and the probability of the gender. The network and the ages stay as
     they are. No face may be one that the model was trained on, and it holds for faces like these: some hundreds at
@@ -57,6 +60,7 @@ def calibrate(
             out,
             rows=rows,
             correct=correct,
+            flip=flip,
             batch_size=batch_size,
             threads=threads,
             progress=begin(model.name, sum(len(of) for of in rows)),

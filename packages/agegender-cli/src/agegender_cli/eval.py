@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from agegender_cli.errors import require_train
-from agegender_cli.options import Quiet
+from agegender_cli.options import Flip, Quiet
 from agegender_cli.parts import Fold, Seed, Split, Validation, choose_part
 from agegender_cli.stores import open_stores
 
@@ -31,6 +31,7 @@ def evaluate(
     fold: Fold = None,
     validation: Validation = None,
     seed: Seed = 0,
+    flip: Flip = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
     threads: Annotated[int, typer.Option(min=1, help="Threads of a model.")] = 1,
     quiet: Quiet = False,
@@ -57,7 +58,7 @@ def evaluate(
     opened = open_stores(stores, quiet)
     rows, part = choose_part(opened, split, fold, validation, seed)
     paths: list[Path] | list[None] = model or [None]
-    predictors = [load_predictor(path, threads=threads) for path in paths]
+    predictors = [load_predictor(path, threads=threads, flip=flip) for path in paths]
     with progress_bar(quiet) as begin:
         for store, of in zip(opened, rows, strict=True):
             for predictor in predictors:

@@ -41,6 +41,14 @@ Model = Annotated[
         show_default="mobilenetv2",
     ),
 ]
+Flip = Annotated[
+    bool | None,
+    typer.Option(
+        "--flip/--no-flip",
+        help="Look at each face a second time, mirrored: better, and twice the network's time.",
+        show_default="as the model file asks; those built in do",
+    ),
+]
 Upsample = Annotated[
     int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
 ]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .errors import UserError
-from .options import Format, Model, Quiet, Threshold, Upsample
+from .options import Flip, Format, Model, Quiet, Threshold, Upsample
 from .output import write_pictures
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Also write the pictures with faces drawn.")
     ] = None,
     model: Model = None,
+    flip: Flip = None,
     upsample: Upsample = 0,
     threshold: Threshold = 0.0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a picture could not be read.")] = False,
@@ -49,7 +50,7 @@ def predict(
         typer.echo(f"Skipped {len(skipped)} that are no pictures: {_shorten(skipped)}", err=True)
     if not sources:
         raise UserError(f"no pictures in {', '.join(paths)}", hint=f"pictures end in {', '.join(sorted(SUFFIXES))}")
-    pipeline = Pipeline.for_pictures(model, upsample=upsample, threshold=threshold)
+    pipeline = Pipeline.for_pictures(model, upsample=upsample, threshold=threshold, flip=flip)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
     names = _drawn_names(sources) if output is not None else {}

@@ -35,6 +35,9 @@ def stream(
         bool | None, typer.Option("--show/--no-show", help="Show a window. [default: where there is a screen]")
     ] = None,
     model: Model = None,
+    flip: Annotated[
+        bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
+    ] = False,
     upsample: Annotated[
         int | None,
         typer.Option(
@@ -80,6 +83,7 @@ def stream(
             model,
             upsample=_upsample(video) if upsample is None else upsample,
             threshold=threshold,
+            flip=flip,
             tracker=face_tracker(
                 max_age=max(1, round(video.fps / detect_every)) if max_age is None else max_age,
                 min_hits=min_hits,

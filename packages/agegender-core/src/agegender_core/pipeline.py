@@ -92,7 +92,13 @@ class Pipeline:
 
     @classmethod
     def for_pictures(
-        cls, model: str | os.PathLike[str] | None = None, *, upsample: int = 0, threshold: float = 0.0, threads: int = 1
+        cls,
+        model: str | os.PathLike[str] | None = None,
+        *,
+        upsample: int = 0,
+        threshold: float = 0.0,
+        threads: int = 1,
+        flip: bool | None = None,
     ) -> Self:
         """Detector, aligner and predictor.
 
@@ -101,8 +107,9 @@ class Pipeline:
             upsample: see `HogDetector`.
             threshold: see `HogDetector`.
             threads: see `load_predictor`.
+            flip: see `load_predictor`.
         """
-        predictor = load_predictor(model, threads=threads)
+        predictor = load_predictor(model, threads=threads, flip=flip)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
         return cls([HogDetector(upsample, threshold), aligner, predictor])
 
@@ -114,6 +121,7 @@ class Pipeline:
         upsample: int = 0,
         threshold: float = 0.0,
         threads: int = 1,
+        flip: bool | None = False,
         tracker: SortTracker | None = None,
         smoother: Stage | None = None,
         detect_every: int = 1,
@@ -125,11 +133,14 @@ class Pipeline:
             upsample: as in `for_pictures`.
             threshold: the least score of a new face; one that is followed already may score 0.2 less.
             threads: as in `for_pictures`.
+            flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
             tracker: by default `face_tracker`.
             smoother: by default `Smoother`.
             detect_every: see the class.
         """
-        found = cls.for_pictures(model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads).stages
+        found = cls.for_pictures(
+            model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads, flip=flip
+        ).stages
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
         return cls([*found, track, SureFaces(threshold), smooth], detect_every=detect_every)

@@ -15,7 +15,7 @@ import onnx
 from onnx import helper
 
 from agegender_core.decoding import Decoder
-from agegender_core.predict import load_predictor
+from agegender_core.predict import FLIP_KEY, load_predictor
 from agegender_train.calibration.heads import LEAST_FACES, LEVEL, Heads, calibrated_heads
 from agegender_train.evaluation import require_same_cut
 from agegender_train.labels import Labels
@@ -48,14 +48,16 @@ def calibrate_model(
     rows: Sequence[npt.NDArray[np.int64]] | None = None,
     level: float = LEVEL,
     correct: bool = False,
+    flip: bool | None = None,
     batch_size: int = 256,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> CalibrationResult:
     """Writes a copy of a model file whose uncertainty was calibrated on stores kept aside.
 
-    The network itself stays as it is; only the metadata ``agegender.heads`` changes, and ``agegender.calibration``
-    tells on what it was done: {"data": names and numbers of faces, "n_age", "n_gender", "level"}.
+    The network itself stays as it is; the metadata ``agegender.heads`` and ``agegender.flip`` change, and
+    ``agegender.calibration`` tells on what it was done: {"data": names and numbers of faces, "n_age", "n_gender",
+    "level"}.
 
     Args:
         path: a model file.
@@ -64,6 +66,7 @@ def calibrate_model(
         rows: for each store the faces to take; all when ``None``.
         level: the probability with which the interval holds the true age, in (0, 1).
         correct: see `calibrated_heads`.
+        flip: see `load_predictor`; the copy's file asks for what was done here.
         batch_size: faces a call of the model.
         threads: threads of the model.
         progress: called with the number of faces done and of all.
@@ -74,7 +77,7 @@ def calibrate_model(
         ValueError: a store is cut otherwise, or fewer than 100 faces have an age and fewer than 100 a gender.
         OSError: `out` can't be written.
     """
-    predictor = load_predictor(path, threads=threads)
+    predictor = load_predictor(path, threads=threads, flip=flip)
     for store in stores:
         require_same_cut(predictor, store)
     picked = [np.arange(len(store)) for store in stores] if rows is None else list(rows)
@@ -97,14 +100,15 @@ def calibrate_model(
     old = json.loads(predictor.metadata["agegender.heads"])
     heads = calibrated_heads(old, outputs, labels, level, correct)
     data = [f"{store.name} ({len(of)} faces)" for store, of in zip(stores, picked, strict=True)]
-    _write(predictor.path, Path(out), heads, {"data": data, **known, "level": level})
+    _write(predictor.path, Path(out), heads, predictor.flip, {"data": data, **known, "level": level})
     before, after = (Scores.from_prediction(Decoder(made)(outputs), labels).compute() for made in (old, heads))
     return CalibrationResult(Path(out), heads, before, after)
 
 
-def _write(path: Path, out: Path, heads: Heads, about: dict[str, Any]) -> None:
+def _write(path: Path, out: Path, heads: Heads, flip: bool, about: dict[str, Any]) -> None:
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     metadata |= {"agegender.heads": json.dumps(heads), "agegender.calibration": json.dumps(about)}
+    metadata[FLIP_KEY] = "1" if flip else "0"
     helper.set_model_props(model, metadata)
     write_atomically(out, model.SerializeToString())
