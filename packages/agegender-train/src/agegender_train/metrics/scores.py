@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,18 +18,19 @@ BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "
 GENDER_BINS = 15
 """Equal bins of the probability of male, for the expected calibration error (Guo et al., ICML 2017)."""
 
-_WITHIN = (1, 3, 5, 10)
+WITHIN = (1, 3, 5, 10)
 _LEAST_LIKELY = 1e-7
 _COLUMNS = (
-    "faces", "exact", "exact_error", "exact_signed", "exact_squared", *(f"exact_within_{k}" for k in _WITHIN),
+    "faces", "exact", "exact_error", "exact_signed", "exact_squared", *(f"exact_within_{k}" for k in WITHIN),
     "interval", "interval_hit", "aged_distance", "aged_middle", "aged_signed", "aged_squared",
-    "gendered", "gender_right", "gender_nll",
+    "gendered", "gender_right", "gender_nll", "male", "male_right",
     *(f"bin{k}_{what}" for k in range(GENDER_BINS) for what in ("faces", "p_male", "male")),
     "distributed", "age_nll",
     "bounded", "bounded_width", "bounded_least", "bounded_most", "bounded_exact", "bounded_hit",
 )  # fmt: skip
-_INDEX = {name: number for number, name in enumerate(_COLUMNS)}
+INDEX = {name: number for number, name in enumerate(_COLUMNS)}
 Floats = npt.NDArray[np.floating[Any]]
+Sums = npt.NDArray[np.float64]
 
 
 def _nothing() -> npt.NDArray[np.float64]:
@@ -64,57 +66,10 @@ class Scores:
         interval: tuple[Floats, Floats] | None = None,
         age_probs: Floats | None = None,
     ) -> Scores:
-        """The sums of one batch.
-
-        Args:
-            age: (n,), predicted years.
-            p_male: (n,), predicted probability of male; male from 0.5 on.
-            labels: n labels; missing ages and genders are left out of the figures that need them.
-            interval: the ends, (n,) each, of the interval that shall hold the age; ``None`` for a model without one.
-            age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
-
-        Raises:
-            ValueError: the lengths differ, or a prediction is not finite.
-        """
-        bounds = {} if interval is None else {"interval's low": interval[0], "interval's high": interval[1]}
-        whole = {} if age_probs is None else {"age_probs": age_probs}
-        for name, column in {"age": age, "p_male": p_male, **bounds, **whole}.items():
-            shape = (len(labels), MAX_AGE + 1) if name in whole else (len(labels),)
-            if column.shape != shape:
-                raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
-            if not np.isfinite(column).all():
-                raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
-        age = age.astype(np.float64)
-        low, high = (column.astype(np.float64) for column in (labels.age_low, labels.age_high))
-        aged, exact = ~np.isnan(low), labels.age_is_exact
-        error = np.where(aged, age - (low + high) / 2, 0)
-        # Whole years have no gap between groups: 9.4 is in 3-9 and 9.6 in 10-19.
-        hit = (age >= low - 0.5) & (age < high + 0.5)
-        male = labels.gender >= 0
-        values = {
-            "faces": np.ones(len(labels)),
-            "exact": exact,
-            "exact_error": np.abs(error) * exact,
-            "exact_signed": error * exact,
-            "exact_squared": error**2 * exact,
-            **{f"exact_within_{k}": exact & (np.abs(error) <= k) for k in _WITHIN},
-            "interval": aged & ~exact,
-            "interval_hit": hit & ~exact,
-            "aged_distance": np.where(aged, np.maximum(np.maximum(low - age, age - high), 0), 0),
-            "aged_middle": np.abs(error),
-            "aged_signed": error,
-            # An age that is even over its interval varies by width^2 / 12 about the middle.
-            "aged_squared": np.where(aged, error**2 + (high - low) ** 2 / 12, 0),
-            "gendered": male,
-            "gender_right": male & ((p_male >= 0.5) == (labels.gender == 1)),
-            **_gender_sums(p_male.astype(np.float64), labels.gender),
-            **_interval_sums(interval, low, high),
-            **_distribution_sums(age_probs, low, high),
-        }
-        middle = np.nan_to_num(labels.age, nan=0.0)
-        band = np.where(aged, np.minimum(middle // 10, len(BANDS) - 1), len(BANDS)).astype(np.int64)
+        """The sums of one batch; see `face_rows` for the arguments and the errors."""
+        rows = face_rows(age, p_male, labels, interval, age_probs)
         sums = _nothing()
-        np.add.at(sums, band, np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64))
+        np.add.at(sums, age_bands(labels), rows)
         return cls(sums)
 
     def merge(self, other: Scores) -> Scores:
@@ -131,7 +86,8 @@ class Scores:
             middle_mae, middle_bias: error in years against the middle of the interval;
             group_accuracy: share of faces with an age group whose predicted age, rounded, is in it;
             age_std: years; root of the mean squared error where each age of an interval is equally likely;
-            gender_accuracy; gender_nll: mean negative log-likelihood, nats;
+            gender_accuracy; gender_balanced: the mean of the shares of men and of women who are taken for such;
+            gender_nll: mean negative log-likelihood, nats;
             gender_ece: expected calibration error in 15 equal bins of the probability of male: the mean of |mean
             probability - share of men|, each bin weighing by its faces. Few faces look badly calibrated by chance: n of
             them have an error of some 1 / sqrt(n);
@@ -142,9 +98,74 @@ class Scores:
             interval, and of whose group a part is: the share of the ages themselves is between them;
             bands: for each age band with faces in it n, and the figures above.
         """
-        figures = _figures(self.sums.sum(axis=0))
-        bands = {name: _figures(row) for name, row in zip(BANDS, self.sums, strict=False) if row[0]}
+        figures = plain(figures_of(self.sums.sum(axis=0)))
+        bands = {name: plain(figures_of(row)) for name, row in zip(BANDS, self.sums, strict=False) if row[0]}
         return {**figures, "bands": bands}
+
+
+def face_rows(
+    age: Floats,
+    p_male: Floats,
+    labels: Labels,
+    interval: tuple[Floats, Floats] | None = None,
+    age_probs: Floats | None = None,
+) -> Sums:
+    """What each face adds to the sums: float64 (n, columns).
+
+    Args:
+        age: (n,), predicted years.
+        p_male: (n,), predicted probability of male; male from 0.5 on.
+        labels: n labels; missing ages and genders are left out of the figures that need them.
+        interval: the ends, (n,) each, of the interval that shall hold the age; ``None`` for a model without one.
+        age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
+
+    Raises:
+        ValueError: the lengths differ, or a prediction is not finite.
+    """
+    bounds = {} if interval is None else {"interval's low": interval[0], "interval's high": interval[1]}
+    whole = {} if age_probs is None else {"age_probs": age_probs}
+    for name, column in {"age": age, "p_male": p_male, **bounds, **whole}.items():
+        shape = (len(labels), MAX_AGE + 1) if name in whole else (len(labels),)
+        if column.shape != shape:
+            raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
+        if not np.isfinite(column).all():
+            raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
+    age = age.astype(np.float64)
+    low, high = (column.astype(np.float64) for column in (labels.age_low, labels.age_high))
+    aged, exact = ~np.isnan(low), labels.age_is_exact
+    error = np.where(aged, age - (low + high) / 2, 0)
+    # Whole years have no gap between groups: 9.4 is in 3-9 and 9.6 in 10-19.
+    hit = (age >= low - 0.5) & (age < high + 0.5)
+    male = labels.gender >= 0
+    values = {
+        "faces": np.ones(len(labels)),
+        "exact": exact,
+        "exact_error": np.abs(error) * exact,
+        "exact_signed": error * exact,
+        "exact_squared": error**2 * exact,
+        **{f"exact_within_{k}": exact & (np.abs(error) <= k) for k in WITHIN},
+        "interval": aged & ~exact,
+        "interval_hit": hit & ~exact,
+        "aged_distance": np.where(aged, np.maximum(np.maximum(low - age, age - high), 0), 0),
+        "aged_middle": np.abs(error),
+        "aged_signed": error,
+        # An age that is even over its interval varies by width^2 / 12 about the middle.
+        "aged_squared": np.where(aged, error**2 + (high - low) ** 2 / 12, 0),
+        "gendered": male,
+        "gender_right": male & ((p_male >= 0.5) == (labels.gender == 1)),
+        "male": labels.gender == 1,
+        "male_right": (labels.gender == 1) & (p_male >= 0.5),
+        **_gender_sums(p_male.astype(np.float64), labels.gender),
+        **_interval_sums(interval, low, high),
+        **_distribution_sums(age_probs, low, high),
+    }
+    return np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64)
+
+
+def age_bands(labels: Labels) -> npt.NDArray[np.int64]:
+    """The index of each face's band in `BANDS`, int64 (n,); one more for a face without an age."""
+    middle = np.nan_to_num(labels.age, nan=0.0)
+    return np.where(np.isnan(labels.age_low), len(BANDS), np.minimum(middle // 10, len(BANDS) - 1)).astype(np.int64)
 
 
 def _gender_sums(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) -> dict[str, Floats]:
@@ -184,34 +205,49 @@ def _distribution_sums(
     return {"distributed": aged * 1.0, "age_nll": -np.log(np.maximum(mass, _LEAST_LIKELY)) * aged}
 
 
-def _figures(sums: npt.NDArray[np.float64]) -> dict[str, Any]:
-    def total(name: str) -> float:
-        return float(sums[_INDEX[name]])
+def figures_of(sums: Sums) -> dict[str, Sums]:
+    """All figures of `Scores.compute`, of sums float64 (..., columns): each float64 (...), NaN where there is none."""
 
-    def mean(name: str, count: float) -> float | None:
-        return total(name) / count if count else None
+    def total(name: str) -> Sums:
+        return np.asarray(sums[..., INDEX[name]], np.float64)
 
-    exact, interval, gendered = total("exact"), total("interval"), total("gendered")
-    miscalibrated = sum(abs(total(f"bin{k}_p_male") - total(f"bin{k}_male")) for k in range(GENDER_BINS))
-    variance = mean("aged_squared", exact + interval)
+    def ratio(part: Sums, count: Sums) -> Sums:
+        return np.asarray(np.divide(part, count, out=np.full(np.shape(part), np.nan), where=count > 0))
+
+    def mean(name: str, count: Sums) -> Sums:
+        return ratio(total(name), count)
+
+    exact, interval, gendered, male = (total(name) for name in ("exact", "interval", "gendered", "male"))
+    male_rate = mean("male_right", male)
+    female_rate = ratio(total("gender_right") - total("male_right"), gendered - male)
+    apart = [np.abs(total(f"bin{k}_p_male") - total(f"bin{k}_male")) for k in range(GENDER_BINS)]
     return {
-        "n": int(total("faces")),
-        "n_age": int(exact + interval),
-        "n_gender": int(gendered),
+        "n": total("faces"),
+        "n_age": exact + interval,
+        "n_gender": gendered,
         "age_mae": mean("exact_error", exact),
         "age_bias": mean("exact_signed", exact),
-        **{f"cs{k}": mean(f"exact_within_{k}", exact) for k in _WITHIN},
+        **{f"cs{k}": mean(f"exact_within_{k}", exact) for k in WITHIN},
         "interval_mae": mean("aged_distance", exact + interval),
         "middle_mae": mean("aged_middle", exact + interval),
         "middle_bias": mean("aged_signed", exact + interval),
         "group_accuracy": mean("interval_hit", interval),
-        "age_std": None if variance is None else variance**0.5,
+        "age_std": np.sqrt(mean("aged_squared", exact + interval)),
         "gender_accuracy": mean("gender_right", gendered),
+        "gender_balanced": (male_rate + female_rate) / 2,
         "gender_nll": mean("gender_nll", gendered),
-        "gender_ece": miscalibrated / gendered if gendered else None,
+        "gender_ece": ratio(np.sum(apart, axis=0), gendered),
         "age_nll": mean("age_nll", total("distributed")),
         "coverage90": mean("bounded_hit", total("bounded_exact")),
         "coverage90_least": mean("bounded_least", total("bounded")),
         "coverage90_most": mean("bounded_most", total("bounded")),
         "width90": mean("bounded_width", total("bounded")),
+    }
+
+
+def plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """Figures as plain numbers: counts as int, ``None`` for NaN."""
+    return {
+        name: int(value) if name.split("_")[0] == "n" else None if np.isnan(value) else float(value)
+        for name, value in figures.items()
     }

@@ -1,0 +1,65 @@
+"""How sure a figure is: the bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
+
+Faces are drawn anew with replacement, as many as there are; the figure's 2.5 % and 97.5 % quantiles over many such
+draws are its 95 % interval. Where people have several pictures (FG-NET has 25 people), people are drawn and not faces:
+two pictures of one person are not two independent faces.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_train.labels import Labels
+
+ROUNDS = 1000
+"""Draws."""
+
+LEVEL = 0.95
+"""Of an interval."""
+
+_CHUNK = 50
+
+
+def clusters_of(labels: Labels) -> npt.NDArray[np.int64]:
+    """Who each face is of, as a number from 0 without gaps: int64 (n,); a face of its own where no subject is known."""
+    names = [("", row) if subject is None else (str(subject), -1) for row, subject in enumerate(labels.subject)]
+    numbers: dict[tuple[str, int], int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
+
+
+def resamples(
+    clusters: npt.NDArray[np.int64], rounds: int = ROUNDS, seed: int = 0
+) -> Iterator[npt.NDArray[np.float32]]:
+    """How often each face is drawn, float32 (some, n), until there are `rounds`; equal arguments give equal draws.
+
+    Args:
+        clusters: see `clusters_of`.
+        rounds: draws.
+        seed: of the chance.
+    """
+    chance = np.random.default_rng(seed)
+    people = int(clusters.max(initial=-1)) + 1
+    for start in range(0, rounds, _CHUNK):
+        draws = [
+            np.bincount(chance.integers(people, size=people), minlength=people)
+            for _ in range(min(_CHUNK, rounds - start))
+        ]
+        yield np.array(draws, np.float32)[:, clusters]
+
+
+def spread(values: npt.NDArray[np.float64], level: float = LEVEL) -> tuple[float, float] | None:
+    """The quantiles of a figure's draws that hold `level` of them; ``None`` where fewer than half have the figure."""
+    there = values[~np.isnan(values)]
+    if not len(there) or 2 * len(there) < len(values):
+        return None
+    low, high = np.quantile(there, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def spreads(draws: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, tuple[float, float]]:
+    """`spread` of each figure that has one; counts have none."""
+    found = {name: spread(values) for name, values in draws.items() if name.split("_")[0] != "n"}
+    return {name: ends for name, ends in found.items() if ends is not None}
