@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from agegender_train.audit.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
+from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.preprocessing import near_duplicates, same_picture
 from agegender_train.store import Store
 

@@ -19,12 +19,12 @@ import pytest
 
 from agegender_train.archives import FileTree
 from agegender_train.audit import Summary, write_audit, write_page
-from agegender_train.audit.drawing import drawable
-from agegender_train.audit.html import escape
 from agegender_train.audit.plots import faces_per_year
 from agegender_train.audit.sources import match_sources
 from agegender_train.audit.thumbnails import rejected_sheets, sample
 from agegender_train.labels import Labels
+from agegender_train.pages.drawing import drawable
+from agegender_train.pages.html import escape
 from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
 
 MakeStore = Callable[..., Store]

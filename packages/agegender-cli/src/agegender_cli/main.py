@@ -11,6 +11,8 @@ import typer
 from .audit import audit
 from .benchmark import benchmark
 from .calibrate import calibrate
+from .card import card
+from .compare import compare
 from .errors import UserError
 from .eval import evaluate
 from .export import export
@@ -38,6 +40,8 @@ app.command()(split)
 app.command()(train)
 app.command()(runs)
 app.command("eval")(evaluate)
+app.command()(compare)
+app.command()(card)
 app.command()(export)
 app.command()(calibrate)
 app.command()(benchmark)

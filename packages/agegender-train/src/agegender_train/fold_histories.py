@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.audit.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
+from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.run_table import Run
 
 Lines = list[npt.NDArray[np.float64]]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender_train.audit.drawing import BLUE, GREY, new_figure, our_style, to_png
+from agegender_train.pages.drawing import BLUE, GREY, new_figure, our_style, to_png
 
 
 def plot_folds(figures: Sequence[Mapping[str, Any]]) -> bytes:

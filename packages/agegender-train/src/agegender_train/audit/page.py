@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 
-from agegender_train.audit.html import escape, figure, sheet_html, table
 from agegender_train.audit.overlaps import Overlaps
 from agegender_train.audit.summary import BANDS, Summary
-from agegender_train.audit.thumbnails import Sheet
+from agegender_train.pages.html import document, escape, figure, sheet_html, table
+from agegender_train.pages.thumbnails import Sheet
 
 _MOST_ROWS = 50
 _TITLES = {
@@ -47,36 +46,8 @@ def make_page(
         ("accepted", "Accepted faces", _sheets([(s, [sheet]) for s, sheet in zip(summaries, accepted, strict=True)])),
         ("rejected", "Left out", _sheets(list(zip(summaries, rejected, strict=True)), reasons=True)),
     ]
-    sections = [section for section in sections if section[2]]
-    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title, _ in sections)
-    body = "\n".join(
-        f'<section id="{anchor}">\n<h2>{title}</h2>\n{content}\n</section>' for anchor, title, content in sections
-    )
-    style = resources.files("agegender_train.audit").joinpath("style.css").read_text("utf-8")
-    page = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<link rel="icon" href="data:,">
-<title>Audit of {escape(names)}</title>
-<style>
-{style}</style>
-</head>
-<body>
-<header>
-<h1>Audit of {escape(names)}</h1>
-{"".join(f"<p>{_sentence(summary)}</p>" for summary in summaries)}
-<nav><ul>{links}</ul></nav>
-</header>
-<main>
-{body}
-</main>
-</body>
-</html>
-"""
-    return page.encode("utf-8", "replace")
+    head = "".join(f"<p>{_sentence(summary)}</p>" for summary in summaries)
+    return document(f"Audit of {names}", head, sections)
 
 
 def _sentence(summary: Summary) -> str:

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.audit.drawing import (
+from agegender_train.audit.summary import BANDS, UNKNOWN, Summary
+from agegender_train.labels import MAX_AGE, Labels
+from agegender_train.pages.drawing import (
     BLUE,
     GENDER_COLOURS,
     GREEN,
@@ -20,8 +22,6 @@ from agegender_train.audit.drawing import (
     our_style,
     to_png,
 )
-from agegender_train.audit.summary import BANDS, UNKNOWN, Summary
-from agegender_train.labels import MAX_AGE, Labels
 
 _MOST_BARS = 15
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from agegender_train.metrics.age_groups import age_groups
 from agegender_train.metrics.outcomes import Outcomes
-from agegender_train.metrics.resampling import ROUNDS, clusters_of, resamples, spread
+from agegender_train.metrics.resampling import ROUNDS, clusters_of, one_thread, resamples, spread
 from agegender_train.metrics.weighted import WeightedFigures
 
 BETTER = {
@@ -113,9 +113,10 @@ def compare(models: Mapping[str, Outcomes], rounds: int = ROUNDS, seed: int = 0)
     figures = {model: WeightedFigures(outcomes, age_groups(labels)) for model, outcomes in same.items()}
     now = {model: one(np.ones((1, len(order)))) for model, one in figures.items()}
     drawn: dict[str, list[Mapping[str, npt.NDArray[np.float64]]]] = {model: [] for model in models}
-    for weights in resamples(clusters_of(labels), rounds, seed):
-        for model, one in figures.items():
-            drawn[model].append(one(weights))
+    with one_thread():
+        for weights in resamples(clusters_of(labels), rounds, seed):
+            for model, one in figures.items():
+                drawn[model].append(one(weights))
     nothing = np.zeros(0)
     return Comparison(
         len(order),

@@ -10,13 +10,15 @@ import numpy.typing as npt
 
 from agegender_train.metrics.age_groups import age_groups
 from agegender_train.metrics.outcomes import Outcomes
-from agegender_train.metrics.resampling import LEVEL, ROUNDS, clusters_of, resamples, spread, spreads
+from agegender_train.metrics.resampling import LEVEL, ROUNDS, clusters_of, one_thread, resamples, spread, spreads
 from agegender_train.metrics.scores import plain
 from agegender_train.metrics.slices import LEAST_FACES, slices
 from agegender_train.metrics.weighted import WeightedFigures
 
 GAPS = {"age_mae": -1, "middle_mae": -1, "group_exact": 1, "gender_accuracy": 1}
 """Figures whose gap between the best and the worst part is told: 1 where more is better, -1 where less is."""
+
+_RANKED = ("band", "group", "gender")
 
 Draws = Mapping[str, npt.NDArray[np.float64]]
 
@@ -37,7 +39,7 @@ def estimate(outcomes: Outcomes, rounds: int = ROUNDS, seed: int = 0) -> dict[st
     groups = age_groups(outcomes.labels)
     whole = WeightedFigures(outcomes, groups)
     parts = {
-        (kind, name): (mask, WeightedFigures(outcomes[mask], groups))
+        (kind, name): (mask, WeightedFigures(outcomes[mask], groups, ranked=kind in _RANKED))
         for kind, masks in slices(outcomes).items()
         for name, mask in masks.items()
     }
@@ -51,9 +53,10 @@ def estimate(outcomes: Outcomes, rounds: int = ROUNDS, seed: int = 0) -> dict[st
         key: plain({name: one[0] for name, one in found.items()}) for key, found in at(np.ones((1, len(outcomes))))
     }
     collected: dict[tuple[str, str], list[Draws]] = {key: [] for key in values}
-    for weights in resamples(clusters_of(outcomes.labels), rounds, seed):
-        for key, found in at(weights):
-            collected[key].append(found)
+    with one_thread():
+        for weights in resamples(clusters_of(outcomes.labels), rounds, seed):
+            for key, found in at(weights):
+                collected[key].append(found)
     draws = {
         key: {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]} if chunks else {}
         for key, chunks in collected.items()

@@ -8,9 +8,11 @@ two pictures of one person are not two independent faces.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from agegender_train.labels import Labels
 
@@ -32,8 +34,8 @@ def clusters_of(labels: Labels) -> npt.NDArray[np.int64]:
 
 def resamples(
     clusters: npt.NDArray[np.int64], rounds: int = ROUNDS, seed: int = 0
-) -> Iterator[npt.NDArray[np.float32]]:
-    """How often each face is drawn, float32 (some, n), until there are `rounds`; equal arguments give equal draws.
+) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each face is drawn, float64 (some, n), until there are `rounds`; equal arguments give equal draws.
 
     Args:
         clusters: see `clusters_of`.
@@ -47,7 +49,14 @@ def resamples(
             np.bincount(chance.integers(people, size=people), minlength=people)
             for _ in range(min(_CHUNK, rounds - start))
         ]
-        yield np.array(draws, np.float32)[:, clusters]
+        yield np.array(draws, np.float64)[:, clusters]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within it, products of matrices take one thread: small ones are done before a second thread is awake."""
+    with threadpool_limits(1):
+        yield
 
 
 def spread(values: npt.NDArray[np.float64], level: float = LEVEL) -> tuple[float, float] | None:

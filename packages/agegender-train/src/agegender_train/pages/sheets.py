@@ -7,8 +7,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from agegender_train.audit.drawing import drawable, our_style
-from agegender_train.audit.thumbnails import Cell, Sheet, Thumbnail
+from agegender_train.pages.drawing import drawable, our_style
+from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail
 from agegender_train.store import decode_chip
 
 _DPI = 100

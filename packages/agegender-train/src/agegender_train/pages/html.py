@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Iterable, Sequence
+from importlib import resources
 
-from agegender_train.audit.drawing import shortened
-from agegender_train.audit.thumbnails import Cell, Sheet, Thumbnail
+from agegender_train.pages.drawing import shortened
+from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail
 
 
 def escape(text: object, longest: int = 200) -> str:
@@ -30,18 +31,26 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequen
     return f'<div class="scroll"><table><thead>{row(titles, "th")}</thead><tbody>\n{body}\n</tbody></table></div>'
 
 
+class Html(str):
+    """A cell that is HTML already."""
+
+    __slots__ = ()
+
+
 def _number(cell: object) -> str:
     if cell is None:
         return "–"
+    if isinstance(cell, Html):
+        return cell
     return f"{cell:,}" if isinstance(cell, int) else escape(cell)
 
 
 def figure(title: str, image: bytes, details: str, anchor: str) -> str:
-    """A plot with its numbers, folded up, below it."""
-    alt = f"{escape(title)}; the numbers are in the table below"
+    """A plot with its numbers, if there are any, folded up below it."""
+    alt = escape(title) + ("; the numbers are in the table below" if details else "")
+    numbers = f"<details><summary>Numbers</summary>{details}</details>" if details else ""
     return (
-        f'<figure id="{anchor}"><h2>{escape(title)}</h2>\n<img src="{data_url(image)}" alt="{alt}">\n'
-        f"<details><summary>Numbers</summary>{details}</details></figure>"
+        f'<figure id="{anchor}"><h2>{escape(title)}</h2>\n<img src="{data_url(image)}" alt="{alt}">\n{numbers}</figure>'
     )
 
 
@@ -80,3 +89,43 @@ def _picture(picture: Thumbnail) -> str:
     if picture.missing:
         return f'<div class="none">{escape(picture.missing)}</div>'
     return f'<img src="{data_url(picture.jpeg)}" alt="{escape(picture.key, 80)}">'
+
+
+def document(title: str, head: str, sections: Sequence[tuple[str, str, str]]) -> bytes:
+    """A page in one file that asks the network for nothing.
+
+    Args:
+        title: of the page, not escaped.
+        head: HTML below the title.
+        sections: anchor, title and HTML of each; those without HTML are left out.
+    """
+    sections = [section for section in sections if section[2]]
+    links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title, _ in sections)
+    body = "\n".join(
+        f'<section id="{anchor}">\n<h2>{title}</h2>\n{content}\n</section>' for anchor, title, content in sections
+    )
+    style = resources.files("agegender_train.pages").joinpath("style.css").read_text("utf-8")
+    page = f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<link rel="icon" href="data:,">
+<title>{escape(title)}</title>
+<style>
+{style}</style>
+</head>
+<body>
+<header>
+<h1>{escape(title)}</h1>
+{head}
+<nav><ul>{links}</ul></nav>
+</header>
+<main>
+{body}
+</main>
+</body>
+</html>
+"""
+    return page.encode("utf-8", "replace")

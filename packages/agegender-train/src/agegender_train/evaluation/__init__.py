@@ -1,0 +1,6 @@
+"""How good a model is on aligned stores. Imports no framework: anything that predicts from chips will do."""
+
+from agegender_train.evaluation.cutting import realigned, require_same_cut
+from agegender_train.evaluation.predicting import ChipPredictor, Evaluation, Failure, evaluate
+
+__all__ = ["ChipPredictor", "Evaluation", "Failure", "evaluate", "realigned", "require_same_cut"]

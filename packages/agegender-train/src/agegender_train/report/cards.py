@@ -1,0 +1,175 @@
+"""Model cards, made of a report: no figure in them is typed by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agegender_train.report.reading import Report
+from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, used
+
+_PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
+_PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
+_KINDS = {"band": "age", "group": "ancestry, in the dataset's words", "gender": "gender"}
+_HEADLINES = (
+    "age_mae",
+    "age_median",
+    "age_bias",
+    "cs5",
+    "group_exact",
+    "group_one_off",
+    "gender_accuracy",
+    "gender_ece",
+)
+
+TEMPLATE = """# Model card: {{model}}
+
+{{facts}}
+
+## Figures
+
+{{figures}}
+
+## Limits
+
+What it tells is how a face looks to those who labelled the pictures, not who somebody is. Two genders only, as the
+data has them. Faces that no detector finds have no figures but the count above. Do not decide about people with it.
+"""
+"""What a card is made of unless asked otherwise."""
+
+
+def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
+    """The card of one model, Markdown.
+
+    Args:
+        report: in which it was tested.
+        model: its name there.
+        template: Markdown with places to fill: ``{{model}}``; ``{{facts}}``, what the model file says of itself;
+            ``{{figures}}``, the tables; ``{{SET.FIGURE}}`` and ``{{SET/KIND/PART.FIGURE}}``, one number, such as
+            ``{{utkface.age_mae}}`` or ``{{utkface/band/60-69.age_bias}}``; ``{{SET.n}}``.
+
+    Raises:
+        ValueError: the report has no such model, or a place names something that isn't there.
+    """
+    rows = [row for row in report.results if row["model"] == model]
+    if not rows:
+        there = ", ".join(dict.fromkeys(row["model"] for row in report.results))
+        raise ValueError(f"{report.path} has no model {model!r}; it has {there}")
+
+    def filled(match: re.Match[str]) -> str:
+        place = match[1]
+        if place == "model":
+            return model
+        if place == "facts":
+            return _facts(rows)
+        if place == "figures":
+            return _figures(report, model, rows)
+        return _number(rows, place)
+
+    return _PLACE.sub(filled, template)
+
+
+def _number(rows: Sequence[Mapping[str, Any]], place: str) -> str:
+    where, _, name = place.rpartition(".")
+    test_set, *part = where.split("/", 2)
+    found: Any = next((row for row in rows if row["test_set"] == test_set), None)
+    if found is not None and len(part) == 2:
+        found = found["parts"].get(part[0], {}).get(part[1])
+    if found is None or found.get(name) is None or (name != "n" and name not in SHOWN):
+        raise ValueError(f"the template asks for {{{{{place}}}}}, which the report doesn't have")
+    return f"{found[name]:,}" if name == "n" else SHOWN[name].value(found[name])
+
+
+def _facts(rows: Sequence[Mapping[str, Any]]) -> str:
+    row = rows[0]
+    spec, training = row["preprocess"], row["training"] or {}
+    lines = []
+    if spec:
+        lines.append(
+            f"- Input: {spec['input_size']} x {spec['input_size']} pixels, {spec['color'].upper()}, of faces that are "
+            f"cut to {spec['chip_size']} pixels with a margin of {spec['chip_padding']:g}"
+        )
+    if training.get("data"):
+        lines.append(f"- Learned from: {', '.join(training['data'])}; {training['n']:,} faces of them")
+    if row["licence"]:
+        lines.append(f"- Licence of the weights: {row['licence']}")
+    return "\n".join(lines) or "- The model file says nothing of where it is from."
+
+
+def _figures(report: Report, model: str, rows: Sequence[dict[str, Any]]) -> str:
+    names = [name for name in _HEADLINES if any(row.get(name) is not None for row in rows)]
+    parts = [
+        "In brackets: 95 % interval, by the bootstrap over people. "
+        f"{report.about['machine']['system']}, {report.about['machine']['cpus']} CPUs; made by",
+        f"```console\n$ {report.about['command']}\n```",
+        _table(
+            ["test set", "faces", *(SHOWN[name].title for name in names)],
+            [
+                [row["test_set"], f"{row['n']:,}", *(SHOWN[name].with_interval(row, name) for name in names)]
+                for row in rows
+            ],
+        ),
+    ]
+    parts += [text for row in rows for text in _missed(row)]
+    parts += [text for row in rows for kind in _KINDS for text in _of_parts(row, kind)]
+    beside = [f"- {sentence}" for comparison in report.comparisons for sentence in _beside(comparison, model)]
+    if beside:
+        parts += ["Beside other models, on the same faces:", "\n".join(beside)]
+    return "\n\n".join(parts)
+
+
+def _missed(row: Mapping[str, Any]) -> list[str]:
+    missed = row["with_not_found"]
+    if missed["n"] == row["n"]:
+        return []
+    shares = ", ".join(
+        f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].value(value)} %"
+        for name, value in missed.items()
+        if name != "n"
+    )
+    return [
+        f"In {missed['n'] - row['n']:,} pictures of {row['test_set']} no face was found; the table leaves them out. "
+        f"Counted as wrong: {shares}."
+    ]
+
+
+def _of_parts(row: dict[str, Any], kind: str) -> list[str]:
+    parts = row["parts"].get(kind, {})
+    if len(parts) < 2:
+        return []
+    there = used(list(parts.values()))
+    names = [name for name in _PARTS if name in there and name not in (OF_GROUPS if "age_mae" in there else OF_EXACT)]
+    lines = [
+        [name, f"{part['n']:,}", *(SHOWN[one].with_interval(part, one) for one in names)]
+        for name, part in parts.items()
+    ]
+    texts = [
+        f"{row['test_set']} by {_KINDS[kind]}:",
+        _table([_KINDS[kind].split(",")[0], "faces", *(SHOWN[name].title for name in names)], lines),
+    ]
+    if kind == "group":
+        for name, gap in row["gaps"].get(kind, {}).items():
+            ends, shown = gap["interval"], SHOWN[name]
+            interval = "" if ends is None else f" (95 % interval {shown.value(ends[0])} to {shown.value(ends[1])})"
+            texts.append(
+                f"{shown.title.split(',')[0]}: best for {gap['best']}, worst for {gap['worst']}, "
+                f"{shown.value(gap['gap'])}{shown.unit} apart{interval}."
+            )
+    return texts
+
+
+def _beside(comparison: Mapping[str, Any], model: str) -> list[str]:
+    return [
+        f"{comparison['test_set']}: {gain_sentence(pair['first'], pair['second'], name, pair['gains'][name])}"
+        for name in ("age_mae", "group_exact", "gender_accuracy")
+        for pair in comparison["pairs"]
+        if model in (pair["first"], pair["second"]) and name in pair["gains"]
+    ]
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+    return "\n".join([line(titles), line(["---"] * len(titles)), *map(line, rows)])

@@ -1,0 +1,239 @@
+"""The page of a report: one file that stands alone, readable on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
+from agegender_train.pages.thumbnails import Sheet
+from agegender_train.report.plots import file_name
+from agegender_train.report.reference import AGENDERNET
+from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, used
+
+Result = Mapping[str, Any]
+
+_HEADLINES = (
+    "age_mae", "age_bias", "cs5", "group_exact", "group_one_off", "gender_accuracy", "gender_ece", "coverage90",
+    "ms_per_face",
+)  # fmt: skip
+_COMPARED = ("age_mae", "group_exact", "gender_accuracy")
+_KINDS = {
+    "band": "age",
+    "group": "ancestry, in the dataset's words",
+    "gender": "gender",
+    "gender and band": "gender and age",
+    "box": "where the face's box is from",
+    "size": "shorter side of the face in pixels",
+    "sharpness": "sharpness",
+    "turn": "turned away, 0 to 1",
+    "score": "score of the detector",
+}
+_OF_PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
+
+
+def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Sequence[tuple[str, Sheet]]) -> bytes:
+    """The page as HTML.
+
+    Args:
+        report: the content of metrics.json.
+        plots: PNG by file name; see `plots.plot_all`.
+        sheets: contact sheets with their titles; see `sheets.face_sheets`.
+    """
+    results: list[dict[str, Any]] = list(report["results"])
+    models, sets = ([*dict.fromkeys(str(row[key]) for row in results)] for key in ("model", "test_set"))
+    sections = [
+        ("figures", "Figures", "".join(_figures(name, results) for name in sets)),
+        ("compared", "Which model is better", "".join(_compared(one) for one in report["comparisons"])),
+        ("plots", "Plots", _overview(results, plots)),
+        *((f"set-{file_name(name)}", escape(name), _of_set(name, results, plots)) for name in sets),
+        ("parts", "Who it is good for", "".join(_parts(row) for row in results)),
+        ("faces", "Faces", "".join(f"<h3>{escape(title)}</h3>{sheet_html(sheet)}" for title, sheet in sheets)),
+        ("how", "How it was made", _how(report)),
+    ]
+    words = f"<p>{len(models)} {_plural('model', models)} on {len(sets)} {_plural('test set', sets)}.</p>"
+    return document(f"{', '.join(models)} on {', '.join(sets)}", words, sections)
+
+
+def _plural(word: str, things: Sequence[object]) -> str:
+    return word if len(things) == 1 else word + "s"
+
+
+def _cell(figures: Result, name: str) -> object:
+    """A figure with its interval below it."""
+    shown, ends = SHOWN[name], figures.get("intervals", {}).get(name)
+    value = escape(shown.value(figures.get(name)))
+    if figures.get(name) is None or not ends:
+        return Html(value)
+    return Html(f"{value}<small>{escape(shown.value(ends[0]))} to {escape(shown.value(ends[1]))}</small>")
+
+
+def _wide(html: str) -> str:
+    return html.replace("<table>", '<table class="wide">', 1)
+
+
+def _figures(test_set: str, results: Sequence[dict[str, Any]]) -> str:
+    rows = [row for row in results if row["test_set"] == test_set]
+    everything = used(rows)
+    names = [name for name in _HEADLINES if name in everything]
+    lines: list[list[object]] = [[row["model"], row["n"], *(_cell(row, name) for name in names)] for row in rows]
+    for known in AGENDERNET:
+        if known.test_set == test_set:
+            published = {"age_mae": known.age_mae, "gender_accuracy": known.gender_accuracy}
+            lines.append([known.model, None, *(SHOWN[name].value(published.get(name)) for name in names)])
+    return (
+        f"<h3>{escape(test_set)}</h3>"
+        + _wide(table(["model", "faces", *(SHOWN[name].title for name in names)], lines))
+        + f"<details><summary>All figures</summary>{_turned(rows, everything)}</details>"
+        + "".join(f"<p class=dim>{text}</p>" for text in _notes(rows, any(k.test_set == test_set for k in AGENDERNET)))
+    )
+
+
+def _turned(rows: Sequence[Result], names: Sequence[str]) -> str:
+    """A table of many figures, one a line, which is easier to read on a phone."""
+    return table(
+        ["figure", *(row["model"] for row in rows)],
+        ([SHOWN[name].title, *(_cell(row, name) for row in rows)] for name in names),
+    )
+
+
+def _notes(rows: Sequence[Result], published: bool) -> list[str]:
+    notes = ["In brackets: 95 % interval, by the bootstrap over people."]
+    first = rows[0]
+    if first["part"]:
+        notes.append(f"Of the store: {escape(first['part'])}.")
+    if first["not_found"]:
+        notes.append(
+            f"In {first['not_found']:,} of {first['pictures']:,} pictures no face was found; the table leaves them out."
+        )
+    for row in rows:
+        if row["failures"]:
+            notes.append(
+                f"{escape(row['model'])} gave no answer for {len(row['failures']):,} faces; the table leaves them out."
+            )
+        missed = row["with_not_found"]
+        if missed["n"] > row["n"]:
+            shares = ", ".join(
+                f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].value(value)} %"
+                for name, value in missed.items()
+                if name != "n"
+            )
+            notes.append(f"With these counted as wrong, {escape(row['model'])} has: {shares} (of {missed['n']:,}).")
+        if row["realigned"]:
+            notes.append(f"The faces were cut again for {escape(row['model'])}, from chips of another size or margin.")
+    if published:
+        notes.append(
+            "Rows of 2018 are Agendernet's own table: another part of the set, cut by other means, for reference."
+        )
+    return notes
+
+
+def _compared(comparison: Mapping[str, Any]) -> str:
+    names = [name for name in _COMPARED if name in comparison["ranks"]]
+    sentences = [
+        escape(gain_sentence(pair["first"], pair["second"], name, pair["gains"][name]), 400)
+        for name in names
+        for pair in comparison["pairs"]
+        if name in pair["gains"]
+    ]
+    ranks: dict[str, dict[str, int]] = {}
+    for name in names:
+        for one in comparison["ranks"][name]:
+            ranks.setdefault(one["model"], {})[name] = one["rank"]
+    rows = [[model, *(places.get(name) for name in names)] for model, places in ranks.items()]
+    return (
+        f"<h3>{escape(comparison['test_set'])}, {comparison['n']:,} faces that all predicted</h3>"
+        + table(["rank by", *(SHOWN[name].title.split(",")[0] for name in names)], rows)
+        + "<p class=dim>Models share a rank where the 95 % interval of their difference holds zero.</p>"
+        + f"<ul>{''.join(f'<li>{text}.</li>' for text in sentences)}</ul>"
+    )
+
+
+def _overview(results: Sequence[dict[str, Any]], plots: Mapping[str, bytes]) -> str:
+    def numbers(*names: str) -> str:
+        rows = [[row["model"], row["test_set"], *(_cell(row, name) for name in names)] for row in results]
+        return table(["model", "test set", *(SHOWN[name].title for name in names)], rows, texts=(0, 1))
+
+    shown = [
+        ("age-error.png", "Error of the age", numbers("age_mae", "middle_mae")),
+        ("gender.png", "Gender", numbers("gender_accuracy", "gender_balanced")),
+        ("speed.png", "Time against error", numbers("ms_per_face", "age_mae")),
+    ]
+    made = "".join(figure(title, plots[name], text, name) for name, title, text in shown if name in plots)
+    return f'<div class="plots">{made}</div>'
+
+
+def _of_set(test_set: str, results: Sequence[dict[str, Any]], plots: Mapping[str, bytes]) -> str:
+    rows = [row for row in results if row["test_set"] == test_set]
+    stem = file_name(test_set)
+    shown = [
+        (f"{stem}-error-by-age.png", "Error by age", _part_table(rows, "band", ("age_bias", "middle_bias"))),
+        (f"{stem}-ages.png", "True and told ages", ""),
+        (f"{stem}-calibration.png", "Is its probability of male right?", _ece_table(rows)),
+        (f"{stem}-hard.png", "What makes a face hard", ""),
+    ]
+    shown += [
+        (f"{stem}-{file_name(row['model'])}-confusion.png", f"{row['model']}: what is taken for what", "")
+        for row in rows
+    ]
+    made = "".join(figure(title, plots[name], text, name) for name, title, text in shown if name in plots)
+    return f'<div class="plots">{made}</div>'
+
+
+def _part_table(rows: Sequence[dict[str, Any]], kind: str, names: Sequence[str]) -> str:
+    name = next((name for name in names if any(row.get(name) is not None for row in rows)), names[0])
+    parts = [*dict.fromkeys(part for row in rows for part in row["parts"].get(kind, {}))]
+
+    def cell(row: dict[str, Any], part: str) -> str:
+        value = row["parts"].get(kind, {}).get(part, {}).get(name)
+        return "–" if value is None else f"{value:+.2f}"
+
+    return table(
+        ["age", *(row["model"] for row in rows)], ([part, *(cell(row, part) for row in rows)] for part in parts)
+    )
+
+
+def _ece_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        ["model", SHOWN["gender_ece"].title],
+        ([row["model"], SHOWN["gender_ece"].with_interval(row, "gender_ece")] for row in rows),
+    )
+
+
+def _parts(row: dict[str, Any]) -> str:
+    found = [f"<h3>{escape(row['model'])} on {escape(row['test_set'])}</h3>"]
+    for kind, gaps in row["gaps"].items():
+        for name, gap in gaps.items():
+            ends = gap["interval"]
+            shown = SHOWN[name]
+            interval = "" if ends is None else f", 95 % interval {shown.value(ends[0])} to {shown.value(ends[1])}"
+            if kind in ("group", "gender", "box"):
+                what = f"{shown.title.split(',')[0]} by {_KINDS[kind]}"
+                found.append(
+                    f"<p>{escape(what)}: best for {escape(gap['best'])}, worst for {escape(gap['worst'])}; between "
+                    f"them {shown.value(gap['gap'])}{shown.unit}{interval}.</p>"
+                )
+    for kind, parts in row["parts"].items():
+        of = [{**part, "ms_per_face": None} for part in parts.values()]
+        names = [name for name in _OF_PARTS if any(part.get(name) is not None for part in of)]
+        if "age_mae" in names:
+            names = [name for name in names if name not in OF_GROUPS]
+        else:
+            names = [name for name in names if name not in OF_EXACT]
+        rows = [[name, part["n"], *(_cell(part, one) for one in names)] for name, part in parts.items()]
+        titles = [_KINDS[kind], "faces", *(SHOWN[one].title for one in names)]
+        found.append(f"<details><summary>By {_KINDS[kind]}</summary>{table(titles, rows)}</details>")
+    return "".join(found)
+
+
+def _how(report: Mapping[str, Any]) -> str:
+    machine, versions = report["machine"], report["versions"]
+    rows: list[list[object]] = [["command", report["command"] or None]]
+    rows += [["machine", f"{machine['system']}, {machine['cpus']} CPUs"]]
+    rows += [[name, version] for name, version in versions.items()]
+    for row in report["results"]:
+        if row["licence"]:
+            rows.append([f"licence of {row['model']}", row["licence"]])
+    for name, print_ in {row["test_set"]: row["fingerprint"] for row in report["results"]}.items():
+        rows.append([f"fingerprint of {name}", print_])
+    return table(["", ""], ([name, "–" if value is None else str(value)] for name, value in rows), texts=(0, 1))

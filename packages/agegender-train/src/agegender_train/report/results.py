@@ -1,0 +1,161 @@
+"""An evaluation as it stands in metrics.json and in predictions.parquet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from agegender_core.decoding import Prediction
+from agegender_train.evaluation import Evaluation
+from agegender_train.labels import Labels
+from agegender_train.metrics import BETTER, Comparison, Outcomes, compare
+
+_WRONG_IF_NOT_FOUND = {"cs5": "n_age", "group_exact": "n_age", "gender_accuracy": "n_gender"}
+_TRAITS = ("face", "box_from", "score", "size", "turn", "sharpness")
+
+
+def result_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What metrics.json says of one model on one test set: who, on what, and the figures of `metrics.estimate`."""
+    figures = evaluation.metrics
+    faces = len(evaluation.outcomes) + len(evaluation.failures)
+    missed = (evaluation.not_found or 0) + len(evaluation.failures)
+    return {
+        "model": evaluation.model,
+        "test_set": evaluation.test_set,
+        "part": evaluation.part,
+        "fingerprint": evaluation.store.fingerprint,
+        "pictures": evaluation.store.description.get("pictures"),
+        "not_found": evaluation.not_found,
+        "failures": [failure._asdict() for failure in evaluation.failures],
+        "realigned": evaluation.realigned,
+        "ms_per_face": 1e3 * evaluation.seconds / faces,
+        "licence": (evaluation.metadata or {}).get("agegender.licence"),
+        "training": _json(evaluation.metadata, "agegender.training"),
+        "preprocess": _json(evaluation.metadata, "agegender.preprocess"),
+        "with_not_found": with_not_found(figures, missed),
+        **figures,
+    }
+
+
+def with_not_found(figures: Mapping[str, Any], missed: int) -> dict[str, Any]:
+    """Shares of what is right if every picture without a face, or without an answer, counts as wrong.
+
+    Leaving out what a system can't do flatters it. An error in years has no such value: there is no age to take.
+
+    Args:
+        figures: of the faces that were predicted.
+        missed: pictures without a face, and faces without an answer.
+    """
+    shares = {
+        name: figures[name] * figures[count] / (figures[count] + missed)
+        for name, count in _WRONG_IF_NOT_FOUND.items()
+        if figures.get(name) is not None and figures[count]
+    }
+    return {"n": figures["n"] + missed, **shares}
+
+
+def compared(by_test_set: Mapping[str, Mapping[str, Outcomes]], rounds: int) -> list[dict[str, Any]]:
+    """What metrics.json says of models beside each other, for each test set that two or more of them were tested on."""
+    found = []
+    for test_set, models in by_test_set.items():
+        if len(models) < 2:
+            continue
+        comparison = compare(models, rounds)
+        found.append(
+            {
+                "test_set": test_set,
+                "n": comparison.n,
+                "ranks": {name: ranks for name in BETTER if (ranks := _ranks(comparison, name))},
+                "pairs": [
+                    _pair(comparison, first, second)
+                    for place, first in enumerate(models)
+                    for second in list(models)[place + 1 :]
+                ],
+            }
+        )
+    return found
+
+
+def _ranks(comparison: Comparison, figure: str) -> list[dict[str, Any]]:
+    return [{"model": model, "rank": rank} for model, rank in comparison.ranks(figure)]
+
+
+def _pair(comparison: Comparison, first: str, second: str) -> dict[str, Any]:
+    gains = {
+        name: {"gain": one.gain, "interval": None if one.interval is None else list(one.interval)}
+        for name, one in comparison.between(first, second).items()
+    }
+    return {"first": first, "second": second, "gains": gains}
+
+
+def predictions_table(evaluation: Evaluation) -> pa.Table:
+    """One row a face: what is known, what was predicted, and what may make it hard; what is missing is null."""
+    outcomes = evaluation.outcomes
+    labels, prediction, traits, n = outcomes.labels, outcomes.prediction, outcomes.traits, len(outcomes)
+    low, high = outcomes.interval or ([None] * n, [None] * n)
+    no_age, no_gender = np.isnan(labels.age_low), labels.gender < 0
+    columns = {
+        "model": pa.array([evaluation.model] * n, pa.string()).dictionary_encode(),
+        "test_set": pa.array([evaluation.test_set] * n, pa.string()).dictionary_encode(),
+        "key": pa.array(labels.key, pa.string()),
+        "face": pa.array(traits["face"], pa.int16()),
+        "group": pa.array(labels.group, pa.string()),
+        "subject": pa.array(labels.subject, pa.string()),
+        "age_low": pa.array(labels.age_low, mask=no_age),
+        "age_high": pa.array(labels.age_high, mask=no_age),
+        "gender": pa.array(labels.gender, mask=no_gender),
+        "age": pa.array(prediction.age),
+        "age_std": pa.array(prediction.age_std),
+        "p_male": pa.array(prediction.p_male),
+        "interval_low": pa.array(low, pa.float32()),
+        "interval_high": pa.array(high, pa.float32()),
+        "box_from": pa.array(traits["box_from"], pa.string()),
+    }
+    for name in ("score", "size", "turn", "sharpness"):
+        columns[name] = pa.array(traits[name].astype(np.float32), from_pandas=True)
+    return pa.table(columns)
+
+
+def outcomes_of(table: pa.Table) -> Outcomes:
+    """The outcomes of one model on one test set, of its rows of predictions.parquet; without probabilities of ages."""
+    columns = table.to_pydict()
+    n = table.num_rows
+    labels = Labels.from_columns(
+        **{name: columns[name] for name in ("age_low", "age_high", "gender", "group", "subject", "key")},
+        split=[None] * n,
+    )
+
+    def floats(name: str) -> Any:
+        return np.array([np.nan if value is None else value for value in columns[name]], np.float32)
+
+    bounded = n > 0 and columns["interval_low"][0] is not None
+    low, high = (floats("interval_low"), floats("interval_high")) if bounded else (None, None)
+    prediction = Prediction(floats("age"), floats("age_std"), floats("p_male"), None, low, high)
+    box_from = np.empty(n, np.object_)
+    box_from[:] = columns["box_from"]
+    traits: dict[str, Any] = {"face": np.array(columns["face"], np.int16), "box_from": box_from}
+    traits |= {name: floats(name).astype(np.float64) for name in _TRAITS[2:]}
+    return Outcomes.from_batch(prediction, labels, traits)
+
+
+def _json(metadata: Mapping[str, str] | None, key: str) -> Any:
+    return json.loads(metadata[key]) if metadata and key in metadata else None
+
+
+def by_test_set(named: Sequence[tuple[str, str, Outcomes]]) -> dict[str, dict[str, Outcomes]]:
+    """Outcomes by test set and model, of rows (model, test set, outcomes).
+
+    Raises:
+        ValueError: a model is there twice for a test set.
+    """
+    found: dict[str, dict[str, Outcomes]] = {}
+    for model, test_set, outcomes in named:
+        models = found.setdefault(test_set, {})
+        if model in models:
+            raise ValueError(f"two models are called {model} on {test_set}: they can't be told apart")
+        models[model] = outcomes
+    return found

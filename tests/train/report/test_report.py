@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from agegender_core.predict import Prediction
+from agegender_core.spec import PreprocessSpec
+from agegender_train.evaluation import Evaluation, evaluate
+from agegender_train.report import Limit, broken_limits, make_card, parse_limits, read_report, write_report
+from agegender_train.report.results import with_not_found
+
+
+class Guess:
+    """Knows the age by the green channel, with a mistake that is as large as asked for."""
+
+    spec = PreprocessSpec(64, chip_size=72)
+
+    def __init__(self, name: str, error: float) -> None:
+        self.name, self.error = name, error
+
+    def predict_chips(self, chips: np.ndarray) -> Prediction:
+        red, green, blue = (chips[..., channel].mean(axis=(1, 2)) for channel in range(3))
+        wrong = self.error * np.sin(1000 * (red + green))
+        age = np.float32(np.clip((green - 40) / 1.5 + wrong, 0, 100))
+        p_male = np.float32(1 / (1 + np.exp((blue - red) / 50)))
+        return Prediction(age, np.full_like(age, 3.0), p_male, None, np.maximum(age - 5, 0), age + 5)
+
+
+@pytest.fixture
+def evaluations(make_store: Any) -> list[Evaluation]:
+    stores = [make_store("ages", 60, exact=True), make_store("groups", 40, genders=(0, 1, None))]
+    return [
+        evaluate(Guess(name, error), store, rounds=100)
+        for store in stores
+        for name, error in (("good", 2), ("bad", 25))
+    ]
+
+
+def test_a_report_read_back_tells_the_same(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    out = write_report(evaluations, tmp_path / "new" / "report", "agegender eval <stores>")
+    names = {path.name for path in out.iterdir()}
+    assert names == {"metrics.json", "predictions.parquet", "report.html", "plots"}
+    report = read_report(out)
+    assert report.about["command"] == "agegender eval <stores>"
+    assert [(row["model"], row["test_set"], row["n"], row["pictures"]) for row in report.results] == [
+        ("good", "ages", 60, 60),
+        ("bad", "ages", 60, 60),
+        ("good", "groups", 40, 40),
+        ("bad", "groups", 40, 40),
+    ]
+    for evaluation, row in zip(evaluations, report.results, strict=True):
+        for name in ("age_mae", "group_exact", "gender_accuracy", "intervals", "parts", "gaps"):
+            assert row[name] == json.loads(json.dumps(evaluation.metrics[name])), name
+        again = report.outcomes(row["model"], row["test_set"]).compute()
+        for name, value in evaluation.outcomes.without_probabilities().compute().items():
+            assert again[name] == (None if value is None else pytest.approx(value, rel=1e-6)), name
+    table = pq.read_table(out / "predictions.parquet")
+    assert table.num_rows == 200
+    assert table["gender"].null_count == 26
+    with pytest.raises(ValueError, match="no predictions of ugly on ages"):
+        report.outcomes("ugly", "ages")
+
+
+def test_the_models_are_compared_on_the_same_faces(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    report = read_report(write_report(evaluations, tmp_path))
+    ages, groups = report.comparisons
+    assert (ages["test_set"], ages["n"], groups["n"]) == ("ages", 60, 40)
+    gain = ages["pairs"][0]["gains"]["age_mae"]
+    good, bad = (row["age_mae"] for row in report.results[:2])
+    assert gain["gain"] == pytest.approx(bad - good)
+    assert 0 < gain["interval"][0] < gain["gain"] < gain["interval"][1]
+    assert [(one["model"], one["rank"]) for one in ages["ranks"]["age_mae"]] == [("good", 1), ("bad", 2)]
+    assert [one["rank"] for one in ages["ranks"]["gender_accuracy"]] == [1, 1]
+
+
+def test_the_page_stands_alone_and_shows_all_plots(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    out = write_report(evaluations, tmp_path, "agegender eval <b>")
+    page = (out / "report.html").read_text()
+    assert not re.search(r"(src|href)=[\"']?(https?:|//|file:)", page)
+    assert "agegender eval &lt;b&gt;" in page
+    assert "good is better than bad by" in page
+    plots = sorted((out / "plots").iterdir())
+    assert len(plots) == 3 + 4 + 4 + 4 - 0
+    assert page.count("data:image/png;base64") == len(plots)
+    for plot in plots:
+        picture = cv2.imread(str(plot))
+        assert picture is not None
+        assert picture.std() > 10, plot
+    # 50 worst of the bad model (fewer of the good one, which has few mistakes), and 50 by lot a test set.
+    faces = page.count("data:image/jpeg;base64")
+    assert faces >= 50 + 40 + 50
+    without = write_report(evaluations, tmp_path / "without", faces=False)
+    assert "data:image/jpeg" not in (without / "report.html").read_text()
+
+
+def test_two_models_of_one_name_are_refused(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="two models are called good on ages"):
+        write_report([evaluations[0], evaluations[0]], tmp_path)
+
+
+def test_pictures_without_a_face_count_as_wrong_when_asked() -> None:
+    figures = {"n": 90, "n_age": 90, "n_gender": 45, "cs5": 0.5, "gender_accuracy": 0.8, "group_exact": None}
+    assert with_not_found(figures, 10) == {
+        "n": 100,
+        "cs5": pytest.approx(0.45),
+        "gender_accuracy": pytest.approx(0.8 * 45 / 55),
+    }
+
+
+def test_the_store_tells_how_many_faces_were_not_found(make_store: Any, tmp_path: Path) -> None:
+    store = make_store("lost", 20, exact=True)
+    (store.path / "audit.json").write_text(json.dumps({"rejected": {"no face": 5, "duplicate": 2}}))
+    whole = evaluate(Guess("good", 2), store, rounds=0)
+    part = evaluate(Guess("good", 2), store, rows=np.arange(10), part="fold 1 of x", rounds=0)
+    assert (whole.not_found, part.not_found) == (5, None)
+    report = read_report(write_report([whole], tmp_path))
+    assert report.results[0]["with_not_found"]["n"] == 25
+    assert "In 5 of 20 pictures no face was found" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "format", "other"])
+def test_what_is_no_report_is_told(evaluations: list[Evaluation], tmp_path: Path, damage: str) -> None:
+    out = write_report(evaluations[:1], tmp_path)
+    file = out / "metrics.json"
+    text = file.read_text()
+    if damage == "gone":
+        file.unlink()
+        with pytest.raises(FileNotFoundError, match="holds no report"):
+            read_report(out)
+        return
+    file.write_text({"cut": text[:100], "format": text.replace('"format": 2', '"format": 9'), "other": "[]"}[damage])
+    with pytest.raises(ValueError, match=r"metrics.json is no report of agegender eval"):
+        read_report(out)
+
+
+def test_limits() -> None:
+    limits = parse_limits("age_mae=6.0, gender_accuracy=0.93")
+    assert limits == [Limit("age_mae", 6.0), Limit("gender_accuracy", 0.93)]
+    row = {"model": "m", "test_set": "t", "age_mae": 6.0, "gender_accuracy": 0.92}
+    assert broken_limits([row], limits) == ["m on t: gender_accuracy is 0.92, must be at least 0.93"]
+    assert broken_limits([{**row, "age_mae": None}], limits[:1]) == ["m on t: age_mae is not known, must be at most 6"]
+    with pytest.raises(ValueError, match="'age' is no figure to limit"):
+        parse_limits("age=3")
+    with pytest.raises(ValueError, match="must look like age_mae=NUMBER"):
+        parse_limits("age_mae=little")
+
+
+def test_a_card_has_the_figures_of_the_report(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    report = read_report(write_report(evaluations, tmp_path, "agegender eval x"))
+    row = report.results[0]
+    card = make_card(report, "good")
+    assert card.startswith("# Model card: good")
+    assert f"| ages | 60 | {row['age_mae']:.2f} (" in card
+    assert "good is better than bad by" in card
+    band = row["parts"]["band"]["20-29"]
+    text = "{{ages.age_mae}} {{ages.n}} {{ages/band/20-29.age_bias}} {{model}}"
+    assert make_card(report, "good", text) == f"{row['age_mae']:.2f} 60 {band['age_bias']:+.2f} good"
+    with pytest.raises(ValueError, match="has no model 'ugly'; it has good, bad"):
+        make_card(report, "ugly")
+    with pytest.raises(ValueError, match=r"asks for \{\{ages.nothing\}\}"):
+        make_card(report, "good", "{{ages.nothing}}")
+
+
+def test_twenty_thousand_predictions_make_a_page_below_five_megabytes(make_store: Any, tmp_path: Path) -> None:
+    """With three models and faces that a JPEG can't shrink much; ten times the faces don't make the page larger."""
+    store = make_store("many", 700, exact=True)
+    rows = np.tile(np.arange(700), 10)
+    rows = rows[: 20_000 // 3]
+    found = [
+        evaluate(Guess(name, 10 * place), store, rows=rows, rounds=20) for place, name in enumerate("abc", start=1)
+    ]
+    out = write_report(found, tmp_path)
+    assert pq.read_table(out / "predictions.parquet").num_rows == 3 * 6666
+    assert (out / "report.html").stat().st_size < 5e6
