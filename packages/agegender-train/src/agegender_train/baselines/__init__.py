@@ -1,0 +1,100 @@
+"""Networks of others, to compare with: anything that predicts from aligned chips, by one text that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agegender_core.predict import ModelFileError, load_predictor
+from agegender_train.baselines.adapter import Stranger
+
+if TYPE_CHECKING:
+    from agegender_train.baselines.insightface import PointFinder
+    from agegender_train.evaluation import ChipPredictor
+
+__all__ = ["ACCEPTED", "Stranger", "open_model"]
+
+ACCEPTED = (
+    "a name of the package's own, a model file, a stranger's .onnx with its adapter .json beside it, "
+    "insightface:FOLDER[,yunet=FILE|,mtcnn=FOLDER|,points=fixed] or ssrnet:AGE.h5,GENDER.h5"
+)
+"""What `open_model` takes, for messages."""
+
+
+def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPredictor:
+    """Whatever `text` names, ready to predict from chips.
+
+    Args:
+        text: one of `ACCEPTED`. InsightFace's faces are cut by the points of YuNet, whose file is downloaded once
+            unless it is given, of MTCNN, whose ``det3`` files are in a folder, or by the same points for all ("fixed").
+        threads: of ONNX Runtime within one call.
+        flip: whether the network looks at each face a second time, mirrored, and both answers are averaged. ``None``:
+            as the model file asks; networks of others don't.
+
+    Raises:
+        OSError: a file is missing or can't be read.
+        ValueError: a file is none of its kind, or lacks something; the message names it and what is missing.
+    """
+    kind, _, rest = text.partition(":")
+    if kind == "insightface":
+        return _flipped(_insightface(rest, threads), flip)
+    if kind == "ssrnet":
+        from agegender_train.baselines.ssrnet import SSRNetAuthors
+
+        files = rest.split(",")
+        if len(files) != 2 or not all(files):
+            raise ValueError(f"ssrnet: must be followed by two files, AGE.h5,GENDER.h5, got {rest!r}")
+        return _flipped(SSRNetAuthors(*files), flip)
+    if text.endswith(".json"):
+        return _flipped(Stranger(text, threads), flip)
+    try:
+        return load_predictor(text, threads=threads, flip=flip)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; a model is {ACCEPTED}") from None
+    except ModelFileError as error:
+        adapter = Path(text).with_suffix(".json")
+        if adapter.is_file():
+            return _flipped(Stranger(adapter, threads), flip)
+        raise ModelFileError(f"{error}; a model of others needs an adapter file beside it, {adapter}") from None
+
+
+def _flipped(predictor: ChipPredictor, flip: bool | None) -> ChipPredictor:
+    if not flip:
+        return predictor
+    from agegender_train.baselines.mirrored import Mirrored
+
+    return Mirrored(predictor)
+
+
+def _insightface(text: str, threads: int) -> ChipPredictor:
+    from agegender_train.baselines.insightface import InsightFace
+
+    folder, *options = text.split(",")
+    if not folder or len(options) > 1:
+        raise ValueError(f"insightface: must be followed by FOLDER and at most one source of points, got {text!r}")
+    return InsightFace(folder, _points(options[0] if options else "", threads), threads)
+
+
+def _points(option: str, threads: int) -> PointFinder:
+    from agegender_train.baselines.insightface import FixedPoints, MTCNNPoints, YuNetPoints
+
+    key, _, value = option.partition("=")
+    if key == "mtcnn" and value:
+        return MTCNNPoints(value, threads)
+    if key == "yunet" and value:
+        return YuNetPoints(value)
+    if option == "points=fixed":
+        return FixedPoints()
+    if option:
+        raise ValueError(f"the points must come from yunet=FILE, mtcnn=FOLDER or points=fixed, got {option!r}")
+    from agegender_train.preprocessing.yunet_model import fetch_yunet
+
+    try:
+        return YuNetPoints(fetch_yunet())
+    except ModuleNotFoundError:
+        raise ValueError(
+            "YuNet's file can't be downloaded without pooch (pip install 'agegender-train[yunet]'): "
+            "name it, as in insightface:FOLDER,yunet=FILE"
+        ) from None
+    except OSError as error:
+        raise OSError(f"{error}; or name it: insightface:FOLDER,yunet=FILE") from None

@@ -1,0 +1,117 @@
+"""InsightFace's gender-age network as one of our model files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import helper
+
+from agegender_core.spec import PreprocessSpec
+from agegender_train.baselines.insightface.graph import build_network, to_model
+from agegender_train.baselines.insightface.mxnet_files import Symbol, read_params, read_symbol
+from agegender_train.baselines.insightface.operators import Network
+
+NAME = "insightface"
+INPUT_SIZE = 112
+PAIRS = 100
+LICENCE = "InsightFace's model terms: non-commercial research only"
+"""As InsightFace's page of models has it for all that it trained."""
+STD = 10.0
+"""Years: root of the mean squared error on 7,496 faces of UTKFace, from 9.5 to 10.3 with different points to cut by."""
+SPEC = PreprocessSpec(input_size=INPUT_SIZE, margin=0.27, layout="nchw")
+"""The margin is that with the least error on UTKFace. InsightFace's own square lies higher than a chip's middle."""
+HEADS: dict[str, dict[str, Any]] = {
+    "age": {"output": "age", "decode": "years", "std": STD},
+    "gender": {"output": "gender", "decode": "softmax"},
+}
+
+
+def read_network(folder: str | os.PathLike[str], stem: str = "*") -> tuple[Symbol, dict[str, npt.NDArray[Any]]]:
+    """Graph and weights of the one network of MXNet's in a folder.
+
+    Args:
+        folder: holds one ``STEM-symbol.json`` and one ``STEM-NNNN.params``.
+        stem: which one, where the folder holds several.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a file is missing in it.
+        ValueError: there are several, or one is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: give the one that holds MXNet's symbol.json and .params")
+    found = []
+    for pattern in (f"{stem}-symbol.json", f"{stem}-[0-9]*.params"):
+        files = sorted(folder.glob(pattern))
+        if not files:
+            raise FileNotFoundError(f"{folder} holds no {pattern}: it is no folder of such a network of MXNet's")
+        if len(files) > 1:
+            raise ValueError(f"{folder} holds {len(files)} files {pattern}, where one was expected")
+        found.append(files[0])
+    return read_symbol(found[0]), read_params(found[1])
+
+
+def build_insightface(folder: str | os.PathLike[str]) -> onnx.ModelProto:
+    """The network in `folder` as an ONNX model without metadata.
+
+    Its input "data" is float32 RGB (n, 3, 112, 112), 0..255. Its outputs: "age", years (n, 1): in how many of the 100
+    pairs the second is the greater; "gender", probabilities of female and male (n, 2); and the network's own "fc1"
+    (n, 202), two logits of the gender and the pairs.
+
+    Raises:
+        OSError: a file can't be read.
+        ValueError: it is no such network; the message names the folder.
+    """
+    symbol, params = read_network(folder)
+    try:
+        network, outputs = build_network(symbol, params)
+        _add_heads(network, outputs[0])
+        shapes = {"age": [1], "gender": [2], outputs[0]: [2 + 2 * PAIRS]}
+        return to_model(network, (3, INPUT_SIZE, INPUT_SIZE), shapes)
+    except ValueError as error:
+        raise ValueError(f"{folder} holds no gender-age network of InsightFace's: {error}") from None
+
+
+def _add_heads(network: Network, source: str) -> None:
+    def numbers(name: str, *values: int) -> str:
+        return network.constant(name, values, np.int64)
+
+    columns = numbers("columns", 1)
+    begin, end = numbers("gender_begin", 0), numbers("gender_end", 2)
+    logits = network.add("Slice", [source, begin, end, columns], "gender_logits")
+    network.add("Softmax", [logits], "gender", axis=1)
+    rest = network.add("Slice", [source, end, numbers("age_end", 2 + 2 * PAIRS), columns], "age_logits")
+    pairs = network.add("Reshape", [rest, numbers("pairs_shape", -1, PAIRS, 2)], "age_pairs")
+    older = network.add("ArgMax", [pairs], "age_older", axis=2, keepdims=0)
+    years = network.add("Cast", [older], "age_years", to=onnx.TensorProto.FLOAT)
+    network.add("ReduceSum", [years, columns], "age", keepdims=1)
+
+
+def convert_insightface(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
+    """Writes the network in `folder` as a model file, which `agegender_core.load_predictor` reads.
+
+    That one sees the middle of dlib's chips, which is only near to InsightFace's own cut about five points: for the
+    figures of the network take `InsightFace`.
+
+    Returns:
+        `out` as a path.
+
+    Raises:
+        OSError: a file can't be read or written.
+        ValueError: it is no such network.
+    """
+    # Loading the export loads Keras, which nothing else here needs.
+    from agegender_train.export.description import PREFIX, describe
+    from agegender_train.store import write_atomically
+
+    model = build_insightface(folder)
+    training = {"data": "not published with the network", "source": "InsightFace, gender-age, MXNet"}
+    described = describe(name=NAME, spec=SPEC, heads=HEADS, training=training, metrics=[], licence=LICENCE)
+    helper.set_model_props(model, {f"{PREFIX}{key}": text for key, text in described.items()})
+    write_atomically(Path(out), model.SerializeToString())
+    return Path(out)

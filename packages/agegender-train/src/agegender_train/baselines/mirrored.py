@@ -1,0 +1,51 @@
+"""A second look at each face, mirrored, for whatever predicts from chips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.predict import Prediction
+from agegender_core.spec import PreprocessSpec
+
+if TYPE_CHECKING:
+    from agegender_train.evaluation import ChipPredictor
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """The mean of what a predictor says of chips and of their mirror images; an interval is left out.
+
+    Attributes:
+        predictor: asked twice.
+    """
+
+    predictor: ChipPredictor
+
+    @property
+    def name(self) -> str:
+        """The predictor's."""
+        return self.predictor.name
+
+    @property
+    def spec(self) -> PreprocessSpec:
+        """The predictor's."""
+        return self.predictor.spec
+
+    def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
+        """Ages and genders of uint8 (n, S, S, 3)."""
+        one = self.predictor.predict_chips(chips)
+        other = self.predictor.predict_chips(np.ascontiguousarray(chips[:, :, ::-1]))
+        half = np.float32(0.5)
+        probs = None
+        if one.age_probs is not None and other.age_probs is not None:
+            probs = (one.age_probs + other.age_probs) * half
+        return Prediction(
+            (one.age + other.age) * half,
+            (one.age_std + other.age_std) * half,
+            (one.p_male + other.p_male) * half,
+            probs,
+        )

@@ -1,0 +1,67 @@
+"""The SSR-Net authors' two networks, one for the age and one for the gender, as one predictor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from agegender_core.predict import Prediction
+from agegender_core.preprocess import preprocess
+from agegender_core.spec import PreprocessSpec
+
+SPEC = PreprocessSpec(input_size=64, color="bgr")
+
+
+class SSRNetAuthors:
+    """Weights that the authors of SSR-Net published; see `ssrnet_authors` for the files.
+
+    Yang, Huang, Lin, Hsiu and Chuang, "SSR-Net: A Compact Soft Stagewise Regression Network for Age Estimation"
+    (IJCAI 2018). Their demo cuts faces upright with a margin of 0.4; aligned chips of padding 0.4 have the same margin
+    and are also turned upright. Nothing is known of the error of a single age: `age_std` is 0.
+
+    Args:
+        age: e.g. ``imdb-age.h5``.
+        gender: e.g. ``imdb-gender.h5``.
+
+    Attributes:
+        name: of both files.
+        spec: how its chips are cut.
+
+    Raises:
+        OSError: a file can't be read.
+        ValueError: one is of another network, or of the other head.
+    """
+
+    def __init__(self, age: str | os.PathLike[str], gender: str | os.PathLike[str]) -> None:
+        # Keras takes seconds to load, and other baselines don't need it.
+        from agegender_train.baselines.ssrnet_authors import load_authors_weights
+
+        self._networks: list[tuple[Any, str]] = []
+        for path, head in ((Path(age), "age"), (Path(gender), "p_male")):
+            if not path.is_file():
+                raise FileNotFoundError(f"no weights at {path}")
+            network = load_authors_weights(path)
+            if list(network.output_names) != [head]:
+                raise ValueError(f"{path} must hold the network for {head}, got the one for {network.output_names[0]}")
+            self._networks.append((network, head))
+        self.name = f"ssrnet's authors, {Path(age).stem} and {Path(gender).stem}"
+        self.spec = SPEC
+
+    def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
+        """Ages and genders of uint8 RGB (n, 140, 140, 3).
+
+        Raises:
+            ValueError: another shape or dtype.
+        """
+        batch = preprocess(chips, self.spec)
+        if len(batch) == 0:
+            nobody = np.empty(0, np.float32)
+            return Prediction(nobody, nobody, nobody)
+        age, p_male = (
+            np.asarray(network.predict_on_batch(batch)[head], np.float32)[:, 0] for network, head in self._networks
+        )
+        return Prediction(np.maximum(age, 0), np.zeros_like(age), np.clip(p_male, 0, 1))
