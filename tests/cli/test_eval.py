@@ -51,17 +51,57 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
     assert pairs == [("one", "groups", 20), ("two", "groups", 20), ("one", "ages", 10), ("two", "ages", 10)]
     assert pq.read_table(tmp_path / "report/predictions.parquet").num_rows == 60
     lines = result.stdout.splitlines()
-    assert lines[0].split() == ["n", "age", "MAE", "bias", "CS@5", "to", "group", "in", "group", "gender", "ECE"]
-    whole = [line for line in lines[1:] if not line.startswith(" ")]
+    titles = "n age MAE median bias CS@5 to group group one off gender ECE"
+    assert " ".join(lines[0].split()) == titles
+    whole = [line for line in lines[1:] if line.startswith(("one on", "two on"))]
     assert [line.split()[:4] for line in whole] == [[model, "on", store, str(n)] for model, store, n in pairs]
     assert f"{report['results'][2]['age_mae']:.2f}" in whole[2]
-    assert "metrics.json" in result.stderr
+    assert "On 20 faces of groups that all predicted:" in lines
+    assert "report.html shows it" in result.stderr
+    assert (tmp_path / "report/report.html").exists()
 
 
 def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 6, exact=True, genders=(None,))
-    result = run(store.path, "--model", models[0], "--out", tmp_path / "report", "--quiet")
-    assert result.stdout.splitlines()[0].split() == ["n", "age", "MAE", "bias", "CS@5"]
+    result = run(store.path, "--model", models[0], "--out", tmp_path / "report", "--quiet", "--no-faces")
+    assert result.stdout.splitlines()[0].split() == ["n", "age", "MAE", "median", "bias", "CS@5"]
+    assert "image/jpeg" not in (tmp_path / "report/report.html").read_text()
+
+
+def test_models_of_one_name_are_told_apart(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store, copy = make_store("ages", 6, exact=True), tmp_path / "copy.onnx"
+    copy.write_bytes(models[0].read_bytes())
+    result = run(store.path, store.path, "--model", models[0], "--out", tmp_path / "a")
+    assert result.exit_code != 0
+    result = run(store.path, "--model", models[0], "--model", copy, "--out", tmp_path / "b")
+    assert result.exit_code == 0, (result.output, result.exception)
+    report = json.loads((tmp_path / "b/metrics.json").read_text())
+    assert [row["model"] for row in report["results"]] == [f"one ({models[0]})", f"one ({copy})"]
+    result = run(store.path, "--model", copy, "--model", copy, "--out", tmp_path / "c")
+    assert "is given twice" in str(result.exception)
+
+
+def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store = make_store("ages", 12, exact=True)
+    asked = (store.path, "--model", models[0], "--out", tmp_path / "report", "--fail-under")
+    kept = run(*asked, "age_mae=101,gender_accuracy=0")
+    assert kept.exit_code == 0, (kept.output, kept.exception)
+    broken = run(*asked, "age_mae=0.5,gender_accuracy=0")
+    assert broken.exit_code == 1
+    assert "--fail-under: one on ages: age_mae is" in broken.stderr
+    # What is asked wrongly is told before anything is done.
+    wrong = run(*asked[:-2], tmp_path / "no-report", "--fail-under", "age=3")
+    assert "'age' is no figure to limit" in str(wrong.exception)
+    assert not (tmp_path / "no-report").exists()
+
+
+def test_another_cut_needs_realign(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    other = make_store("other", 4, size=100, padding=0.6)
+    asked = (other.path, "--model", models[0], "--out", tmp_path / "report")
+    assert "holds chips of 100 px with padding 0.6" in str(run(*asked).exception)
+    result = run(*asked, "--realign")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert json.loads((tmp_path / "report/metrics.json").read_text())["results"][0]["realigned"]
 
 
 def test_a_review_is_applied_and_told(make_store: Any, models: list[Path], tmp_path: Path) -> None:

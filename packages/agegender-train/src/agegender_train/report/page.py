@@ -98,7 +98,7 @@ def _turned(rows: Sequence[Result], names: Sequence[str]) -> str:
 
 
 def _notes(rows: Sequence[Result], published: bool) -> list[str]:
-    notes = ["In brackets: 95 % interval, by the bootstrap over people."]
+    notes = ["In small print: the 95 % interval, by the bootstrap over people."]
     first = rows[0]
     if first["part"]:
         notes.append(f"Of the store: {escape(first['part'])}.")
