@@ -35,10 +35,11 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
         OSError: a file is missing or can't be read.
         ValueError: a file is none of its kind, or lacks something; the message names it and what is missing.
     """
-    kind, _, rest = text.partition(":")
-    if kind == "insightface":
+    kind, colon, rest = text.partition(":")
+    if colon and kind == "insightface":
         return _flipped(_insightface(rest, threads), flip)
-    if kind == "ssrnet":
+    # "ssrnet" alone is the package's own.
+    if colon and kind == "ssrnet":
         from agegender_train.baselines.ssrnet import SSRNetAuthors
 
         files = rest.split(",")
