@@ -128,3 +128,21 @@ def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path
         assert isinstance(result.exception, ValueError | OSError)
         assert message in str(result.exception)
     assert not (tmp_path / "report").exists()
+
+
+def test_a_part_of_one_store_alone(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    stores = [make_store("a", 40, exact=True), make_store("b", 10, exact=True)]
+    asked = (*(store.path for store in stores), "--model", models[0], "--out", tmp_path / "report")
+    result = run(*asked, "--only", "a:validation=0.5,seed=3")
+    assert result.exit_code == 0, (result.output, result.exception)
+    part, whole = json.loads((tmp_path / "report/metrics.json").read_text())["results"]
+    assert (part["part"], whole["part"], whole["n"]) == ("validation 0.5, seed 3", None, 10)
+    assert 10 < part["n"] < 30
+    for text, message in (
+        ("c:validation=0.5", "no store is of the dataset 'c'"),
+        ("a:part=0.5", "can't be read at 'part=0.5'"),
+        ("a", "can't be read at ''"),
+        ("a:fold=1", "--fold 1 needs the --split"),
+        ("a:split=x,validation=0.5", "exclude each other"),
+    ):
+        assert message in str(run(*asked, "--only", text).exception)

@@ -10,7 +10,7 @@ import typer
 from agegender_cli.errors import require_train
 from agegender_cli.eval import progress_bar
 from agegender_cli.options import Flip, Quiet
-from agegender_cli.parts import Fold, Seed, Split, Validation, choose_part
+from agegender_cli.parts import Fold, Part, Seed, Split, Validation, choose_parts
 from agegender_cli.stores import open_stores
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def calibrate(
     from agegender_train.calibration import calibrate_model
 
     opened = open_stores(stores, quiet)
-    rows, _ = choose_part(opened, split, fold, validation, seed)
+    rows = [of for of, _ in choose_parts(opened, Part(split, fold, validation, seed))]
     with progress_bar(quiet) as begin:
         result = calibrate_model(
             model,

@@ -13,7 +13,7 @@ import typer
 
 from agegender_cli.errors import UserError, require_train
 from agegender_cli.options import Flip, Quiet
-from agegender_cli.parts import Fold, Seed, Split, Validation, choose_part
+from agegender_cli.parts import Fold, Only, Part, Seed, Split, Validation, choose_parts
 from agegender_cli.stores import open_stores
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def evaluate(
     fold: Fold = None,
     validation: Validation = None,
     seed: Seed = 0,
+    only: Only = None,
     flip: Flip = None,
     realign: Annotated[
         bool, typer.Option("--realign", help="Cut the faces again for a model that wants another size or margin.")
@@ -80,12 +81,12 @@ def evaluate(
     limits = parse_limits(fail_under) if fail_under is not None else []
     evaluations: list[Evaluation] = []
     opened = open_stores(stores, quiet)
-    rows, part = choose_part(opened, split, fold, validation, seed)
+    parts = choose_parts(opened, Part(split, fold, validation, seed), only)
     texts = model or ["mobilenetv2"]
     predictors = [open_model(text, threads=threads, flip=flip) for text in texts]
     names = _told_apart([predictor.name for predictor in predictors], texts)
     with progress_bar(quiet) as begin:
-        for store, of, test_set in zip(opened, rows, store_names(opened), strict=True):
+        for store, (of, part), test_set in zip(opened, parts, store_names(opened), strict=True):
             for predictor, name in zip(predictors, names, strict=True):
                 tell = begin(f"{name} on {test_set}", len(of))
                 found = run(

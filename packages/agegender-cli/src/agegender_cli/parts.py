@@ -1,8 +1,9 @@
-"""Part of a store's faces, as the user names it."""
+"""Parts of stores' faces, as the user names them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,34 +22,90 @@ Validation = Annotated[
     typer.Option(metavar="PART", help="Take what agegender train kept out with the same --validation and --seed."),
 ]
 Seed = Annotated[int, typer.Option(help="With --validation: the training's.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="DATASET:WHAT",
+        help="A part of one store alone, as fairface:validation=0.05,seed=0 or utkface:split=folds-5,fold=1.",
+    ),
+]
 
 
-def choose_part(
-    stores: Sequence[Store], split: str | None, fold: int | None, validation: float | None, seed: int
-) -> tuple[list[Any], str | None]:
-    """The rows to take of each store, int64 (n,), and what to call that part; all rows and ``None`` when not asked.
+@dataclass(frozen=True)
+class Part:
+    """What to take of a store: one side of a split, a training's validation faces, or all.
 
     Raises:
-        UserError: the options exclude each other.
-        OSError: a store has no such split.
-        ValueError: the split has no such fold, or `validation` is out of its range.
+        UserError: both are asked for, or a fold without its split.
     """
-    import numpy as np
 
-    if split is not None and validation is not None:
-        raise UserError("--split and --validation exclude each other", hint="both name a part of the faces")
-    if fold is not None and split is None:
-        raise UserError(f"--fold {fold} needs the --split that it is one of", hint="agegender split makes one")
-    if split is not None:
-        from agegender_train.splits import training_sides
+    split: str | None = None
+    fold: int | None = None
+    validation: float | None = None
+    seed: int = 0
 
-        sides = [training_sides([store], split, fold)[1] for store in stores]
-        part = f"{'val' if fold is None else f'fold {fold}'} of {split}"
-    elif validation is not None:
-        from agegender_train.batches import FaceSet, hold_out
+    def __post_init__(self) -> None:
+        if self.split is not None and self.validation is not None:
+            raise UserError("--split and --validation exclude each other", hint="both name a part of the faces")
+        if self.fold is not None and self.split is None:
+            raise UserError(f"--fold {self.fold} needs the --split that it is one of", hint="agegender split makes one")
 
-        sides = [hold_out(FaceSet([store], cache_bytes=0).identities(), validation, seed) for store in stores]
-        part = f"validation {validation:g}, seed {seed}"
-    else:
-        return [np.arange(len(store)) for store in stores], None
-    return [np.flatnonzero(side) for side in sides], part
+    def __str__(self) -> str:
+        if self.split is not None:
+            return f"{'val' if self.fold is None else f'fold {self.fold}'} of {self.split}"
+        return f"validation {self.validation:g}, seed {self.seed}"
+
+    def rows(self, store: Store) -> tuple[Any, str | None]:
+        """The rows of the store, int64 (n,), and what to call them; all and ``None`` where nothing is asked for.
+
+        Raises:
+            OSError: the store has no such split.
+            ValueError: the split has no such fold, or `validation` is out of its range.
+        """
+        import numpy as np
+
+        if self.split is not None:
+            from agegender_train.splits import training_sides
+
+            return np.flatnonzero(training_sides([store], self.split, self.fold)[1]), str(self)
+        if self.validation is not None:
+            from agegender_train.batches import FaceSet, hold_out
+
+            identities = FaceSet([store], cache_bytes=0).identities()
+            return np.flatnonzero(hold_out(identities, self.validation, self.seed)), str(self)
+        return np.arange(len(store)), None
+
+
+def choose_parts(
+    stores: Sequence[Store], part: Part, only: Sequence[str] | None = None
+) -> list[tuple[Any, str | None]]:
+    """`Part.rows` of each store: of `part`, or of what `only` says of its dataset.
+
+    Raises:
+        UserError: `only` can't be read, or names a dataset that no store is of.
+    """
+    own: dict[str, Part] = {}
+    for text in only or ():
+        dataset, found = _read(text)
+        if dataset not in {store.name for store in stores}:
+            there = ", ".join(store.name for store in stores)
+            raise UserError(f"--only {text}: no store is of the dataset {dataset!r}", hint=f"there is {there}")
+        own[dataset] = found
+    return [own.get(store.name, part).rows(store) for store in stores]
+
+
+def _read(text: str) -> tuple[str, Part]:
+    dataset, _, what = text.partition(":")
+    kinds: dict[str, Any] = {"split": str, "fold": int, "validation": float, "seed": int}
+    given: dict[str, Any] = {}
+    for piece in what.split(","):
+        name, _, value = (word.strip() for word in piece.partition("="))
+        try:
+            given[name] = kinds[name](value)
+        except (KeyError, ValueError):
+            raise UserError(
+                f"--only {text} can't be read at {piece!r}",
+                hint="it looks like fairface:validation=0.05,seed=0 or utkface:split=folds-5,fold=1",
+            ) from None
+    return dataset, Part(**given)
