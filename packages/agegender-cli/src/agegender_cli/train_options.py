@@ -28,7 +28,11 @@ Margin = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    typer.Option(metavar="imagenet|none|FILE", help="Where the trunk starts.", show_default="the network's"),
+    typer.Option(
+        metavar="imagenet|none|FILE",
+        help="Where the trunk starts; or RUN/checkpoints/best.keras, to go on from a finished training.",
+        show_default="the network's",
+    ),
 ]
 FrozenEpochs = Annotated[
     int | None,

@@ -49,7 +49,7 @@ class Settings:
         split: name of a split of the stores to train and validate by, instead of `validation_fraction`.
         fold: the fold of it to validate on; not given for a split with sides "train" and "val".
         weights: where the weights of a network's trunk start: "imagenet" for Keras's own download, a file like it, or
-            "none" for chance.
+            "none" for chance; or where all weights start: a checkpoint of another training, ``.keras``.
         frozen_epochs: so many epochs at first the trunk stays as it is and the heads alone learn, at the highest
             learning rate.
         train_from: name of the first layer that learns after that; "" for all.

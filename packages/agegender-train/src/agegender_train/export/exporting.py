@@ -155,7 +155,7 @@ def _changes(trained: Trained, artefact: ArtefactPredictor, tests: Sequence[Stor
                 if told is not None:
                     told(title, done, total)
 
-            metrics = evaluate(predictor, store, progress=progress).metrics
+            metrics = evaluate(predictor, store, progress=progress, rounds=0).metrics
             figures.append({name: value for name, value in metrics.items() if isinstance(value, float)})
         changes.append(Change(store.name, len(store), *figures))
     return changes

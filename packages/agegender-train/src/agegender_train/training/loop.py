@@ -26,6 +26,7 @@ from agegender_train.training.compiling import compile_for
 from agegender_train.training.data import TrainingData, gather
 from agegender_train.training.devices import device_scope, precision, prepare_backend
 from agegender_train.training.epochs import EpochEnd, TrainingProgress
+from agegender_train.training.fine_tuning import start_from
 from agegender_train.training.interrupts import interrupt_between_steps
 from agegender_train.training.phases import Phase, plan_phases
 from agegender_train.training.sharing import Crew, agree, alone, join_crew
@@ -141,6 +142,10 @@ def _train(
 
 
 def _build(network: Network, spec: PreprocessSpec, settings: Settings) -> Any:
+    if settings.weights.endswith(".keras"):
+        with precision(settings.precision):
+            model = network.build(input_size=spec.input_size, **settings.model_options)
+        return start_from(model, Path(settings.weights))
     start = {"weights": settings.weights} if settings.weights != "none" else {}
     if start and not network.head_layers:
         raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
