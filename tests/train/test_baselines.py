@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -83,11 +84,16 @@ def test_a_stranger_beside_its_adapter(batch: int | str, layout: str, tmp_path: 
 
 
 def test_an_adapter_names_its_model_and_input(tmp_path: Path) -> None:
-    write_stranger(tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {"age": AGE, "gender": GENDER}, input="picture")
+    write_stranger(
+        tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {"age": AGE, "gender": GENDER}, input="picture", licence="MIT"
+    )
     written = json.loads((tmp_path / "s.json").read_text())
     del written["name"]
     (tmp_path / "other.json").write_text(json.dumps({**written, "file": "s.onnx"}))
-    assert open_model(str(tmp_path / "other.json")).name == "other"
+    other = open_model(str(tmp_path / "other.json"), flip=True)
+    assert other.name == "other"
+    assert isinstance(other, Mirrored)
+    assert other.metadata == {"agegender.licence": "MIT"}
     (tmp_path / "other.json").write_text(json.dumps({**written, "file": "gone.onnx"}))
     with pytest.raises(FileNotFoundError, match=r"no model file at .*gone\.onnx, which .*other\.json is about"):
         open_model(str(tmp_path / "other.json"))
@@ -162,7 +168,7 @@ def test_one_output_may_hold_both(tmp_path: Path) -> None:
         ({"preprocess": {"input_size": 8, "mean": 127.5}}, "a value of a wrong kind"),
         ({"preprocess": {"input_size": 16}}, r"gives float pictures \(n, 16, 16, 3\), but the model's input 'picture'"),
         ({"preprocess": {"input_size": 8, "layout": "nchw"}}, r"gives float pictures \(n, 3, 8, 8\)"),
-        ({"model": "none", "licence": "free"}, "unknown are licence; an adapter file has name, file, input"),
+        ({"license": "free"}, "unknown are license; an adapter file has name, file, input, licence"),
         ({"input": "data"}, "'input' name it, got 'data' of picture"),
         ({"kind": TensorProto.UINT8}, r"is tensor\(uint8\)"),
         ({"batch": 2}, "takes 2 faces at once"),
@@ -191,6 +197,17 @@ def test_adapters_that_do_not_fit_are_refused(changes: dict[str, Any], why: str,
     path = write_stranger(tmp_path / "s.onnx", **given)
     with pytest.raises(ValueError, match=rf"s\.json: .*{why}"):
         open_model(str(path))
+
+
+def test_the_example_on_the_page_is_an_adapter(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/baselines.md").read_text()
+    written = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
+    outputs = {"age_logits": [[0.0] * 8], "gender_logits": [[1.0, 0.0]]}
+    preprocess = {**written["preprocess"], "input_size": SIDE, "scale": [0, 0, 0]}
+    path = write_stranger(tmp_path / "s.onnx", outputs, layout="nchw", **{**written, "preprocess": preprocess})
+    found = open_model(str(path)).predict_chips(CHIPS)
+    np.testing.assert_allclose(found.age, np.mean(GROUPS), rtol=1e-5)
+    assert found.p_male[0] > 0.7
 
 
 def test_logits_are_not_taken_for_probabilities(tmp_path: Path) -> None:
@@ -263,6 +280,8 @@ def test_the_authors_ssrnet(shared_data: Path) -> None:
     assert ((prediction.age >= 0) & (prediction.p_male <= 1)).all()
     assert prediction.age_std.tolist() == [0, 0]
     assert len(model.predict_chips(CHIPS[:0]).age) == 0
+    with pytest.raises(ValueError, match=r"chips must be uint8 \(n, 140, 140, 3\), got uint8 \(3, 72, 72, 3\)"):
+        model.predict_chips(CHIPS[:, :72, :72])
     with pytest.raises(ValueError, match=r"wiki-gender\.h5 must hold the network for age, got the one for p_male"):
         open_model(f"ssrnet:{folder / 'wiki-gender.h5'},{folder / 'imdb-age.h5'}")
 

@@ -17,7 +17,7 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.adapter_heads import Heads
 from agegender_train.baselines.sessions import open_session
 
-FIELDS = ("name", "file", "input", "preprocess", "heads")
+FIELDS = ("name", "file", "input", "licence", "preprocess", "heads")
 
 
 class Stranger:
@@ -25,13 +25,15 @@ class Stranger:
 
     Args:
         path: the adapter file: a JSON object with "name" (the file's own without it), "file" (the model beside it; the
-            adapter's name with .onnx without it), "input" (of several inputs the one for the pictures), "preprocess"
-            (the fields of `PreprocessSpec`, of which only "input_size" is needed) and "heads" (see `adapter_heads`).
+            adapter's name with .onnx without it), "input" (the model's), "licence" (of the weights, for the report),
+            "preprocess" (the fields of `PreprocessSpec`, of which only "input_size" is needed) and "heads" (see
+            `adapter_heads`).
         threads: of ONNX Runtime within one call.
 
     Attributes:
         name: as the adapter says.
         spec: how it wants its faces.
+        metadata: the licence, if the adapter has one, as a model file has it.
 
     Raises:
         FileNotFoundError: the adapter or the model is missing.
@@ -49,6 +51,7 @@ class Stranger:
             self._heads = Heads(written["heads"])
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
+        self.metadata = {"agegender.licence": str(written["licence"])} if "licence" in written else {}
         model = self.path.parent / str(written.get("file", f"{self.path.stem}.onnx"))
         if not model.is_file():
             raise FileNotFoundError(f"no model file at {model}, which {self.path} is about")

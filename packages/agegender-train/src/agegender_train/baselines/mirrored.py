@@ -35,6 +35,11 @@ class Mirrored:
         """The predictor's."""
         return self.predictor.spec
 
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The predictor's, if it has any."""
+        return dict(getattr(self.predictor, "metadata", {}))
+
     def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
         """Ages and genders of uint8 (n, S, S, 3)."""
         one = self.predictor.predict_chips(chips)

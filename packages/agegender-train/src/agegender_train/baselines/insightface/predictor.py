@@ -10,7 +10,7 @@ import numpy.typing as npt
 from agegender_core.decoding import Decoder, Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.insightface.alignment import cut
-from agegender_train.baselines.insightface.conversion import HEADS, NAME, build_insightface
+from agegender_train.baselines.insightface.conversion import HEADS, LICENCE, NAME, build_insightface
 from agegender_train.baselines.insightface.graph import INPUT
 from agegender_train.baselines.insightface.points import CHIP_SIDE, MEAN_POINTS, PointFinder
 from agegender_train.baselines.sessions import open_session
@@ -30,6 +30,7 @@ class InsightFace:
     Attributes:
         name: "insightface, " and by which points.
         spec: how its chips are cut before it cuts them again.
+        metadata: the licence of the weights, as a model file has it.
         fallbacks: in how many chips no points were found; they were cut by `MEAN_POINTS`.
 
     Raises:
@@ -43,6 +44,7 @@ class InsightFace:
         self._points = points
         self.name = f"{NAME}, {points.name}"
         self.spec = PreprocessSpec(input_size=112, chip_size=CHIP_SIDE, chip_padding=0.4, layout="nchw")
+        self.metadata = {"agegender.licence": LICENCE}
         self.fallbacks = 0
 
     def __repr__(self) -> str:
