@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any
 
@@ -12,36 +11,20 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from agegender_core import Frame
 from agegender_core.spec import PreprocessSpec
 from agegender_train.augment import Augmentation
 from agegender_train.batches import Batches, FaceSet
 from agegender_train.models import build_model
-from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
+from agegender_train.store import Store
 
 FACES, SIZE = 128, 96
 SPEC = PreprocessSpec(SIZE, chip_size=140, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
 
 
 @pytest.fixture(scope="module")
-def store(portrait: Frame, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """128 pieces of the portrait as faces."""
-    rng, rows = np.random.default_rng(0), list[dict[str, Any]]()
-    for number in range(FACES):
-        x, y = rng.integers(0, 200, 2)
-        chip = cv2.resize(portrait[y : y + 180, x : x + 180], (140, 140), interpolation=cv2.INTER_AREA)
-        image = {"bytes": encode_chip(chip), "path": f"{number}.jpg"}
-        label = {"age_low": 20.0, "age_high": 29.0, "gender": number % 2, "subject": None}
-        rows.append(
-            {"image": image, "dataset": "made", "key": f"{number}.jpg", "face": 0, "box_from": "known", **label}
-        )
-    folder, content = tmp_path_factory.mktemp("store"), encode_shard(rows)
-    write_atomically(folder / "shard-00000.parquet", content)
-    shard = {"name": "shard-00000.parquet", "rows": FACES, "bytes": len(content)}
-    shard["sha256"] = hashlib.sha256(content).hexdigest()
-    about = {"format": 2, "complete": True, "dataset": "made", "chip_size": 140, "chip_padding": 0.4, "pictures": FACES}
-    write_atomically(folder / "store.json", {**about, "shards": [shard]})
-    return Store.open(folder)
+def store(make_store: Callable[[int], Store]) -> Store:
+    """So many pieces of the portrait as faces."""
+    return make_store(FACES)
 
 
 class Plain(keras.utils.PyDataset):  # type: ignore[misc]

@@ -2,51 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from typing import Any
+from collections.abc import Callable
 
-import cv2
 import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from agegender_core import Frame, load_predictor
+from agegender_core import load_predictor
 from agegender_train.evaluation import evaluate
-from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
+from agegender_train.store import Store
 
 FACES, BATCH = 1500, 256
 
 
 @pytest.fixture(scope="module")
-def store(portrait: Frame, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """1,500 pieces of the portrait as faces with ages, genders and ancestries by lot."""
-    rng, rows = np.random.default_rng(0), list[dict[str, Any]]()
-    for number in range(FACES):
-        x, y = rng.integers(0, 200, 2)
-        chip = cv2.resize(portrait[y : y + 180, x : x + 180], (140, 140), interpolation=cv2.INTER_AREA)
-        age = float(rng.integers(0, 90))
-        rows.append(
-            {
-                "image": {"bytes": encode_chip(chip), "path": f"{number}.jpg"},
-                "dataset": "made",
-                "key": f"{number}.jpg",
-                "face": 0,
-                "box_from": "detected",
-                "box": [0.0, 0.0, float(rng.integers(60, 200)), 200.0],
-                "age_low": age,
-                "age_high": age,
-                "gender": number % 2,
-                "group": "abcdefg"[number % 7],
-            }
-        )
-    folder, content = tmp_path_factory.mktemp("store"), encode_shard(rows)
-    write_atomically(folder / "shard-00000.parquet", content)
-    shard = {"name": "shard-00000.parquet", "rows": FACES, "bytes": len(content)}
-    shard["sha256"] = hashlib.sha256(content).hexdigest()
-    about = {"format": 2, "complete": True, "dataset": "made", "chip_size": 140, "chip_padding": 0.4, "pictures": FACES}
-    write_atomically(folder / "store.json", {**about, "shards": [shard]})
-    return Store.open(folder)
+def store(make_store: Callable[[int], Store]) -> Store:
+    """So many pieces of the portrait as faces."""
+    return make_store(FACES)
 
 
 @pytest.mark.parametrize("who", ["ours", "the network alone"])
