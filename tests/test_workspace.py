@@ -97,3 +97,14 @@ def test_the_dockerfile_copies_and_installs_what_there_is() -> None:
         assert not extra or extra in project(ROOT / "packages" / name)["optional-dependencies"]
     scripts = project(ROOT / "packages/agegender-cli")["scripts"]
     assert [line for line in lines if line.startswith("ENTRYPOINT")] == [f'ENTRYPOINT ["{next(iter(scripts))}"]']
+
+
+@pytest.mark.parametrize("model", ["mobilenetv2", "ssrnet"])
+def test_the_cards_of_the_built_in_models_are_made_of_the_report(model: str) -> None:
+    from agegender_train.report import make_card, read_report
+
+    docs = ROOT / "docs"
+    template = (docs / f"cards/{model}.md").read_text()
+    assert (docs / f"model-card-{model}.md").read_text() == make_card(
+        read_report(docs / "examples/report"), model, template
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 
 
@@ -19,6 +20,8 @@ class UserError(Exception):
 
 
 def require_train() -> None:
-    """Raise UserError unless the training package is installed."""
+    """Raise UserError unless the training package is installed; what every command that trains or tests begins with."""
+    # TensorFlow writes pages about the machine to stderr unless it is told before it is loaded.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if find_spec("agegender_train") is None:
         raise UserError("this command needs the training package", hint="pip install 'agegender-cli[train]'")

@@ -77,7 +77,11 @@ class SSRNetAuthors:
             nobody = np.empty(0, np.float32)
             return Prediction(nobody, nobody, nobody)
         batch = preprocess(np.pad(chips, ((0, 0), (BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge"), _WIDER)
-        age, p_male = (
-            np.asarray(network.predict_on_batch(batch)[head], np.float32)[:, 0] for network, head in self._networks
-        )
+        age, p_male = (_numbers(network(batch, training=False)[head]) for network, head in self._networks)
         return Prediction(np.maximum(age, 0), np.zeros_like(age), np.clip(p_male, 0, 1))
+
+
+def _numbers(column: Any) -> npt.NDArray[np.float32]:
+    from keras import ops
+
+    return np.asarray(ops.convert_to_numpy(column), np.float32)[:, 0]

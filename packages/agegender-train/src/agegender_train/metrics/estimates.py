@@ -70,6 +70,8 @@ def estimate(outcomes: Outcomes, rounds: int = ROUNDS, seed: int = 0) -> dict[st
         report["parts"].setdefault(kind, {})[name] = figures
     for kind, by_name in report["parts"].items():
         gaps = {name: gap for name in GAPS if (gap := _gap(name, kind, by_name, draws)) is not None}
+        if "group_exact" not in gaps and "age_mae" in gaps:
+            gaps.pop("middle_mae", None)  # of known ages it is the MAE again
         if gaps:
             report["gaps"][kind] = gaps
     return report

@@ -51,8 +51,13 @@ def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Seq
         ("faces", "Faces", "".join(f"<h3>{escape(title)}</h3>{sheet_html(sheet)}" for title, sheet in sheets)),
         ("how", "How it was made", _how(report)),
     ]
-    words = f"<p>{len(models)} {_plural('model', models)} on {len(sets)} {_plural('test set', sets)}.</p>"
-    return document(f"{', '.join(models)} on {', '.join(sets)}", words, sections)
+    words = f"<p>{escape(', '.join(models), 1000)}. {len(sets)} {_plural('test set', sets)}.</p>"
+    title = (
+        f"{' and '.join(models)} on {', '.join(sets)}"
+        if len(models) < 3
+        else f"{len(models)} models on {', '.join(sets)}"
+    )
+    return document(title, words, sections)
 
 
 def _plural(word: str, things: Sequence[object]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def write_report(
     }
     plots = plot_all(report["results"], grouped)
     (out / "plots").mkdir(parents=True, exist_ok=True)
-    write_atomically(out / "metrics.json", report)
+    write_atomically(out / "metrics.json", json.dumps(report, ensure_ascii=False, allow_nan=False).encode())
     sink = pa.BufferOutputStream()
     pq.write_table(pa.concat_tables([predictions_table(one) for one in evaluations], promote_options="default"), sink)
     write_atomically(out / "predictions.parquet", sink.getvalue().to_pybytes())
