@@ -73,7 +73,7 @@ def test_two_epochs_lower_the_loss_and_leave_a_whole_run(trained: Any) -> None:
 
     evaluation = evaluate(load_predictor(result.model), store)
     assert evaluation.metrics["n"] == 128
-    assert float(evaluation.age_std[0]) == pytest.approx(result.metrics["age_std"], abs=0.01)
+    assert float(evaluation.outcomes.prediction.age_std[0]) == pytest.approx(result.metrics["age_std"], abs=0.01)
     with pytest.raises(FileExistsError, match="already holds a run"):
         train([store], result.path, SMALL)
 
