@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_train import archives
+from agegender_train import archive_readers, archives
 from agegender_train.archives import FileTree
 
 FILES = {
@@ -206,7 +206,7 @@ def test_a_bomb_is_not_unpacked_beyond_the_size_that_it_declares(tmp_path: Path)
 
 
 def test_a_packed_archive_that_swells_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archives, "_MIN_UNPACKED", 1 << 22)
+    monkeypatch.setattr(archive_readers, "_MIN_UNPACKED", 1 << 22)
     bomb = tmp_path / "bomb.tar.gz"
     bomb.write_bytes(gzip.compress(bytes(50_000_000)))
     with pytest.raises(OSError, match=r"bomb\.tar\.gz is no readable archive \(it unpacks to more than 100 times"):

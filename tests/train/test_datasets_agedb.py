@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_train.archives import FileTree, _Entry
+from agegender_train.archive_readers import Entry
+from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample, get_dataset
 
 
 def read(*names: str) -> dict[str, Sample | Rejection]:
-    files = FileTree((), {name: _Entry(name, 0, None, bytes) for name in names}, 0)
+    files = FileTree((), {name: Entry(name, 0, None, bytes) for name in names}, 0)
     return {entry.key: entry for entry in get_dataset("agedb").samples(files)}
 
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_train.archives import FileTree, _Entry
+from agegender_train.archive_readers import Entry
+from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample, available, get_dataset
 
 
@@ -18,7 +19,7 @@ def read(folder: Path, *names: str) -> dict[str, Sample | Rejection]:
 
 
 def tree(*names: str) -> FileTree:
-    entries = {name: _Entry(name, 0, None, bytes) for name in names}
+    entries = {name: Entry(name, 0, None, bytes) for name in names}
     return FileTree((), entries, 0)
 
 

@@ -2,44 +2,23 @@
 
 from __future__ import annotations
 
-import bz2
 import errno
-import gzip
 import hashlib
-import lzma
 import os
 import posixpath
 import stat
-import struct
-import tarfile
-import tempfile
-import threading
-import weakref
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
-MAX_FILE_BYTES = 1 << 29
-"""No picture and no label file is larger; an archive that says so is broken or hostile."""
+from agegender_train.archive_readers import DAMAGE, MAX_FILE_BYTES, Entry, list_tar, list_zip, refuse
 
 _ZIP_SUFFIXES = (".zip",)
-_PACKED: dict[str, Callable[[Path], Any]] = {".gz": gzip.open, ".tgz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
-_DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError)
-_MAX_RATIO, _MIN_UNPACKED = 100, 1 << 28  # pictures hardly shrink; gzip makes a thousandth of zeros
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 
 
 _OUR_SIDE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 """What stops a source from being read and isn't the source's fault: the rest would fail, too."""
-
-
-class _Entry(NamedTuple):
-    name: str
-    size: int
-    crc: int | None
-    read: Callable[[], bytes]
 
 
 class Unopened(NamedTuple):
@@ -66,7 +45,7 @@ class FileTree:
     """
 
     def __init__(
-        self, paths: tuple[Path, ...], entries: dict[str, _Entry], shadowed: int, unopened: tuple[Unopened, ...] = ()
+        self, paths: tuple[Path, ...], entries: dict[str, Entry], shadowed: int, unopened: tuple[Unopened, ...] = ()
     ) -> None:
         self._paths = paths
         self._entries = entries
@@ -82,7 +61,7 @@ class FileTree:
             OSError: a path does not exist, cannot be read, or is a damaged archive; it is named.
         """
         opened = tuple(Path(path) for path in paths)
-        entries: dict[str, _Entry] = {}
+        entries: dict[str, Entry] = {}
         unopened: dict[str, Unopened] = {}
         shadowed = 0
         for path in opened:
@@ -142,7 +121,7 @@ def _clean(name: str) -> str | None:
     return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else name
 
 
-def _list(path: Path) -> Iterator[_Entry | Unopened]:
+def _list(path: Path) -> Iterator[Entry | Unopened]:
     if path.is_dir():
         return _list_folder(path)
     if not path.exists():
@@ -151,7 +130,7 @@ def _list(path: Path) -> Iterator[_Entry | Unopened]:
         raise OSError(f"{path} is neither a folder nor a file")  # to open a pipe would wait for ever
     try:
         return _list_archive(path) or iter([_loose(path, path.name)])
-    except (*_DAMAGE, ValueError) as error:  # ValueError: a name or a number in a header that is none
+    except (*DAMAGE, ValueError) as error:  # ValueError: a name or a number in a header that is none
         if getattr(error, "errno", None):  # not the archive's fault: no permission, no space to unpack, ...
             raise
         raise OSError(f"{path} is no readable archive ({error}); is its download complete?") from error
@@ -161,14 +140,14 @@ def _is_archive(path: Path) -> bool:
     return path.name.lower().endswith(_ZIP_SUFFIXES + _TAR_SUFFIXES)
 
 
-def _list_archive(path: Path) -> Iterator[_Entry] | None:
+def _list_archive(path: Path) -> Iterator[Entry] | None:
     name = path.name.lower()
     if name.endswith(_ZIP_SUFFIXES):
-        return iter(_list_zip(path))
-    return iter(_list_tar(path)) if name.endswith(_TAR_SUFFIXES) else None
+        return iter(list_zip(path))
+    return iter(list_tar(path)) if name.endswith(_TAR_SUFFIXES) else None
 
 
-def _list_folder(root: Path) -> Iterator[_Entry | Unopened]:
+def _list_folder(root: Path) -> Iterator[Entry | Unopened]:
     archives: list[tuple[str, Path]] = []
     seen: set[tuple[int, int]] = set()  # folders by device and inode: links may make loops
     waiting = [(root, "")]
@@ -204,110 +183,12 @@ def _list_folder(root: Path) -> Iterator[_Entry | Unopened]:
             yield entry._replace(name=prefix + entry.name)
 
 
-def _loose(path: Path, name: str) -> _Entry:
+def _loose(path: Path, name: str) -> Entry:
     try:
         about = path.stat()
         size = about.st_size if stat.S_ISREG(about.st_mode) else -1
     except OSError:
         size = -1
     if size < 0:
-        return _Entry(name, 0, None, lambda: _refuse(f"{path} is no regular file"))
-    return _Entry(name, size, None, path.read_bytes)
-
-
-def _refuse(message: str) -> bytes:
-    raise OSError(message)
-
-
-class _Bytes:
-    """Reads pieces of one open file from any thread, and closes it with the last reference to it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.lock = threading.Lock()
-        weakref.finalize(self, file.close)
-
-    def __call__(self, offset: int, size: int) -> bytes:
-        if size > MAX_FILE_BYTES:
-            raise OSError("it is larger than any picture")
-        if hasattr(os, "pread"):
-            data = os.pread(self._file.fileno(), size, offset)
-        else:
-            with self.lock:
-                self._file.seek(offset)
-                data = self._file.read(size)
-        if len(data) != size:
-            raise OSError("it ends before its directory says")
-        return data
-
-
-def _list_tar(path: Path) -> list[_Entry]:
-    file = _unpacked(path)
-    piece = _Bytes(file)
-    entries: dict[str, _Entry] = {}  # of two members with one name the later one counts, as when unpacking
-    for member in tarfile.open(fileobj=file, mode="r:"):  # noqa: SIM115
-        if member.islnk() and member.linkname in entries:
-            entries[member.name] = entries[member.linkname]._replace(name=member.name)
-        elif member.isfile():
-            where = member.offset_data, member.size
-            entries[member.name] = _Entry(member.name, member.size, None, lambda where=where: piece(*where))  # type: ignore[misc]
-        elif not member.isdir():
-            text = f"{member.name} in {path} is no regular file"
-            entries[member.name] = _Entry(member.name, 0, None, lambda text=text: _refuse(text))  # type: ignore[misc]
-    return list(entries.values())
-
-
-def _unpacked(path: Path) -> IO[bytes]:
-    unpack = _PACKED.get(path.suffix.lower())
-    if unpack is None:
-        return path.open("rb")
-    # A packed archive can't be read in the middle. The unpacked copy has no name: it is gone with the process.
-    file = tempfile.TemporaryFile()  # noqa: SIM115
-    try:
-        with unpack(path) as packed:
-            most = max(_MIN_UNPACKED, _MAX_RATIO * path.stat().st_size)
-            while piece := packed.read(1 << 20):
-                if file.tell() > most:
-                    raise tarfile.TarError(f"it unpacks to more than {_MAX_RATIO} times its size")
-                file.write(piece)
-    except OSError as error:
-        file.close()
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        full = OSError(
-            f"{tempfile.gettempdir()} is too small to unpack {path}: unpack it yourself, or set TMPDIR to a larger disk"
-        )
-        full.errno = error.errno
-        raise full from error
-    except BaseException:
-        file.close()
-        raise
-    file.seek(0)
-    return file
-
-
-def _list_zip(path: Path) -> list[_Entry]:
-    file = path.open("rb")
-    piece = _Bytes(file)
-    archive = zipfile.ZipFile(file)
-
-    def read(info: zipfile.ZipInfo) -> bytes:
-        try:
-            if info.flag_bits & 1:
-                raise OSError("encrypted")
-            if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                with piece.lock:
-                    return archive.read(info)
-            # ZipFile.read would make all threads wait for one another, decompression included.
-            name_size, extra_size = struct.unpack("<HH", piece(info.header_offset + 26, 4))
-            data = piece(info.header_offset + 30 + name_size + extra_size, info.compress_size)
-            if info.compress_type == zipfile.ZIP_DEFLATED:
-                data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
-            if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
-                raise OSError("its checksum is wrong")
-            return data
-        except (*_DAMAGE, RuntimeError) as error:  # RuntimeError: a compression that Python doesn't know
-            raise OSError(f"{info.filename} in {path} can't be read: {error}") from error
-
-    infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
-    return [_Entry(name, info.file_size, info.CRC, lambda info=info: read(info)) for name, info in infos.items()]  # type: ignore[misc]
+        return Entry(name, 0, None, lambda: refuse(f"{path} is no regular file"))
+    return Entry(name, size, None, path.read_bytes)
