@@ -187,7 +187,7 @@ def check_model_options(model: str, options: Mapping[str, Any]) -> None:
 def _augmentation(augment: bool | None, texts: Sequence[str] | None) -> Any:
     from dataclasses import asdict
 
-    from agegender_train.batches.augment import Augmentation
+    from agegender_train.batches.augmentation import Augmentation
 
     if augment is None and not texts:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 
 CHOICES = {
     "schedule": ("cosine", "step", "constant"),
