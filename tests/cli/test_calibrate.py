@@ -32,7 +32,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: Path) -> None:
     store, out = make_store("aside", n=400, exact=True), tmp_path / "calibrated.onnx"
-    result = run(model, store.path, "--validation", 0.5, "--seed", 3, "--out", out)
+    result = run(model, store.path, "--validation", 0.5, "--seed", 3, "--output", out)
     assert result.exit_code == 0, (result.output, result.exception)
     assert result.stdout.split()[:2] == ["before", "after"]
     lines = {line[:20].strip(): line[20:].split() for line in result.stdout.splitlines()[1:]}
@@ -44,9 +44,9 @@ def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: 
 
 
 def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> None:
-    result = run(model, make_store("few", n=20).path, "--out", tmp_path / "c.onnx")
+    result = run(model, make_store("few", n=20).path, "--output", tmp_path / "c.onnx")
     assert "needs 100 faces" in str(result.exception)
-    half = run(model, make_store("women", n=120, genders=(0,)).path, "--out", tmp_path / "c.onnx")
+    half = run(model, make_store("women", n=120, genders=(0,)).path, "--output", tmp_path / "c.onnx")
     assert half.exit_code == 0, half.exception
     assert "The gender is not calibrated" in half.stderr
 
@@ -61,6 +61,6 @@ def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> Non
 def test_options_that_exclude_each_other(
     model: Path, make_store: Any, tmp_path: Path, options: tuple[object, ...], message: str
 ) -> None:
-    result = run(model, make_store("aside", n=8).path, "--out", tmp_path / "c.onnx", *options)
+    result = run(model, make_store("aside", n=8).path, "--output", tmp_path / "c.onnx", *options)
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)

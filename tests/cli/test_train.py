@@ -32,7 +32,7 @@ def run(*arguments: object) -> Result:
 def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> None:
     store, out = make_store(n=64), tmp_path / "run"
     options = ("--epochs", 1, "--batch-size", 16, "--width", 0.25, "--margin", 0.2, "--licence", "CC0", "--no-augment")
-    result = run(store.path, "--out", out, *options)
+    result = run(store.path, "--output", out, *options)
     assert result.exit_code == 0, (result.output, result.exception)
     config = json.loads((out / "config.json").read_text())
     assert config["settings"]["model_options"] == {"width": 0.25}
@@ -46,7 +46,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> 
     assert "steps" not in result.stdout
     assert "model.onnx is ready" in result.stderr
 
-    again = run(store.path, "--out", out, "--batch-size", 16)
+    again = run(store.path, "--output", out, "--batch-size", 16)
     assert isinstance(again.exception, FileExistsError)
     assert "already holds a run" in str(again.exception)
 
@@ -54,7 +54,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> 
 def test_folds_become_a_table_and_the_best_folds_model(make_store: MakeStore, tmp_path: Path) -> None:
     store, out = make_store("cli-folds", n=40, subjects=20), tmp_path / "runs"
     asked = ("--folds", 2, "--fold-seed", 3, "--epochs", 1, "--batch-size", 16, "--model-option", "width=0.25")
-    result = run(store.path, "--out", out, *asked)
+    result = run(store.path, "--output", out, *asked)
     assert result.exit_code == 0, (result.output, result.exception)
     assert list_splits(store) == ["folds-2-seed-3"]
     title, *rows = (line.split("  ") for line in result.stdout.splitlines())
@@ -69,10 +69,10 @@ def test_folds_become_a_table_and_the_best_folds_model(make_store: MakeStore, tm
     assert load_predictor(out / "model.onnx").name == "ssrnet"
 
     # All is there: nothing is trained again.
-    as_json = run(store.path, "--out", out, *asked, "--format", "json", "--quiet")
+    as_json = run(store.path, "--output", out, *asked, "--format", "json", "--quiet")
     assert json.loads(as_json.stdout) == json.loads((out / "folds.json").read_text())
     assert as_json.stderr.startswith(str(out / "model.onnx"))
-    as_csv = run(store.path, "--out", out, *asked, "--format", "csv")
+    as_csv = run(store.path, "--output", out, *asked, "--format", "csv")
     assert "finished before" in as_csv.stderr
     assert as_csv.stdout == (out / "folds.csv").read_text()
     assert [row["n_training"] for row in csv.DictReader(as_csv.stdout.splitlines())] == [
@@ -94,7 +94,7 @@ def settings_of(make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("agegender_train.training.train", asked)
 
     def settings_of(*options: object, store: Store | None = None) -> Settings:
-        result = run((store or make_store(n=8)).path, "--out", tmp_path / "run", *options)
+        result = run((store or make_store(n=8)).path, "--output", tmp_path / "run", *options)
         assert isinstance(result.exception, AskedError), (result.output, result.exception)
         settings: Settings = result.exception.args[0]
         return settings
@@ -227,7 +227,7 @@ def test_an_argument_of_the_network_is_what_it_looks_like(
 def test_mistakes_are_one_sentence(
     make_store: MakeStore, tmp_path: Path, options: tuple[str, str], message: str
 ) -> None:
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--batch-size", 4, *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--batch-size", 4, *options)
     assert isinstance(result.exception, ValueError)
     with pytest.raises(ValueError, match=message):
         raise result.exception
@@ -248,7 +248,7 @@ def test_mistakes_are_one_sentence(
 def test_mistakes_come_with_a_hint(
     make_store: MakeStore, tmp_path: Path, options: tuple[str, ...], message: str, hint: str | None
 ) -> None:
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--batch-size", 4, *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--batch-size", 4, *options)
     assert isinstance(result.exception, UserError), result.exception
     assert message in str(result.exception)
     assert (result.exception.hint is None) == (hint is None)
@@ -256,7 +256,7 @@ def test_mistakes_come_with_a_hint(
 
 
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
-    result = run(tmp_path, "--out", tmp_path / "run")
+    result = run(tmp_path, "--output", tmp_path / "run")
     assert isinstance(result.exception, ValueError)
     assert str(tmp_path) in str(result.exception)
 
@@ -267,7 +267,7 @@ def test_a_missing_split_is_refused_before_the_framework_is_loaded(
 ) -> None:
     for module in ("training", "models"):
         monkeypatch.setitem(sys.modules, f"agegender_train.{module}", None)
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", *options)
     assert isinstance(result.exception, FileNotFoundError)
     assert "has no split 'ten'" in str(result.exception)
 
@@ -277,6 +277,6 @@ def test_ctrl_c_says_how_to_go_on(make_store: MakeStore, tmp_path: Path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("agegender_train.training.train", interrupted)
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--quiet")
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--quiet")
     assert result.exit_code == 130
     assert result.stderr == "Stopped. The same command goes on from there.\n"
