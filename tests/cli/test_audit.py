@@ -100,6 +100,6 @@ def test_mistakes_get_a_sentence(make_store: MakeStore, tmp_path: Path) -> None:
     assert "is no folder" in str(run(tmp_path / "absent").exception)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--format", "csv", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["--format", "jsonl", "x"]])
 def test_bad_usage_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
