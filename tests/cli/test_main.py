@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -214,6 +215,13 @@ def test_what_follows_two_dashes_is_left_alone(parsed: Parsed) -> None:
     found, said = parsed("predict", "--", "--out")
     assert found["paths"] == ["--out"]
     assert said == ""
+
+
+def test_all_commands_are_held_apart() -> None:
+    """The contract in pyproject.toml lists each of them."""
+    content = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    (contract,) = (one for one in content["tool"]["importlinter"]["contracts"] if one["type"] == "independence")
+    assert contract["modules"] == sorted(f"agegender_cli.{name}" for name in COMMANDS)
 
 
 def test_each_old_spelling_leads_to_an_option() -> None:
