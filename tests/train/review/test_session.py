@@ -61,7 +61,8 @@ def session(store: Store, model: Brightness) -> Iterator[ReviewSession]:
 
 def wait_for(session: ReviewSession) -> None:
     deadline = time.monotonic() + 20
-    while session.predictions.age is None and not session.predictions.problem:
+    waited_for = session.predictions
+    while waited_for.running or (waited_for.age is None and not waited_for.problem):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
