@@ -131,7 +131,7 @@ def test_benchmark_times_every_stage() -> None:
     report = json.loads(run("benchmark", "--format", "json", "--seconds", "0.05").stdout)
     assert report["faces"] == 1
     names = {stage["name"] for stage in report["stages"]}
-    assert {"detect", "align", "preprocess", "track"} <= names
+    assert {"decode", "detect", "align", "preprocess", "track"} <= names
     assert all(0 < stage["min_ms"] <= stage["median_ms"] for stage in report["stages"])
 
 

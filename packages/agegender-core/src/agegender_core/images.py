@@ -28,8 +28,8 @@ class ImageError(ValueError):
 def read_image(path: str | os.PathLike[str]) -> Frame:
     """Read a picture file as a frame: uint8 RGB (H, W, 3), C-contiguous.
 
-    The EXIF orientation (of a TIFF, its own) is applied, grey becomes three equal channels, transparent pixels are laid on white, CMYK is
-    turned into RGB, 16 bits are scaled to 8. Of an animation it is the first picture.
+    The orientation in its EXIF data (or of a TIFF) is applied, grey becomes three equal channels, transparent pixels
+    are laid on white, CMYK is turned into RGB, 16 bits are scaled to 8. Of an animation it is the first picture.
 
     Raises:
         FileNotFoundError: there is no such file.
