@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Frame
+from .files import write_bytes
 from .picture_headers import Header, read_header
 
 MAX_PIXELS = 200_000_000
@@ -71,8 +72,7 @@ def _decode(data: bytes, header: Header) -> Frame | None:
     if header.may_have_alpha:
         # Only IMREAD_UNCHANGED keeps an alpha channel; it does not turn the picture, and leaves CMYK as it is.
         unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
-        has_alpha = unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4
-        if has_alpha and np.issubdtype(unchanged.dtype, np.unsignedinteger):
+        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4 and unchanged.dtype.kind == "u":
             return _upright(_on_white(unchanged), header.orientation or 1)
     # A format that our header reader doesn't know is turned by OpenCV.
     by_opencv = 0 if header.orientation is None else cv2.IMREAD_IGNORE_ORIENTATION
@@ -114,12 +114,7 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
         raise ValueError(
             f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png"
         )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, data.tobytes())
 
 
 def _on_white(bgra: npt.NDArray[Any]) -> Frame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from agegender_core.decoding import Prediction
+from agegender_core.model_file import from_metadata, value_of
 from agegender_train.evaluation import Evaluation
 from agegender_train.metrics import BETTER, Comparison, Outcomes, compare
 from agegender_train.store.labels import Labels
@@ -20,7 +20,7 @@ _TRAITS = ("face", "box_from", "score", "size", "turn", "sharpness")
 
 def result_of(evaluation: Evaluation) -> dict[str, Any]:
     """What metrics.json says of one model on one test set: who, on what, and the figures of `metrics.estimate`."""
-    figures = evaluation.metrics
+    figures, description = evaluation.metrics, from_metadata(evaluation.metadata or {})
     faces = len(evaluation.outcomes) + len(evaluation.failures)
     missed = (evaluation.not_found or 0) + len(evaluation.failures)
     return {
@@ -33,9 +33,9 @@ def result_of(evaluation: Evaluation) -> dict[str, Any]:
         "failures": [failure._asdict() for failure in evaluation.failures],
         "realigned": evaluation.realigned,
         "ms_per_face": 1e3 * evaluation.seconds / faces,
-        "licence": (evaluation.metadata or {}).get("agegender.licence"),
-        "training": _json(evaluation.metadata, "agegender.training"),
-        "preprocess": _json(evaluation.metadata, "agegender.preprocess"),
+        "licence": description.get("licence"),
+        "training": value_of(description, "training"),
+        "preprocess": value_of(description, "preprocess"),
         "with_not_found": with_not_found(figures, missed),
         **figures,
     }
@@ -140,10 +140,6 @@ def outcomes_of(table: pa.Table) -> Outcomes:
     traits: dict[str, Any] = {"face": np.array(columns["face"], np.int16), "box_from": box_from}
     traits |= {name: floats(name).astype(np.float64) for name in _TRAITS[2:]}
     return Outcomes.from_batch(prediction, labels, traits)
-
-
-def _json(metadata: Mapping[str, str] | None, key: str) -> Any:
-    return json.loads(metadata[key]) if metadata and key in metadata else None
 
 
 def by_test_set(named: Sequence[tuple[str, str, Outcomes]]) -> dict[str, dict[str, Outcomes]]:
