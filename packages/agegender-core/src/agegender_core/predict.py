@@ -47,7 +47,7 @@ def model_names() -> list[str]:
 
 
 class Predictor:
-    """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs, age_low, age_high.
+    """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs and age_interval.
 
     One object may be used from many threads at once.
 
@@ -85,7 +85,7 @@ class Predictor:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Fill age, age_std, p_male, and age_probs, age_low and age_high where the model has them.
+        """Fill age, age_std, p_male, and age_probs and age_interval where the model has them.
 
         Chips that an `Aligner` cut as the model's spec asks are used as they are. Others are cut again from the frame,
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
@@ -102,8 +102,7 @@ class Predictor:
         return faces.with_columns(
             age=prediction.age,
             age_std=prediction.age_std,
-            age_low=prediction.age_low,
-            age_high=prediction.age_high,
+            age_interval=prediction.age_interval,
             age_probs=prediction.age_probs,
             p_male=prediction.p_male,
         )
