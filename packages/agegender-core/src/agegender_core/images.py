@@ -66,6 +66,21 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
     return image
 
 
+def decode_own(data: bytes, name: str = "picture") -> Frame:
+    """Decode a picture that we encoded ourselves, without alpha or orientation: `decode_image` less its checks.
+
+    Raises:
+        ImageError: the bytes are empty, broken or no picture.
+    """
+    try:
+        frame = _decode_rgb(np.frombuffer(data, np.uint8)) if data else None
+    except cv2.error:
+        frame = None
+    if frame is None:
+        raise ImageError(f"{name}: can't be decoded")
+    return frame
+
+
 def _decode_rgb(raw: npt.NDArray[np.uint8]) -> Frame | None:
     if _IMREAD_RGB is not None:
         return cv2.imdecode(raw, _IMREAD_RGB)  # type: ignore[return-value]
