@@ -14,7 +14,7 @@ from onnx import helper
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.description import PREFIX, describe
-from agegender_train.export.onnx_graph import build_graph
+from agegender_train.export.keras_to_onnx import build_graph
 
 
 def export_onnx(

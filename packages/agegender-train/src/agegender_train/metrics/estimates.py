@@ -1,4 +1,4 @@
-"""The figures of a model on a test set, of all faces and of parts of them, with their intervals, and gaps between parts."""
+"""The figures of a model on a test set, of all faces and of parts of them, with intervals and the gaps of the parts."""
 
 from __future__ import annotations
 
