@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from agegender_train.export.description import to_json
+from agegender_core.model_file import Description, to_json
 
 DESCRIPTION_FILE = "agegender.json"
 NO_TIME = (1980, 1, 1, 0, 0, 0)
 """With the current time in it, an archive would differ at each export."""
 
 
-def add_description(path: Path, description: Mapping[str, str]) -> None:
+def add_description(path: Path, description: Description) -> None:
     """Adds `description` as `DESCRIPTION_FILE` to a ZIP archive, or appends an archive with it to another file.
 
     A FlatBuffer is read from its front and an archive from its end, so a file can be both: TensorFlow Lite's own

@@ -52,26 +52,15 @@ class Scores:
 
     @classmethod
     def from_prediction(cls, prediction: Prediction, labels: Labels) -> Scores:
-        """The sums of one batch, with all that the prediction has; see `from_batch`."""
-        interval = None
-        if prediction.age_low is not None and prediction.age_high is not None:
-            interval = prediction.age_low, prediction.age_high
-        return cls.from_batch(prediction.age, prediction.p_male, labels, interval, prediction.age_probs)
+        """The sums of one batch; see `face_rows` for the arguments and the errors."""
+        sums = _nothing()
+        np.add.at(sums, age_bands(labels), face_rows(prediction, labels))
+        return cls(sums)
 
     @classmethod
-    def from_batch(
-        cls,
-        age: Floats,
-        p_male: Floats,
-        labels: Labels,
-        interval: tuple[Floats, Floats] | None = None,
-        age_probs: Floats | None = None,
-    ) -> Scores:
-        """The sums of one batch; see `face_rows` for the arguments and the errors."""
-        rows = face_rows(age, p_male, labels, interval, age_probs)
-        sums = _nothing()
-        np.add.at(sums, age_bands(labels), rows)
-        return cls(sums)
+    def from_batch(cls, age: Floats, p_male: Floats, labels: Labels) -> Scores:
+        """`from_prediction` of ages and genders alone, without an interval or a distribution."""
+        return cls.from_prediction(Prediction(age, np.zeros_like(age), p_male), labels)
 
     def merge(self, other: Scores) -> Scores:
         """The sums over the faces of both."""
@@ -104,34 +93,27 @@ class Scores:
         return {**figures, "bands": bands}
 
 
-def face_rows(
-    age: Floats,
-    p_male: Floats,
-    labels: Labels,
-    interval: tuple[Floats, Floats] | None = None,
-    age_probs: Floats | None = None,
-) -> Sums:
+def face_rows(prediction: Prediction, labels: Labels) -> Sums:
     """What each face adds to the sums: float64 (n, columns).
 
     Args:
-        age: (n,), predicted years.
-        p_male: (n,), predicted probability of male; male from 0.5 on.
-        labels: n labels; missing ages and genders are left out of the figures that need them.
-        interval: the ends, (n,) each, of the predicted interval; ``None`` for a model without one.
-        age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
+        prediction: of n faces; male from a probability of 0.5 on.
+        labels: of the same faces; missing ages and genders are left out of the figures that need them.
 
     Raises:
         ValueError: the lengths differ, or a prediction is not finite.
     """
-    bounds = {} if interval is None else {"interval's low": interval[0], "interval's high": interval[1]}
-    whole = {} if age_probs is None else {"age_probs": age_probs}
-    for name, column in {"age": age, "p_male": p_male, **bounds, **whole}.items():
-        shape = (len(labels), MAX_AGE + 1) if name in whole else (len(labels),)
+    n = len(labels)
+    shapes = {"age": (n,), "p_male": (n,), "age_interval": (n, 2), "age_probs": (n, MAX_AGE + 1)}
+    for name, shape in shapes.items():
+        column = getattr(prediction, name)
+        if column is None:
+            continue
         if column.shape != shape:
             raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
         if not np.isfinite(column).all():
             raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
-    age = age.astype(np.float64)
+    age, p_male = (column.astype(np.float64) for column in (prediction.age, prediction.p_male))
     low, high = (column.astype(np.float64) for column in (labels.age_low, labels.age_high))
     aged, exact = ~np.isnan(low), labels.age_is_exact
     error = np.where(aged, age_deviation(labels, age), 0)
@@ -157,9 +139,9 @@ def face_rows(
         "male": male,
         "male_right": male & taken_for_male,
         "gender_nll": np.where(gendered, -np.log(np.maximum(1 - gender_error(labels, p_male), _LEAST_LIKELY)), 0),
-        **_gender_bins(p_male.astype(np.float64), labels.gender),
-        **_interval_sums(interval, low, high),
-        **_distribution_sums(age_probs, low, high),
+        **_gender_bins(p_male, labels.gender),
+        **_interval_sums(prediction.age_interval, low, high),
+        **_distribution_sums(prediction.age_probs, low, high),
     }
     return np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64)
 
@@ -185,12 +167,12 @@ def _gender_bins(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) 
 
 
 def _interval_sums(
-    interval: tuple[Floats, Floats] | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+    age_interval: Floats | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
 ) -> dict[str, Floats]:
     names = ("bounded", "bounded_width", "bounded_least", "bounded_most", "bounded_exact", "bounded_hit")
-    if interval is None:
+    if age_interval is None:
         return {name: np.zeros(len(low)) for name in names}
-    start, end = (bound.astype(np.float64) for bound in interval)
+    start, end = age_interval.T.astype(np.float64)
     # The oldest age that a model knows means that age or more.
     low, high, aged = np.minimum(low, MAX_AGE), np.minimum(high, MAX_AGE), ~np.isnan(low)
     least, exact = (start <= low) & (high <= end), low == high

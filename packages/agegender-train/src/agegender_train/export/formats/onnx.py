@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnx import checker, helper, numpy_helper
 from onnxruntime import quantization
 
+from agegender_core.model_file import open_session
 from agegender_train.export.formats._format import Format, Inference, Inputs, faces_for
 from agegender_train.export.keras_to_onnx import build_graph
 from agegender_train.export.model_file import set_description
@@ -33,10 +33,7 @@ def make(trained: Trained, precision: str, faces: Inputs | None = None) -> onnx.
 
 def use(model: bytes) -> Inference:
     """The inference of an ONNX model, given as its bytes, on one thread."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
     def run(batch: Inputs) -> Outputs:
