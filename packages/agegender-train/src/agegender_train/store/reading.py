@@ -135,8 +135,8 @@ class Store:
     def _encoded(self) -> list[bytes]:
         return list(self.iter_encoded())
 
-    def decode(self, rows: npt.ArrayLike) -> npt.NDArray[np.uint8]:
-        """The chips of some rows (indices, or a mask over all): uint8 (n, S, S, 3), RGB.
+    def decode(self, rows: npt.ArrayLike, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
+        """The chips of some rows (indices, or a mask over all): uint8 (n, S, S, 3), RGB; `out`, where it is given.
 
         Raises:
             IndexError: a row is out of range.
@@ -144,7 +144,7 @@ class Store:
         """
         picked = np.asarray(rows)
         picked = np.flatnonzero(picked) if picked.dtype == np.bool_ else picked.astype(np.int64)
-        chips = np.empty((len(picked), self.chip_size, self.chip_size, 3), np.uint8)
+        chips = np.empty((len(picked), self.chip_size, self.chip_size, 3), np.uint8) if out is None else out
         for chip, row in zip(chips, picked, strict=True):
             chip[:] = decode_chip(self._encoded[row])
         return chips
