@@ -91,11 +91,14 @@ def _table(name: str, parameters: list[Any]) -> str:
 def _row(name: str, parameter: Any) -> str:
     command = commands()[name]
     signature, text = parameter.get_help_record(command.make_context(name, [], resilient_parsing=True))
+    default = ""
     notes: list[str] = []
-    while note := NOTES.search(text):
-        notes[:0] = note[1].split("; ")
-        text = text[: note.start()]
-    default = next((n.removeprefix("default: ").strip("()") for n in notes if n.startswith("default: ")), "")
+    while found := NOTES.search(text):
+        text, note = text[: found.start()], found[1]
+        # As `--help` has it: a default in words stands in brackets, and may hold a semicolon.
+        if stated := re.match(r"default: (\(.*\)|[^;]*)(?:; )?", note):
+            default, note = stated[1].removeprefix("(").removesuffix(")"), note[stated.end() :]
+        notes += note.split("; ")
     if "required" in notes:
         default = "required"
     for note in notes:
@@ -108,7 +111,7 @@ def _row(name: str, parameter: Any) -> str:
 
 def _signature(signature: str) -> str:
     """`-o, --output FOLDER` with its names as code, the long one first, and what it takes in grey."""
-    flags, metavar = re.fullmatch(r"((?:-[^\s]+(?:, | / )?)+|[^\s<]+)\s*(.*)", signature).groups()  # type: ignore[union-attr]
+    flags, metavar = re.fullmatch(r"((?:-[^\s,]+(?:, | / )?)+|[^\s<]+)\s*(.*)", signature).groups()  # type: ignore[union-attr]
     names = sorted(flags.strip().split(", "), key=lambda flag: not flag.startswith("--"))
     names = [name for flag in names for name in flag.split(" / ")]
     metavar = metavar.strip().removeprefix("<").removesuffix(">").removesuffix(" range")
@@ -147,7 +150,6 @@ def command_line(_: str) -> str:
         arguments = [p for p in command.params if p.param_type_name == "argument" and not p.hidden]
         if arguments:
             rows = "".join(_row(name, argument) for argument in arguments)
-            rows = rows.replace("<td>required</td>", "<td>required</td>")
             head = "<thead><tr><th>argument</th><th>default</th><th>meaning</th></tr></thead>"
             parts.append(f'<div class="options"><table>{head}<tbody>{rows}</tbody></table></div>')
         parts.append(option_table(name))
@@ -168,6 +170,8 @@ def exported(path: str) -> dict[str, Any]:
     if not module.exports:
         raise ValueError(f"{path} has no __all__")
     members = {str(name): module[str(name)] for name in module.exports}
+    # `agegender_core.preprocess` is a function, and the module that it is in.
+    members = {name: member[name] if member.is_module else member for name, member in members.items()}
     return dict(sorted(members.items(), key=lambda item: (item[1].canonical_path.rpartition(".")[0], item[1].lineno or 0)))
 
 
@@ -191,6 +195,8 @@ def api(words: str) -> str:
 def _entry(identifier: str, member: Any) -> str:
     inherits = member.is_class and any("_core." in str(base) for base in member.bases)
     options = "    options:\n      inherited_members: true\n" if inherits else ""
+    if member.path == f"{identifier}.{member.name}":
+        identifier = member.path
     return f"::: {identifier}\n{options}"
 
 
