@@ -12,8 +12,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from agegender_core.spec import PreprocessSpec
-from agegender_train.augment import Augmentation
-from agegender_train.batches import Batches, FaceSet
+from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.batches import Batches
+from agegender_train.batches.face_set import FaceSet
 from agegender_train.models import build_model
 from agegender_train.store import Store
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from agegender_core import Frame, read_image
-from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
+from agegender_train.files import write_atomically
+from agegender_train.store import Store, encode_chip, encode_shard
 
 
 @pytest.fixture(scope="session")

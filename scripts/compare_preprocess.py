@@ -29,8 +29,8 @@ from large_photos import LargePhotos, make_large_photos
 
 from agegender_core import Faces, HogDetector, decode_image
 from agegender_core.align import LANDMARKS_PATH
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Dataset, Sample, get_dataset
+from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import preprocess
 from agegender_train.preprocessing.choice import choose_faces
 from agegender_train.preprocessing.pictures import NO_FACE, TOO_SMALL, UNREADABLE

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from agegender_core import Faces, HogDetector, decode_image, read_image
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Dataset, Sample, get_dataset
+from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Rejection, is_picture
 
 WIDTH, HEIGHT = 4000, 3000

@@ -16,9 +16,9 @@ from typing import TypeVar
 import numpy as np
 
 from agegender_core import Aligner, Faces, HogDetector, decode_image
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Sample, get_dataset
-from agegender_train.phash import perceptual_hash
+from agegender_train.datasets.archives import FileTree
+from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.store import encode_chip
 
 T = TypeVar("T")

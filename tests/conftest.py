@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agegender_train.store import Store, encode_chip, encode_shard, write_atomically
+from agegender_train.files import write_atomically
+from agegender_train.store import Store, encode_chip, encode_shard
 
 MakeStore = Callable[..., Store]
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from agegender_cli.audit import audit
 from agegender_cli.errors import UserError
-from agegender_train.store import Store, write_atomically
+from agegender_train.files import write_atomically
+from agegender_train.store import Store
 
 MakeStore = Callable[..., Store]
 

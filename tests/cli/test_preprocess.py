@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from agegender_cli.errors import UserError
 from agegender_cli.preprocess import preprocess
 from agegender_train import preprocessing
-from agegender_train.archives import FileTree
+from agegender_train.datasets.archives import FileTree
 from agegender_train.store import Store
 
 app = typer.Typer()

@@ -21,9 +21,8 @@ pytest.importorskip("uvicorn")
 from agegender_cli.errors import UserError
 from agegender_cli.review import review
 from agegender_core.predict import DEFAULT_MODEL_PATH
-from agegender_train.review import Decision
-from agegender_train.review.log import DecisionLog
-from agegender_train.store import Store
+from agegender_train.store import Decision, Store
+from agegender_train.store.decision_log import DecisionLog
 
 app = typer.Typer()
 app.command()(review)

@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 
 from agegender_cli.errors import UserError
 from agegender_cli.split import split
+from agegender_train.files import write_atomically
 from agegender_train.splits import read_split
-from agegender_train.store import SCHEMA, Store, encode_shard, write_atomically
+from agegender_train.store import SCHEMA, Store, encode_shard
 
 MakeStore = Callable[..., Store]
 

@@ -15,8 +15,8 @@ from typer.testing import CliRunner, Result
 from agegender_cli.errors import UserError
 from agegender_cli.train import train
 from agegender_core.predict import load_predictor
-from agegender_train.augment import Augmentation
-from agegender_train.settings import Settings
+from agegender_train.batches.augment import Augmentation
+from agegender_train.runs.settings import Settings
 from agegender_train.splits import list_splits
 from agegender_train.store import Store
 

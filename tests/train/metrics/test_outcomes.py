@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from agegender_core.predict import Prediction
-from agegender_train.labels import Labels
 from agegender_train.metrics import Outcomes, age_groups, compare, estimate, nearest_group
+from agegender_train.metrics.outcomes import WeightedFigures, weighted_median
 from agegender_train.metrics.resampling import clusters_of, resamples
-from agegender_train.metrics.weighted import WeightedFigures, weighted_median
+from agegender_train.store.labels import Labels
 
 FAIRFACE = [(0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 100)]
 ADIENCE = [(0, 2), (4, 6), (8, 12), (15, 20), (25, 32), (38, 43), (48, 53), (60, 100)]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agegender_train.labels import Labels
 from agegender_train.metrics import BANDS, Scores
+from agegender_train.store.labels import Labels
 
 
 def labels_of(low: list[float | None], high: list[float | None], gender: list[int | None]) -> Labels:

@@ -52,7 +52,7 @@ def audit(
     require_train()
     from agegender_train.audit import Summary, find_overlaps, write_page
     from agegender_train.audit.sources import match_sources
-    from agegender_train.face_table import FaceTable
+    from agegender_train.store.face_table import FaceTable
 
     opened, names = _open(stores)
     summaries = [
@@ -92,8 +92,8 @@ def audit(
 def _open(paths: Sequence[Path]) -> tuple[list[Any], list[str]]:
     """The stores, or the paths of label tables, and a name for each."""
     from agegender_train.audit import LABELS_FILE
-    from agegender_train.face_table import store_names
     from agegender_train.store import Store
+    from agegender_train.store.face_table import store_names
 
     opened = [
         path if (path / LABELS_FILE).exists() and not (path / "store.json").exists() else Store.open(path)

@@ -30,9 +30,9 @@ def card(
       agegender card reports/default --model mobilenetv2 --template card.md --out model-card.md
     """
     require_train()
+    from agegender_train.files import write_atomically
     from agegender_train.report import make_card, read_report
     from agegender_train.report.cards import TEMPLATE
-    from agegender_train.store import write_atomically
 
     text = TEMPLATE if template is None else template.read_text("utf-8")
     content = make_card(read_report(report), model, text)

@@ -11,7 +11,7 @@ _TITLES = {"near-duplicates": "Looking for copies", "comparing": "Comparing them
 
 @contextmanager
 def comparing(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """Within it, what `agegender_train.copies.find_copies` takes as its progress."""
+    """Within it, what `agegender_train.duplicates.copies.find_copies` takes as its progress."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 

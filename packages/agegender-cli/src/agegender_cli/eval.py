@@ -75,8 +75,8 @@ def evaluate(
     require_train()
     from agegender_train.baselines import open_model
     from agegender_train.evaluation import evaluate as run
-    from agegender_train.face_table import store_names
     from agegender_train.report import broken_limits, parse_limits, read_report, write_report
+    from agegender_train.store.face_table import store_names
 
     limits = parse_limits(fail_under) if fail_under is not None else []
     evaluations: list[Evaluation] = []

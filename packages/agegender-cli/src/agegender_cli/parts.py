@@ -70,7 +70,7 @@ class Part:
 
             return np.flatnonzero(training_sides([store], self.split, self.fold)[1]), str(self)
         if self.validation is not None:
-            from agegender_train.batches import FaceSet, hold_out
+            from agegender_train.batches.face_set import FaceSet, hold_out
 
             identities = FaceSet([store], cache_bytes=0).identities()
             return np.flatnonzero(hold_out(identities, self.validation, self.seed)), str(self)

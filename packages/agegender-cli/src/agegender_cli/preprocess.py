@@ -120,7 +120,7 @@ def preprocess(
 
 
 def _write_labels(dataset: str, source: list[Path], out: Path) -> None:
-    from agegender_train.label_table import write_label_table
+    from agegender_train.preprocessing.label_table import write_label_table
 
     audit = write_label_table(dataset, source, out)
     rejected = sum(audit["rejected"].values())

@@ -43,7 +43,7 @@ def runs(
       agegender runs runs --format csv > runs.csv
     """
     require_train()
-    from agegender_train.run_table import NoRunError, find_runs, finite, read_run, run_table
+    from agegender_train.runs.table import NoRunError, find_runs, finite, read_run, run_table
 
     whole, damaged = [], []
     for folder in find_runs(folders):

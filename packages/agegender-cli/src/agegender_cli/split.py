@@ -56,10 +56,11 @@ def split(
     """
     require_train()
     from agegender_train.audit.fold_plot import plot_folds
-    from agegender_train.copies import find_copies
-    from agegender_train.face_table import FaceTable
+    from agegender_train.duplicates.copies import find_copies
+    from agegender_train.files import write_atomically
     from agegender_train.splits import SplitSettings, balance, make_split, write_split
-    from agegender_train.store import Store, write_atomically
+    from agegender_train.store import Store
+    from agegender_train.store.face_table import FaceTable
 
     if official and folds is not None:
         raise UserError("--official and --folds exclude each other", hint="official folds are as many as they are")

@@ -85,7 +85,7 @@ def train(
     """
     given = dict(locals())  # before there is anything else but the arguments
     require_train()
-    from agegender_train.settings import Settings
+    from agegender_train.runs.settings import Settings
     from agegender_train.splits import training_sides
 
     asked = options.asked_settings(given)

@@ -1,8 +1,8 @@
 """The options of ``agegender train``, and the settings that they ask for.
 
-Each is named as the field of `agegender_train.settings.Settings` that it sets, and is ``None`` where nothing is asked:
-then the network's own choice counts. What is shown as default stands here twice, since the command line must be able to
-show its help without the training package; a test holds that it is right.
+Each is named as the field of `agegender_train.runs.settings.Settings` that it sets, and is ``None`` where nothing is
+asked: then the network's own choice counts. What is shown as default stands here twice, since the command line must
+be able to show its help without the training package; a test holds that it is right.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def asked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     from dataclasses import fields
 
-    from agegender_train.settings import Settings
+    from agegender_train.runs.settings import Settings
 
     named = {name: given[name] for name in ("width", "mix") if given[name] is not None}
     turned = {
@@ -187,7 +187,7 @@ def check_model_options(model: str, options: Mapping[str, Any]) -> None:
 def _augmentation(augment: bool | None, texts: Sequence[str] | None) -> Any:
     from dataclasses import asdict
 
-    from agegender_train.augment import Augmentation
+    from agegender_train.batches.augment import Augmentation
 
     if augment is None and not texts:
         return None

@@ -17,7 +17,7 @@ from agegender_cli.tables import FIGURES, figure_cells, print_table, used_figure
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from agegender_train.fold_report import FoldReport
+    from agegender_train.runs.fold_report import FoldReport
     from agegender_train.training import RunResult, TrainingProgress
     from agegender_train.training.folds import FoldProgress
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from agegender_train.copies import NEAR, Copy, Progress, find_copies, labels_conflict
-from agegender_train.face_table import FaceTable
+from agegender_train.duplicates.copies import NEAR, Copy, Progress, find_copies, labels_conflict
 from agegender_train.splits.files import list_splits, read_split, split_path
 from agegender_train.splits.make import HELD_OUT, official_side, side_name
+from agegender_train.store.face_table import FaceTable
 
 _PARTS = ("train", "val", "test")
 

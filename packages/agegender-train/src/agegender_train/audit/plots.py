@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from agegender_train.audit.summary import BANDS, UNKNOWN, Summary
-from agegender_train.labels import MAX_AGE, Labels
 from agegender_train.pages.drawing import (
     BLUE,
     GENDER_COLOURS,
@@ -22,6 +20,7 @@ from agegender_train.pages.drawing import (
     our_style,
     to_png,
 )
+from agegender_train.store.labels import MAX_AGE, faces_per_year
 
 _MOST_BARS = 15
 
@@ -31,23 +30,6 @@ def plot_all(summaries: Sequence[Summary]) -> dict[str, bytes]:
     with our_style():
         figures = {name: plot(summaries) for name, plot in PLOTS.items()}
         return {name: to_png(figure) for name, figure in figures.items() if figure is not None}
-
-
-def faces_per_year(labels: Labels) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Faces by year of age, 0 to 100: those of known age, and those of an age group, spread evenly over its years.
-
-    Returns:
-        Two float64 (101,).
-    """
-    exact, spread = np.zeros(MAX_AGE + 1), np.zeros(MAX_AGE + 1)
-    known = ~np.isnan(labels.age_low)
-    years = np.clip(np.column_stack([labels.age_low, labels.age_high])[known], 0, MAX_AGE).astype(np.int64)
-    is_exact = labels.age_is_exact[known]
-    np.add.at(exact, years[is_exact, 0], 1)
-    groups, counts = np.unique(years[~is_exact], axis=0, return_counts=True)
-    for (low, high), count in zip(groups, counts, strict=True):
-        spread[low : high + 1] += count / (high - low + 1)
-    return exact, spread
 
 
 def plot_ages(summaries: Sequence[Summary]) -> Any:

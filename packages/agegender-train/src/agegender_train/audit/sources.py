@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from agegender_train.archives import FileTree
 from agegender_train.audit.summary import Summary
+from agegender_train.datasets.archives import FileTree
 
 
 def match_sources(summaries: Sequence[Summary], paths: Sequence[Path]) -> dict[int, FileTree]:

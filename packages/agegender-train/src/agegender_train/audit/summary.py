@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.datasets import Rejection
-from agegender_train.labels import Labels
 from agegender_train.store import Store
+from agegender_train.store.labels import Labels
 
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
 """Age bands, each by the middle of the label's age interval."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from agegender_core import decode_image
-from agegender_train.archives import FileTree
 from agegender_train.audit.summary import Summary
 from agegender_train.datasets import Rejection
+from agegender_train.datasets.archives import FileTree
 from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails, thumbnail
 
 _QUALITY = 82

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from agegender_train.archives import FileTree
 from agegender_train.audit.overlaps import Overlaps, find_overlaps
 from agegender_train.audit.page import make_page
 from agegender_train.audit.plots import PLOTS, plot_all
 from agegender_train.audit.summary import Summary
 from agegender_train.audit.thumbnails import accepted_sheet, rejected_sheets
-from agegender_train.copies import NEAR, Copy
-from agegender_train.face_table import FaceTable
+from agegender_train.datasets.archives import FileTree
+from agegender_train.duplicates.copies import NEAR, Copy
+from agegender_train.files import write_atomically
 from agegender_train.pages.sheets import draw_sheet
 from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails
-from agegender_train.store import Store, write_atomically
+from agegender_train.store import Store
+from agegender_train.store.face_table import FaceTable
 
 ACCEPTED = 96
 REJECTED = 24

@@ -13,7 +13,7 @@ from agegender_train.calibration.correction import clearly_helps, fit_correction
 from agegender_train.calibration.interval import Bounds, fit_interval, rounded
 from agegender_train.calibration.likely import AGES, likely_ages, possible_ages
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
-from agegender_train.labels import Labels
+from agegender_train.store.labels import Labels
 
 LEVEL = 0.9
 """Of the interval."""

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Curve
 from agegender_train.calibration.neighbours import Floats, Neighbourhoods
-from agegender_train.labels import Labels
+from agegender_train.store.labels import Labels
 
 AGES = np.arange(MAX_AGE + 1, dtype=np.float64)
 _ROUNDS = 20

@@ -18,9 +18,10 @@ from agegender_core.decoding import Decoder
 from agegender_core.predict import FLIP_KEY, load_predictor
 from agegender_train.calibration.heads import LEAST_FACES, LEVEL, Heads, calibrated_heads
 from agegender_train.evaluation import require_same_cut
-from agegender_train.labels import Labels
+from agegender_train.files import write_atomically
 from agegender_train.metrics import Scores
-from agegender_train.store import Store, write_atomically
+from agegender_train.store import Store
+from agegender_train.store.labels import Labels
 
 
 @dataclass(frozen=True)

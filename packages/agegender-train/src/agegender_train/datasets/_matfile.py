@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.archive_readers import MAX_FILE_BYTES
+from agegender_train.datasets.archive_readers import MAX_FILE_BYTES
 
 Cell: TypeAlias = "str | npt.NDArray[Any] | None"
 Column: TypeAlias = "npt.NDArray[Any] | list[Cell]"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample, is_picture
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 
 class NamedPictures(Dataset):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from agegender_train.datasets.base import MISSING_LABEL, SECOND_COPY, Rejection, is_picture
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 
 class Pictures:

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 
 class Row(NamedTuple):

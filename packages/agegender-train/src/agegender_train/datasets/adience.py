@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets._tables import Row, read_table
 from agegender_train.datasets.base import AGE_MISSING, LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
-from agegender_train.labels import parse_age_group
+from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 _FOLD = re.compile(r"fold_(\d+)_data\.txt", re.IGNORECASE)
 _COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")

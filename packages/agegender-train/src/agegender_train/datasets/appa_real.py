@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets._tables import Row, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
-from agegender_train.labels import parse_age_group
+from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 _TABLE = re.compile(r"gt_avg_(train|valid|test)\.csv", re.IGNORECASE)
 # The faces are cut with a margin of 40 % of the box on each side.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets._tables import Row, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
-from agegender_train.labels import parse_age_group
+from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 _DELIMITERS = ",;\t|"
 _GENDERS: dict[str, int | None] = {

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets._tables import find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
-from agegender_train.labels import parse_age_group
+from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 _COLUMNS = ("age", "file", "gender", "race")
 _GENDERS = {"male": 1, "female": 0, "": None}

@@ -21,10 +21,10 @@ from agegender_train.datasets.base import (
     Sample,
     one_of,
 )
-from agegender_train.labels import MAX_AGE
+from agegender_train.store.labels import MAX_AGE
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 NO_FACE_SCORE = "no face score"
 SECOND_FACE = "second face score"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, TypeAlias
 from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets._tables import Row, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, NO_BOX, Dataset, Rejection, Sample
-from agegender_train.labels import parse_age_group
+from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
-    from agegender_train.archives import FileTree
+    from agegender_train.datasets.archives import FileTree
 
 _Box: TypeAlias = tuple[float, float, float, float]
 _BOX = ("face_x0", "face_y0", "face_x1", "face_y1")

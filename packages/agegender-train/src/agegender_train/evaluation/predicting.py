@@ -17,10 +17,10 @@ from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation.cutting import realigned, require_same_cut
 from agegender_train.evaluation.traits import sharpness, store_traits
-from agegender_train.labels import Labels
 from agegender_train.metrics import Outcomes, estimate
 from agegender_train.metrics.resampling import ROUNDS
 from agegender_train.store import Store
+from agegender_train.store.labels import Labels
 
 Floats = npt.NDArray[np.float32]
 Chips = npt.NDArray[np.uint8]

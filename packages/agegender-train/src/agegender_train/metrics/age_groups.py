@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE
-from agegender_train.labels import Labels
+from agegender_train.store.labels import Labels
 
 
 def age_groups(labels: Labels) -> list[tuple[float, float]]:

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_train.metrics.age_groups import age_groups
-from agegender_train.metrics.outcomes import Outcomes
+from agegender_train.metrics.outcomes import Outcomes, WeightedFigures
 from agegender_train.metrics.resampling import ROUNDS, clusters_of, one_thread, resamples, spread
-from agegender_train.metrics.weighted import WeightedFigures
 
 BETTER = {
     "age_mae": -1, "age_median": -1, "cs5": 1, "interval_mae": -1, "group_exact": 1, "group_one_off": 1,

@@ -9,11 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_train.metrics.age_groups import age_groups
-from agegender_train.metrics.outcomes import Outcomes
+from agegender_train.metrics.outcomes import Outcomes, WeightedFigures
 from agegender_train.metrics.resampling import LEVEL, ROUNDS, clusters_of, one_thread, resamples, spread, spreads
 from agegender_train.metrics.scores import plain
 from agegender_train.metrics.slices import LEAST_FACES, slices
-from agegender_train.metrics.weighted import WeightedFigures
 
 GAPS = {"age_mae": -1, "middle_mae": -1, "group_exact": 1, "gender_accuracy": 1}
 """Figures whose gap between the best and the worst part is told: 1 where more is better, -1 where less is."""

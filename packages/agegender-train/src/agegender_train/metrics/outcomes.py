@@ -1,4 +1,4 @@
-"""What was predicted of each face beside what is known of it."""
+"""What was predicted of each face beside its label, and the figures of faces that count any number of times."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Prediction
-from agegender_train.labels import Labels
-from agegender_train.metrics.scores import face_rows, plain
-from agegender_train.metrics.weighted import WeightedFigures
+from agegender_train.metrics.age_groups import age_groups, nearest_group
+from agegender_train.metrics.scores import face_rows, figures_of, plain
+from agegender_train.store.labels import Labels
 
 Column = npt.NDArray[Any]
+Weights = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,3 +107,88 @@ def _joined(name: str, columns: list[Column | None]) -> Column | None:
     if len(there) < len(columns):
         raise ValueError(f"parts to merge must all have {name}, or none")
     return np.concatenate(there)
+
+
+class WeightedFigures:
+    """Callable with how often each face counts, float (rounds, n); gives figures by name, float64 (rounds,) each.
+
+    Beside those of `Scores.compute`:
+
+    - age_median: the median of the absolute errors of known ages, years;
+    - group_exact, group_one_off: of faces with an age group, the share whose predicted age is nearest to that group,
+      and to it or to one of its neighbours;
+    - gender_auc: the area under the ROC curve of the probability of male: how probable it is that of a man and a woman
+      the man has the higher one (ties count half).
+
+    Args:
+        outcomes: of n faces.
+        groups: the age groups of the whole data; those of `outcomes` when ``None``.
+        ranked: whether to give age_median and gender_auc, which take most of the time.
+    """
+
+    def __init__(
+        self, outcomes: Outcomes, groups: list[tuple[float, float]] | None = None, ranked: bool = True
+    ) -> None:
+        labels, prediction = outcomes.labels, outcomes.prediction
+        self._rows, self._ranked = outcomes.rows(), ranked
+        age = prediction.age.astype(np.float64)
+        exact = np.flatnonzero(labels.age_is_exact)
+        error = np.abs(age[exact] - labels.age_low[exact])
+        order = np.argsort(error, kind="stable")
+        self._exact, self._error = exact[order], error[order]
+        self._gender = _Ranks(prediction.p_male.astype(np.float64), labels.gender)
+        groups = age_groups(labels) if groups is None else groups
+        self._grouped = np.flatnonzero(~labels.age_is_exact & ~np.isnan(labels.age_low)) if groups else exact[:0]
+        steps = np.zeros(0, np.int64)
+        if groups:
+            told = nearest_group(age[self._grouped], groups)
+            steps = np.abs(told - nearest_group(labels.age[self._grouped], groups))
+        self._near = np.column_stack([np.ones(len(steps)), steps == 0, steps <= 1])
+
+    def __call__(self, weights: Weights) -> dict[str, npt.NDArray[np.float64]]:
+        """See the class."""
+        near = weights[:, self._grouped] @ self._near
+        shares = np.divide(near[:, 1:], near[:, :1], out=np.full((len(near), 2), np.nan), where=near[:, :1] > 0)
+        figures = {**figures_of(weights @ self._rows), "group_exact": shares[:, 0], "group_one_off": shares[:, 1]}
+        if self._ranked:
+            figures["age_median"] = weighted_median(self._error, weights[:, self._exact])
+            figures["gender_auc"] = self._gender.area(weights)
+        return figures
+
+
+def weighted_median(values: npt.NDArray[np.float64], weights: Weights) -> npt.NDArray[np.float64]:
+    """The median of `values`, float64 (n,) rising, each of which counts `weights` times, float (rounds, n).
+
+    The mean of the middle two where the weights fall into halves, as of repeated values. NaN where nothing counts.
+    """
+    if not len(values):
+        return np.full(len(weights), np.nan)
+    total = np.cumsum(weights, axis=1, dtype=np.float64)
+    half = total[:, -1:] / 2
+    lower, upper = (total < half).sum(axis=1), (total <= half).sum(axis=1)
+    middle = (values[np.minimum(lower, len(values) - 1)] + values[np.minimum(upper, len(values) - 1)]) / 2
+    return np.where(half[:, 0] > 0, middle, np.nan)
+
+
+class _Ranks:
+    """The order of faces by their probability of male."""
+
+    def __init__(self, p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) -> None:
+        known = np.flatnonzero(gender >= 0)
+        self._order = known[np.argsort(p_male[known], kind="stable")]
+        rising = p_male[self._order]
+        self._starts = np.flatnonzero(np.r_[True, rising[1:] > rising[:-1]]) if len(rising) else np.zeros(0, np.int64)
+        self._male = gender[self._order] == 1
+
+    def area(self, weights: Weights) -> npt.NDArray[np.float64]:
+        if not len(self._order):
+            return np.full(len(weights), np.nan)
+        counts = weights[:, self._order]
+        men = counts * self._male
+        women = counts - men
+        if len(self._starts) < len(self._order):
+            men, women = (np.add.reduceat(side, self._starts, axis=1) for side in (men, women))
+        below = np.cumsum(women, axis=1) - women / 2
+        pairs = men.sum(axis=1) * women.sum(axis=1)
+        won = (men * below).sum(axis=1)
+        return np.asarray(np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from agegender_train.labels import Labels
+from agegender_train.store.labels import Labels
 
 ROUNDS = 1000
 """Draws."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Prediction
-from agegender_train.labels import Labels
+from agegender_train.store.labels import Labels
 
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-99", "100+")
 """Age bands of the figures: each by the middle of the label's age interval."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from agegender_train.models._network import Network
-from agegender_train.settings import Settings
+from agegender_train.runs.settings import Settings
 
 __all__ = ["Network", "build_model", "get_network", "network_names", "recommended"]
 

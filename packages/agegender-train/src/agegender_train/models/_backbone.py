@@ -13,8 +13,8 @@ from typing import Any
 import keras
 from keras import layers
 
-from agegender_train.labels import MAX_AGE
 from agegender_train.models._norm import BatchNormalization
+from agegender_train.store.labels import MAX_AGE
 
 AGES = MAX_AGE + 1
 HEAD_LAYERS = ("features", "dropout", "age", "gender")

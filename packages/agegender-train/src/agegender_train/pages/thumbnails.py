@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.labels import Labels
 from agegender_train.store import Store, decode_chip
+from agegender_train.store.labels import Labels
 
 _QUALITY = 82
 

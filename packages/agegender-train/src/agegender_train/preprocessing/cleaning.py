@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
+from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import AGE_OUT_OF_RANGE
-from agegender_train.labels import MAX_AGE
-from agegender_train.preprocessing.agreement import CONFLICT, Label, sort_out
+from agegender_train.duplicates.agreement import CONFLICT, Label, sort_out
+from agegender_train.store.labels import MAX_AGE
 
 NO_LABEL = "neither age nor gender"
 DUPLICATE = "duplicate"

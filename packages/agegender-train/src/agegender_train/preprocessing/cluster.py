@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from agegender_train.archives import FileTree
+from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing.description import version
 from agegender_train.preprocessing.pictures import Settings, Tools, default_tools
 from agegender_train.preprocessing.shards import MadeShard, ShardTask, make_shard

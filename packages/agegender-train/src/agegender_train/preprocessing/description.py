@@ -7,9 +7,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from agegender_train.archives import FileTree
+from agegender_train.datasets.archives import FileTree
+from agegender_train.files import write_atomically
 from agegender_train.preprocessing.pictures import Settings, Tools
-from agegender_train.store import FORMAT, read_description, write_atomically
+from agegender_train.store import FORMAT, read_description
 
 
 def version() -> str:

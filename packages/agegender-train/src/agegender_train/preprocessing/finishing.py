@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agegender_train.files import write_atomically
 from agegender_train.preprocessing.parts import merge_parts
 from agegender_train.preprocessing.workspace import Workspace
-from agegender_train.store import write_atomically
 
 AUDIT_SCHEMA = pa.schema([(name, pa.string()) for name in ("dataset", "source", "reason", "value")])
 """The columns of ``audit.parquet``: one row an entry of the reader that isn't in the store, in the reader's order.

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from agegender_core._opencv import quiet_opencv
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Dataset, get_dataset
-from agegender_train.folder_lock import folder_lock
+from agegender_train.datasets.archives import FileTree
+from agegender_train.files import folder_lock
 from agegender_train.preprocessing.choice import Policy
 from agegender_train.preprocessing.cluster import Recipe
 from agegender_train.preprocessing.description import begin, describe, version

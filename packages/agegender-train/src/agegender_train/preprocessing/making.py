@@ -13,18 +13,18 @@ from typing import Protocol
 
 import numpy as np
 
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
+from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import MISSING_PICTURE
-from agegender_train.preprocessing.agreement import Label
+from agegender_train.duplicates.agreement import Label
+from agegender_train.duplicates.near_duplicates import Dropped, find_near_duplicates, near_pairs
+from agegender_train.files import write_atomically
 from agegender_train.preprocessing.cleaning import check_label, find_duplicates
 from agegender_train.preprocessing.cluster import Recipe, make_on_cluster
-from agegender_train.preprocessing.near_duplicates import Dropped, find_near_duplicates, near_pairs
 from agegender_train.preprocessing.pictures import Settings, Tools
 from agegender_train.preprocessing.scheduling import make_locally
 from agegender_train.preprocessing.shards import SHARD_PICTURES, MadeShard, ShardTask, make_shard
 from agegender_train.preprocessing.workspace import Workspace
-from agegender_train.store import write_atomically
 
 _LABELS = ("key", "face", "age_low", "age_high", "gender", "phash")
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
-from agegender_train.phash import perceptual_hash
+from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.preprocessing.choice import Policy, SeveralFacesError, choose_faces
 from agegender_train.preprocessing.search import find_known, find_largest
 from agegender_train.store import encode_chip

@@ -7,7 +7,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Protocol
 
 from agegender_train.datasets import Rejection, Sample
-from agegender_train.parallel import map_in_order
+from agegender_train.files import map_in_order
 from agegender_train.preprocessing.pictures import Outcome
 from agegender_train.preprocessing.shards import MadeShard, MapPictures, ShardTask
 

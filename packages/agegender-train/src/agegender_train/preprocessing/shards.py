@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from agegender_core.picture_headers import read_header
-from agegender_train.archives import FileTree
 from agegender_train.datasets import Rejection, Sample
+from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing.parts import part_of
 from agegender_train.preprocessing.pictures import UNREADABLE, Outcome, Row, Settings, Tools, process_picture
 from agegender_train.store import encode_shard

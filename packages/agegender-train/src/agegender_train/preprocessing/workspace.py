@@ -16,10 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.datasets import Rejection
-from agegender_train.preprocessing.near_duplicates import Dropped
+from agegender_train.duplicates.near_duplicates import Dropped
+from agegender_train.files import write_atomically
 from agegender_train.preprocessing.parts import part_name, part_of, shard_name
 from agegender_train.preprocessing.shards import MadeShard
-from agegender_train.store import encode_rows, write_atomically
+from agegender_train.store import encode_rows
 
 
 class Workspace:

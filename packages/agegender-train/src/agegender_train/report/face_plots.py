@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from agegender_core.decoding import MAX_AGE
-from agegender_train.audit.plots import faces_per_year
 from agegender_train.metrics import BANDS, GENDER_BINS, Outcomes
 from agegender_train.metrics.scores import age_bands
 from agegender_train.pages.drawing import (
@@ -21,6 +20,7 @@ from agegender_train.pages.drawing import (
     drawable,
     new_figure,
 )
+from agegender_train.store.labels import faces_per_year
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, GREY)
 MARKS = ("o", "s", "^", "D", "v", "P")

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from agegender_core.decoding import Prediction
 from agegender_train.evaluation import Evaluation
-from agegender_train.labels import Labels
 from agegender_train.metrics import BETTER, Comparison, Outcomes, compare
+from agegender_train.store.labels import Labels
 
 _WRONG_IF_NOT_FOUND = {"cs5": "n_age", "group_exact": "n_age", "gender_accuracy": "n_gender"}
 _TRAITS = ("face", "box_from", "score", "size", "turn", "sharpness")

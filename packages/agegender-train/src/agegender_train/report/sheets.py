@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_train.evaluation import Evaluation
-from agegender_train.labels import Labels
 from agegender_train.pages.thumbnails import Cell, Sheet, label_text, sample, thumbnail
+from agegender_train.store.labels import Labels
 
 SHOWN = 50
 """Faces of a sheet."""

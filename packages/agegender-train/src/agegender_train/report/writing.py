@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.evaluation import Evaluation
+from agegender_train.files import write_atomically
 from agegender_train.metrics.resampling import ROUNDS
 from agegender_train.report.page import make_page
 from agegender_train.report.plots import plot_all
 from agegender_train.report.reading import FORMAT
 from agegender_train.report.results import by_test_set, compared, predictions_table, result_of
 from agegender_train.report.sheets import face_sheets
-from agegender_train.runs import versions
-from agegender_train.store import write_atomically
+from agegender_train.runs.folder import versions
 
 
 def write_report(

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.predict import Predictor
-from agegender_train.store import Store, decode_chip, write_atomically
+from agegender_train.files import write_atomically
+from agegender_train.store import Store, decode_chip
 
 _BATCH = 128
 

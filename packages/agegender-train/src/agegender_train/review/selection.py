@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.labels import GENDER_MISSING, Labels, parse_age_group
+from agegender_train.store.labels import GENDER_MISSING, Labels, parse_age_group
 
 STATES = ("undecided", "accepted", "rejected", "corrected")
 """What a face's state is called; its number is the place in this list."""

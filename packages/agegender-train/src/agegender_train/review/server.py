@@ -24,9 +24,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from agegender_train.labels import parse_age_group
 from agegender_train.review.selection import Selection
 from agegender_train.review.session import ReviewSession
+from agegender_train.store.labels import parse_age_group
 
 _PAGE = {
     "": ("review.html", "text/html; charset=utf-8"),

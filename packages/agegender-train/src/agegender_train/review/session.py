@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.predict import Predictor
-from agegender_train.folder_lock import folder_lock
-from agegender_train.review.changes import find_rows
+from agegender_train.files import folder_lock
 from agegender_train.review.chips import ChipReader
-from agegender_train.review.decisions import REVIEW_FILE, Decision
-from agegender_train.review.log import DecisionLog
 from agegender_train.review.predictions import Predictions
 from agegender_train.review.selection import STATES, Selection, age_error, gender_error
 from agegender_train.store import Store
+from agegender_train.store.changes import find_rows
+from agegender_train.store.decision_log import DecisionLog
+from agegender_train.store.decisions import REVIEW_FILE, Decision
 
 _STATE_OF = {"accept": 1, "reject": 2, "correct": 3}
 

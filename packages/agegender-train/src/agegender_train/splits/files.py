@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_train.files import write_atomically
 from agegender_train.splits.make import SIDES, Split, made_of, side_name
-from agegender_train.store import Store, write_atomically
+from agegender_train.store import Store
 
 FORMAT = 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.face_table import FaceTable
-from agegender_train.labels import Labels
+from agegender_train.duplicates.components import connect
 from agegender_train.splits.assign import assign_folds
-from agegender_train.splits.components import connect
 from agegender_train.store import Store
+from agegender_train.store.face_table import FaceTable
+from agegender_train.store.labels import Labels
 
 HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
 SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from agegender_train.copies import Progress, find_copies
-from agegender_train.face_table import FaceTable
+from agegender_train.duplicates.copies import Progress, find_copies
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split
 from agegender_train.splits.make import SplitSettings, made_of, make_split
 from agegender_train.store import Store
+from agegender_train.store.face_table import FaceTable
 
 OFFICIAL = "official"
 """Name of the split that the authors of a dataset made."""

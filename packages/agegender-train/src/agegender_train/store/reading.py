@@ -14,11 +14,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agegender_train.labels import Labels
-from agegender_train.review.changes import Changes
-from agegender_train.review.decisions import REVIEW_FILE, Decision, in_force, read_decisions
+from agegender_train.store.changes import Changes
 from agegender_train.store.chips import decode_chip
-from agegender_train.store.files import read_description
+from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
+from agegender_train.store.description import read_description
+from agegender_train.store.labels import Labels
 from agegender_train.store.schema import SCHEMA
 
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
@@ -33,7 +33,7 @@ class Store:
     Attributes:
         path: the store's folder.
         description: content of ``store.json``; it knows nothing of the review.
-        decisions: what the review decided, by key and face; see `agegender_train.review.in_force`.
+        decisions: what the review decided, by key and face; see `agegender_train.store.in_force`.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from agegender_train.settings import Settings
+from agegender_train.runs.settings import Settings
 from agegender_train.training.objective import Objective
 from agegender_train.training.phases import Phase
 from agegender_train.training.schedules import WarmUpCosine

@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches import Batches, FaceSet, hold_out
-from agegender_train.labels import Labels
+from agegender_train.batches.batches import Batches
+from agegender_train.batches.face_set import FaceSet, hold_out
 from agegender_train.models import Network
-from agegender_train.settings import Settings
+from agegender_train.runs.settings import Settings
 from agegender_train.splits import training_sides
 from agegender_train.store import Store
+from agegender_train.store.labels import Labels
 from agegender_train.training.objective import Objective
 from agegender_train.training.sharing import Crew
 from agegender_train.training.teachers import digests, load_teachers, teach

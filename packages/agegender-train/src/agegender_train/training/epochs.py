@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
-from agegender_train.runs import RunFolder
-from agegender_train.settings import Settings
+from agegender_train.runs.folder import RunFolder
+from agegender_train.runs.settings import Settings
 from agegender_train.training.interrupts import Interrupt
 from agegender_train.training.sharing import alone
 from agegender_train.training.state import SavedState, Standing, save_state

@@ -10,11 +10,11 @@ from typing import Any
 
 import keras
 
-from agegender_train.fold_report import FoldReport, fold_folders, write_fold_report
-from agegender_train.folder_lock import folder_lock
-from agegender_train.run_table import NoRunError, Run, read_run
-from agegender_train.runs import describe_data
-from agegender_train.settings import Settings
+from agegender_train.files import folder_lock
+from agegender_train.runs.fold_report import FoldReport, fold_folders, write_fold_report
+from agegender_train.runs.folder import describe_data
+from agegender_train.runs.settings import Settings
+from agegender_train.runs.table import NoRunError, Run, read_run
 from agegender_train.store import Store
 from agegender_train.training.epochs import TrainingProgress
 from agegender_train.training.loop import train

@@ -15,12 +15,12 @@ from typing import Any
 import keras
 
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches import Batches
+from agegender_train.batches.batches import Batches
 from agegender_train.export import export_onnx
-from agegender_train.folder_lock import folder_lock
+from agegender_train.files import folder_lock
 from agegender_train.models import Network, get_network, recommended
-from agegender_train.runs import ANYHOW, RunFolder, describe_data, git_revision, versions
-from agegender_train.settings import Settings
+from agegender_train.runs.folder import ANYHOW, RunFolder, describe_data, git_revision, versions
+from agegender_train.runs.settings import Settings
 from agegender_train.store import Store
 from agegender_train.training.compiling import compile_for
 from agegender_train.training.data import TrainingData, gather

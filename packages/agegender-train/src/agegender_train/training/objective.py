@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE
-from agegender_train.labels import Labels
 from agegender_train.losses import GenderLoss, TaughtAgeLoss, make_age_loss
 from agegender_train.models import Network
-from agegender_train.settings import Settings
+from agegender_train.runs.settings import Settings
+from agegender_train.store.labels import Labels
 
 
 class Objective:

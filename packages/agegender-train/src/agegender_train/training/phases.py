@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from agegender_train.models import Network
-from agegender_train.settings import Settings
+from agegender_train.runs.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.predict import Predictor, load_predictor
-from agegender_train.batches import FaceSet, Taught
+from agegender_train.batches.batches import Taught
+from agegender_train.batches.face_set import FaceSet
 
 _BATCH = 256
 

@@ -10,7 +10,7 @@ from keras import ops
 
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches import FaceSet
+from agegender_train.batches.face_set import FaceSet
 from agegender_train.metrics import Scores
 from agegender_train.models import Network
 from agegender_train.training.objective import Objective

@@ -107,7 +107,7 @@ def convert_insightface(folder: str | os.PathLike[str], out: str | os.PathLike[s
     """
     # Loading the export loads Keras, which nothing else here needs.
     from agegender_train.export.description import PREFIX, describe
-    from agegender_train.store import write_atomically
+    from agegender_train.files import write_atomically
 
     model = build_insightface(folder)
     training = {"data": "not published with the network", "source": "InsightFace, gender-age, MXNet"}

@@ -1,0 +1,1 @@
+"""From aligned stores to the batches that a network learns from: faces, augmentation, batches."""

@@ -1,0 +1,194 @@
+"""Folders and archives seen as one flat collection of files."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import posixpath
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from agegender_train.datasets.archive_readers import DAMAGE, MAX_FILE_BYTES, Entry, list_tar, list_zip, refuse
+
+_ZIP_SUFFIXES = (".zip",)
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+_OUR_SIDE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""What stops a source from being read and isn't the source's fault: the rest would fail, too."""
+
+
+class Unopened(NamedTuple):
+    """A folder or an archive inside a source whose content can't be listed.
+
+    Attributes:
+        name: of the archive, or of the folder with a slash behind it, as files are named.
+        reason: why.
+    """
+
+    name: str
+    reason: str
+
+
+class FileTree:
+    """The files of a folder, of archives, or of a folder that holds archives, by name.
+
+    A name is the path inside the folder or archive, with slashes; what is in an archive of a folder stands beside
+    the loose files. Hidden files and macOS's ``__MACOSX`` are left out. Where two files have one name, a loose file
+    comes before an archived one and an earlier path before a later one; `shadowed` counts the others. Folders and
+    archives within a folder that can't be listed are in `unopened`.
+
+    `read` may be called from many threads at once. A tree is pickled as its paths, and opened anew elsewhere.
+    """
+
+    def __init__(
+        self, paths: tuple[Path, ...], entries: dict[str, Entry], shadowed: int, unopened: tuple[Unopened, ...] = ()
+    ) -> None:
+        self._paths = paths
+        self._entries = entries
+        self.unopened = unopened
+        self.names = tuple(sorted(entries))
+        self.shadowed = shadowed
+
+    @classmethod
+    def open(cls, *paths: str | os.PathLike[str]) -> FileTree:
+        """The files under `paths`: folders, .zip and .tar (also .gz, .bz2, .xz) archives, single files.
+
+        Raises:
+            OSError: a path does not exist, cannot be read, or is a damaged archive; it is named.
+        """
+        opened = tuple(Path(path) for path in paths)
+        entries: dict[str, Entry] = {}
+        unopened: dict[str, Unopened] = {}
+        shadowed = 0
+        for path in opened:
+            for entry in _list(path):
+                name = _clean(entry.name)
+                if name is None:
+                    continue
+                if isinstance(entry, Unopened):
+                    slash = "/" if entry.name.endswith("/") else ""
+                    unopened.setdefault(name + slash, Unopened(name + slash, entry.reason))
+                    continue
+                shadowed += name in entries
+                entries.setdefault(name, entry)
+        return cls(opened, entries, shadowed, tuple(sorted(unopened.values())))
+
+    def __reduce__(self) -> tuple[Callable[..., FileTree], tuple[Path, ...]]:
+        return FileTree.open, self._paths
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self._paths))
+
+    def read(self, name: str) -> bytes:
+        """The content of one file.
+
+        Raises:
+            OSError: there is no such file, or it is damaged, encrypted, or larger than `MAX_FILE_BYTES`.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            raise FileNotFoundError(f"{name} is not in {self}")
+        if entry.size > MAX_FILE_BYTES:
+            raise OSError(f"{name} has {entry.size} bytes, more than any picture")
+        return entry.read()
+
+    def clue(self, name: str) -> tuple[int, int | None]:
+        """The size in bytes and, from a zip's directory, the CRC-32 of a file."""
+        return self._entries[name].size, self._entries[name].crc
+
+    def signature(self) -> str:
+        """SHA-256, in hex, over all names and sizes: tells, without reading the files, that they have changed."""
+        lines = (f"{name}\0{self._entries[name].size}\n" for name in self.names)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _clean(name: str) -> str | None:
+    """The name as it is shown; ``None`` for what is no file of the dataset."""
+    # A name that is no UTF-8 comes with surrogates, which neither JSON nor Parquet can hold.
+    name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    name = posixpath.normpath(name.lstrip("/"))
+    parts = name.split("/")
+    return None if any(part.startswith(".") or part == "__MACOSX" for part in parts) else name
+
+
+def _list(path: Path) -> Iterator[Entry | Unopened]:
+    if path.is_dir():
+        return _list_folder(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist")
+    if not path.is_file():
+        raise OSError(f"{path} is neither a folder nor a file")  # to open a pipe would wait for ever
+    try:
+        return _list_archive(path) or iter([_loose(path, path.name)])
+    except (*DAMAGE, ValueError) as error:  # ValueError: a name or a number in a header that is none
+        if getattr(error, "errno", None):  # not the archive's fault: no permission, no space to unpack, ...
+            raise
+        raise OSError(f"{path} is no readable archive ({error}); is its download complete?") from error
+
+
+def _is_archive(path: Path) -> bool:
+    return path.name.lower().endswith(_ZIP_SUFFIXES + _TAR_SUFFIXES)
+
+
+def _list_archive(path: Path) -> Iterator[Entry] | None:
+    name = path.name.lower()
+    if name.endswith(_ZIP_SUFFIXES):
+        return iter(list_zip(path))
+    return iter(list_tar(path)) if name.endswith(_TAR_SUFFIXES) else None
+
+
+def _list_folder(root: Path) -> Iterator[Entry | Unopened]:
+    archives: list[tuple[str, Path]] = []
+    seen: set[tuple[int, int]] = set()  # folders by device and inode: links may make loops
+    waiting = [(root, "")]
+    while waiting:
+        folder, prefix = waiting.pop()
+        try:
+            about, paths = folder.stat(), sorted(folder.iterdir())
+        except OSError as error:
+            if not prefix or error.errno in _OUR_SIDE:
+                raise
+            yield Unopened(prefix, f"{folder} can't be listed: {error.strerror}")
+            continue
+        if (about.st_dev, about.st_ino) in seen:
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        for path in paths:
+            name = prefix + path.name
+            if path.is_dir():
+                waiting.append((path, name + "/"))
+            elif _is_archive(path) and path.is_file() and not path.name.startswith("."):
+                archives.append((prefix, path))
+            else:  # dead links and pipes, too: they are counted as unreadable
+                yield _loose(path, name)
+    for prefix, path in sorted(archives):
+        try:
+            entries = list(_list(path))
+        except OSError as error:
+            if error.errno in _OUR_SIDE:
+                raise
+            yield Unopened(prefix + path.name, str(error) if error.strerror is None else f"{path}: {error.strerror}")
+            continue
+        for entry in entries:
+            yield entry._replace(name=prefix + entry.name)
+
+
+def _loose(path: Path, name: str) -> Entry:
+    try:
+        about = path.stat()
+        size = about.st_size if stat.S_ISREG(about.st_mode) else -1
+    except OSError:
+        size = -1
+    if size < 0:
+        return Entry(name, 0, None, lambda: refuse(f"{path} is no regular file"))
+    return Entry(name, size, None, path.read_bytes)

@@ -1,0 +1,26 @@
+"""Files that are written as a whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, content: bytes | Mapping[str, Any]) -> None:
+    """Writes a file, a mapping as JSON, so that at any moment it is there as a whole or not at all.
+
+    Raises:
+        OSError: it couldn't be written; nothing of it is left.
+    """
+    if not isinstance(content, bytes):
+        content = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    temporary = path.with_name(f".{path.name}.tmp")  # one name a file: what a killed process leaves is used again
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,95 @@
+"""The labels of a dataset alone, without its pictures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
+from agegender_train.datasets.archives import FileTree
+from agegender_train.files import folder_lock, write_atomically
+from agegender_train.preprocessing.cleaning import check_label
+from agegender_train.store import SCHEMA
+
+LABEL_COLUMNS = ("key", "age_low", "age_high", "gender", "group", "subject", "split")
+_AUDIT_COLUMNS = ("dataset", "source", "reason", "value")
+_GENDER_NAMES = {1: "male", 0: "female", None: "missing"}
+
+
+def write_label_table(
+    dataset: str | Dataset,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+) -> dict[str, Any]:
+    """Writes what the reader and the rules for labels make of a dataset's label files; pictures need not be there.
+
+    Args:
+        dataset: a reader or its name.
+        source: the dataset's folder, archives or label files.
+        out: a folder, which is made. In it ``labels.parquet`` has the labels that are of use (`LABEL_COLUMNS`, as in
+            the store), ``audit.parquet`` the others with the reason, ``audit.json`` the counts.
+
+    Returns:
+        What is in ``audit.json``: `rows`, `kept` and the number rejected for each reason; of the kept ones the numbers
+        by gender, by split and by group of ages ("known" where it is a single age).
+
+    Raises:
+        ValueError: `source` isn't the dataset, or `out` holds a store.
+        OSError: `source` can't be read, or `out` can't be written.
+    """
+    reader = get_dataset(dataset) if isinstance(dataset, str) else dataset
+    out = Path(out)
+    if (out / "store.json").exists():
+        raise ValueError(f"{out} holds a store: give another folder for the labels")
+    files = FileTree.open(*([source] if isinstance(source, str | os.PathLike) else source))
+    entries = [_checked(entry) for entry in reader.entries(files)]
+    kept = [entry for entry in entries if isinstance(entry, Sample)]
+    rejected = [entry for entry in entries if isinstance(entry, Rejection)]
+    audit = {
+        "dataset": reader.name,
+        "rows": len(entries),
+        "kept": len(kept),
+        "rejected": _counts(rejection.reason for rejection in rejected),
+        "per_gender": _counts(_GENDER_NAMES[sample.gender] for sample in kept),
+        "per_split": _counts(sample.split or "" for sample in kept),
+        "per_age_group": _count_ages(kept),
+    }
+    with folder_lock(out):
+        schema = pa.schema([SCHEMA.field(name) for name in LABEL_COLUMNS])
+        columns = {name: [getattr(sample, name) for sample in kept] for name in LABEL_COLUMNS}
+        write_atomically(out / "labels.parquet", _parquet(pa.table(columns, schema)))
+        rows = [(reader.name, *rejection) for rejection in rejected]
+        columns = {name: [row[i] for row in rows] for i, name in enumerate(_AUDIT_COLUMNS)}
+        schema = pa.schema([(name, pa.string()) for name in _AUDIT_COLUMNS])
+        write_atomically(out / "audit.parquet", _parquet(pa.table(columns, schema)))
+        write_atomically(out / "audit.json", audit)
+    return audit
+
+
+def _checked(entry: Sample | Rejection) -> Sample | Rejection:
+    return entry if isinstance(entry, Rejection) else check_label(entry) or entry
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items()))
+
+
+def _count_ages(samples: Iterable[Sample]) -> dict[str, int]:
+    intervals = Counter((sample.age_low, sample.age_high) for sample in samples)
+    missing = intervals.pop((None, None), 0)
+    groups = {(low, high): count for (low, high), count in intervals.items() if low != high}
+    known = intervals.total() - sum(groups.values())
+    named = {f"{low:g}-{high:g}": groups[low, high] for low, high in sorted(groups)}
+    return named | ({"known": known} if known else {}) | ({"missing": missing} if missing else {})
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]

@@ -1,0 +1,199 @@
+"""The folder of a training run: what was asked, how it went, and what came out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from agegender_train.files import write_atomically
+from agegender_train.runs.settings import Settings
+from agegender_train.store import Store
+
+_PACKAGES = (
+    "agegender-core",
+    "agegender-train",
+    "keras",
+    "tensorflow",
+    "jax",
+    "numpy",
+    "opencv-python-headless",
+    "onnx",
+)
+
+_QUIETLY: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
+
+
+ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
+"""Settings that may change while a run is stopped: its result doesn't depend on them, or only by rounding."""
+
+
+class RunFolder:
+    """A run on disk: config.json, history.csv, history.png, checkpoints/, model.onnx.
+
+    Args:
+        path: of the folder.
+        writes: whether this process is the one that writes it.
+
+    Raises:
+        FileExistsError: the folder already holds a run that came to its end.
+    """
+
+    def __init__(self, path: Path, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+        self.checkpoints = path / "checkpoints"
+        self.state = self.checkpoints / "state.npz"
+        self.model = path / "model.onnx"
+        self._history = path / "history.csv"
+        self._config = path / "config.json"
+        self._refuse_finished()
+
+    def begin(self, config: Mapping[str, Any]) -> None:
+        """Writes config.json, or finds a stopped run of the same there.
+
+        Raises:
+            FileExistsError: there is a run that came to its end, or one without a state to go on from.
+            ValueError: there is a stopped run of other settings, data or backend.
+        """
+        self._refuse_finished()
+        if not self._config.exists():
+            if self.writes:
+                self.checkpoints.mkdir(parents=True, exist_ok=True)
+                write_atomically(self._config, config)
+            return
+        differences = _differences(json.loads(self._config.read_bytes()), json.loads(json.dumps(config)))
+        if differences:
+            raise ValueError(
+                f"{self.path} holds a stopped run with {'; '.join(differences)}: "
+                "ask for the same to go on with it, or name another folder"
+            )
+        if self._history.exists() and not self.state.exists():
+            raise FileExistsError(f"{self.path} holds a run without a state to go on from; name another folder")
+
+    def _refuse_finished(self) -> None:
+        # A run's state goes when its model is whole.
+        if self._config.exists() and self.model.exists() and not self.state.exists():
+            raise FileExistsError(f"{self.path} already holds a run; name another folder, or delete it")
+
+    @staticmethod
+    def best_of(epoch: int) -> str:
+        """Name of the best epoch's checkpoint until `settle` makes it "best"."""
+        return f".best-{epoch}"
+
+    def save_model(self, name: str, model: Any) -> None:
+        """Writes the checkpoint `name` of a Keras model as a whole or not at all."""
+        if not self.writes:
+            return
+        temporary = self.checkpoints / f".tmp-{name}.keras"
+        model.save(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(self.checkpoints / f"{name}.keras")
+
+    def settle(self, best_epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
+        """Makes all files of the run those of the state that was kept last, wherever the process was killed since.
+
+        Args:
+            best_epoch: counted from 1.
+            history: a row for each epoch.
+        """
+        if not self.writes:
+            return
+        pending = self.checkpoints / f"{self.best_of(best_epoch)}.keras"
+        if pending.exists():
+            pending.replace(self.checkpoints / "best.keras")
+        for leftover in self.checkpoints.glob(".*"):
+            leftover.unlink()
+        if history:
+            self._write_history(history)
+            self.plot_history(history)
+
+    def finish(self) -> None:
+        """Removes the state, which is of no use beside the finished model."""
+        if self.writes:
+            self.state.unlink(missing_ok=True)
+
+    def _write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
+        with io.StringIO(newline="") as text:
+            writer = csv.DictWriter(text, list(history[0]))
+            writer.writeheader()
+            writer.writerows(history)
+            write_atomically(self._history, text.getvalue().encode())
+
+    def plot_history(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Draws history.png: loss, age error and gender accuracy by epoch."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        epochs = [row["epoch"] for row in history]
+        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        panels = {
+            "Loss": ("loss", "val_loss"),
+            "Age error (years)": ("val_interval_mae", "val_middle_mae", "val_age_mae"),
+            "Gender accuracy": ("val_gender_accuracy",),
+        }
+        for axes, (title, names) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+            for name in names:
+                if any(row.get(name) is not None for row in history):
+                    axes.plot(epochs, [row.get(name) for row in history], marker=".", label=name)
+                    axes.legend(frameon=False)
+            axes.set(title=title, xlabel="Epoch")
+            axes.grid(alpha=0.3)
+        temporary = self.path / ".history.tmp.png"
+        figure.savefig(temporary, dpi=110)
+        temporary.replace(self.path / "history.png")
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What the configuration `old` has otherwise than `new`, in words."""
+    found = []
+    defaults = json.loads(json.dumps(asdict(Settings())))
+    before = {**defaults, **old.get("settings", {})}
+    for name, value in new["settings"].items():
+        if name not in ANYHOW and before[name] != value:
+            found.append(f"{name} {_words(before[name])}, not {_words(value)}")
+    for name in ("backend", "data", "faces", "spec", "parameters", "teachers"):
+        if (old.get(name) or None) != (new.get(name) or None):
+            found.append(f"{name} {_words(old.get(name))}, not {_words(new.get(name))}")
+    return found
+
+
+def _words(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else repr(value)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_revision() -> str | None:
+    """The commit that this package's source is checked out at, with "+" after it if files were changed; or ``None``."""
+    folder, own = str(Path(__file__).parent), Path(__file__).name
+    try:
+        # An installed package may lie inside somebody else's repository.
+        subprocess.run(["git", "-C", folder, "ls-files", "--error-unmatch", own], **_QUIETLY)
+        describe = ["git", "-C", folder, "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        return str(subprocess.run(describe, **_QUIETLY).stdout).strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def describe_data(stores: Sequence[Store]) -> list[dict[str, Any]]:
+    """What was trained on: name, number of faces and fingerprint of each store."""
+    return [{"name": store.name, "faces": len(store), "fingerprint": store.fingerprint} for store in stores]

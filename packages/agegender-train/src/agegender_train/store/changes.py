@@ -1,0 +1,95 @@
+"""Decisions put on the rows of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from agegender_train.store.decisions import Decision
+
+
+def find_rows(names: pa.Table, faces: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    """The rows of some faces, rising; a face that isn't there has none.
+
+    Args:
+        names: the columns key and face of all rows.
+        faces: pairs of key and face.
+    """
+    keys = pa.array(sorted({key for key, _ in faces}), pa.string())
+    candidates = np.flatnonzero(pc.is_in(names["key"], keys).to_numpy())
+    picked = names.take(candidates).to_pydict()
+    found = zip(picked["key"], (face or 0 for face in picked["face"]), strict=True)
+    return {face: row for face, row in zip(found, candidates.tolist(), strict=True) if face in faces}
+
+
+@dataclass(frozen=True, eq=False)
+class Changes:
+    """What a review changes in a store, by its rows as they are in the shards.
+
+    Attributes:
+        rejected: int64 (r,), rising: rows to leave out.
+        corrected: int64 (c,), rising: rows to keep with another label.
+        corrections: the c decisions that say which.
+    """
+
+    rejected: npt.NDArray[np.int64]
+    corrected: npt.NDArray[np.int64]
+    corrections: list[Decision]
+
+    @classmethod
+    def none(cls) -> Changes:
+        """No changes."""
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), [])
+
+    @classmethod
+    def of(cls, names: pa.Table, decisions: Mapping[tuple[str, int], Decision]) -> Changes:
+        """Decisions by key and face; those on faces that the store doesn't have are passed over.
+
+        Args:
+            names: the columns key and face of all rows.
+            decisions: see `agegender_train.store.in_force`.
+        """
+        rows = find_rows(names, decisions)
+        found = [(row, decisions[face]) for face, row in rows.items()]
+        rejected = [row for row, decision in found if decision.action == "reject"]
+        corrected = [(row, decision) for row, decision in found if decision.action == "correct"]
+        return cls(
+            np.array(rejected, np.int64),
+            np.array([row for row, _ in corrected], np.int64),
+            [decision for _, decision in corrected],
+        )
+
+    def apply(self, table: pa.Table) -> pa.Table:
+        """A table of all rows, with any columns, as the review left it."""
+        for name in {"age_low", "age_high", "gender"}.intersection(table.column_names if self.corrections else ()):
+            values = [getattr(decision, name) for decision in self.corrections]
+            changed = [row for row, value in zip(self.corrected.tolist(), values, strict=True) if value is not None]
+            mask = np.zeros(len(table), bool)
+            mask[changed] = True
+            field = table.schema.field(name)
+            replacements = pa.array([value for value in values if value is not None], field.type)
+            column = pc.replace_with_mask(table[name].combine_chunks(), pa.array(mask), replacements)
+            table = table.set_column(table.schema.get_field_index(name), field, column)
+        if len(self.rejected):
+            keep = np.ones(len(table), bool)
+            keep[self.rejected] = False
+            table = table.filter(pa.array(keep))
+        return table
+
+    def described(self) -> list[str]:
+        """A line for each change, equal for equal changes."""
+        rejected = [f"{row} rejected" for row in self.rejected.tolist()]
+        pairs = zip(self.corrected.tolist(), self.corrections, strict=True)
+        return rejected + [
+            f"{row} corrected {_years(decision.age_low)} {_years(decision.age_high)} {decision.gender}"
+            for row, decision in pairs
+        ]
+
+
+def _years(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import math
+from itertools import islice
+from threading import Thread
+from time import sleep
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agegender_core.preprocess import preprocess
+from agegender_core.spec import PreprocessSpec
+from agegender_train.batches.augment import Augmentation, augment
+from agegender_train.batches.batches import Batches, age_weights
+from agegender_train.batches.face_set import FaceSet, hold_out
+from agegender_train.store.labels import Labels
+
+SPEC = PreprocessSpec(32, chip_size=72, margin=0.3, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
+
+
+def face(size: int = 71) -> np.ndarray:
+    """A smooth chip without any symmetry."""
+    y, x = np.mgrid[0:size, 0:size] / size
+    return np.stack([200 * x + 20, 150 * y + 50, 120 * (1 - x) * y + 60], -1).astype(np.uint8)
+
+
+def test_no_augmentation_changes_nothing() -> None:
+    chips = np.stack([face(), face()[::-1]])
+    np.testing.assert_array_equal(augment(chips, Augmentation.none(), np.random.default_rng(0)), chips)
+
+
+def test_flipping_mirrors_exactly() -> None:
+    flip = Augmentation(**{**vars(Augmentation.none()), "flip": 1.0})
+    chips = face()[None]
+    np.testing.assert_array_equal(augment(chips, flip, np.random.default_rng(0)), chips[:, :, ::-1])
+
+
+def test_turns_and_scalings_keep_the_centre_and_shifts_their_limits() -> None:
+    dot = np.zeros((1, 71, 71, 3), np.uint8)
+    dot[:, 34:37, 34:37] = 255
+    still = vars(Augmentation.none())
+
+    def centres(**changes: float) -> np.ndarray:
+        rng, found = np.random.default_rng(1), []
+        for _ in range(50):
+            chip = augment(dot, Augmentation(**{**still, **changes}), rng)[0, ..., 0].astype(float)
+            found.append([(chip * axis).sum() / chip.sum() for axis in np.mgrid[0:71, 0:71]])
+        return np.array(found) - 35
+
+    assert np.abs(centres(rotation=30.0, scale=0.2, flip=0.5)).max() < 0.1
+    shifted = centres(shift=0.1)
+    assert 6 < np.abs(shifted).max() <= 7.2
+    assert np.abs(shifted.mean(axis=0)).max() < 2
+
+
+def test_colours_stay_near_and_grey_has_no_colour() -> None:
+    still = vars(Augmentation.none())
+    chips = np.repeat(face()[None], 40, 0)
+    grey = augment(chips, Augmentation(**{**still, "grey": 1.0}), np.random.default_rng(0)).astype(int)
+    assert np.ptp(grey, axis=-1).max() <= 1
+    luma = face() @ np.array([0.3, 0.5833, 0.1167])
+    assert np.abs(grey[0, ..., 0] - luma).max() < 1.5
+    brighter = augment(chips, Augmentation(**{**still, "brightness": 0.1}), np.random.default_rng(0)).astype(int)
+    offsets = (brighter - chips).mean(axis=(1, 2, 3))
+    assert np.abs(offsets).max() <= 26
+    assert np.ptp(offsets) > 30
+
+
+def test_other_surroundings_leave_the_middle_as_it_is() -> None:
+    chips = np.stack([face(), 255 - face(), face()[:, ::-1], face()[::-1]])
+    surrounded = augment(
+        chips,
+        Augmentation(**{**vars(Augmentation.none()), "surroundings": 1.0, "inset": 0.2}),
+        np.random.default_rng(3),
+    )
+    inner = slice(math.ceil(0.2 * 71), 71 - math.ceil(0.2 * 71))
+    np.testing.assert_array_equal(surrounded[:, inner, inner], chips[:, inner, inner])
+    assert all((new != old).any() for new, old in zip(surrounded, chips, strict=True))
+
+
+def test_equal_seeds_give_equal_faces_and_the_given_ones_stay() -> None:
+    chips = np.repeat(face()[None], 5, 0)
+    before = chips.copy()
+    first, again, other = (augment(chips, Augmentation(), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).mean() > 0.5
+    assert (first[0] != first[1]).mean() > 0.5
+    np.testing.assert_array_equal(chips, before)
+
+
+def test_augmentation_refuses_what_is_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"flip must be in \[0, 1\], got 2"):
+        Augmentation(flip=2)
+    with pytest.raises(ValueError, match=r"shrink must be in \[1, 64\], got 0.5"):
+        Augmentation(shrink=0.5)
+
+
+def test_faces_of_several_stores_are_one_set_cached_or_not(make_store: Any) -> None:
+    stores = [make_store("a", 10), make_store("b", 7, exact=True)]
+    cached, fresh = FaceSet(stores), FaceSet(stores, cache_bytes=0)
+    rows = np.array([16, 0, 9, 10, 3, 0])
+    expected = np.stack([stores[1].decode([6])[0], *stores[0].decode([0, 9]), *stores[1].decode([0]),
+                         *stores[0].decode([3, 0])])  # fmt: skip
+    for faces in (cached, fresh, cached):
+        np.testing.assert_array_equal(faces.chips(rows), expected)
+    assert (len(cached), len(cached.labels)) == (17, 17)
+    assert cached.identities()[9:11] == ["a/9.jpg", "b/0.jpg"]
+
+
+def test_stores_that_are_cut_differently_are_refused(make_store: Any) -> None:
+    with pytest.raises(ValueError, match=r"a has chips of 72 px with padding 0.4, b of 72 px with 0.25"):
+        FaceSet([make_store("a", 4), make_store("b", 4, padding=0.25)])
+    with pytest.raises(ValueError, match="at least one store"):
+        FaceSet([])
+
+
+def test_nobody_is_on_both_sides_and_everyone_stays_there(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 400, subjects=100)])
+    who = np.array(faces.identities())
+    held = hold_out(list(who), 0.3, seed=0)
+    assert not set(who[held]) & set(who[~held])
+    assert 0.15 < held.mean() < 0.45
+    np.testing.assert_array_equal(hold_out([*who, "b/new"], 0.3, seed=0)[:-1], held)
+    assert (hold_out(list(who), 0.3, seed=1) != held).any()
+    assert not hold_out(list(who), 0.0, seed=0).any()
+    with pytest.raises(ValueError, match=r"fraction must be in \[0, 1\), got 1"):
+        hold_out(list(who), 1.0, seed=0)
+
+
+def test_balance_gives_groups_equal_weight() -> None:
+    low, high = [20.0] * 6 + [70.0] * 2 + [33.0, None], [29.0] * 6 + [100.0] * 2 + [33.0, None]
+    nothing = [None] * 10
+    labels = Labels.from_columns(
+        age_low=low, age_high=high, gender=nothing, group=nothing, subject=nothing, split=nothing, key=nothing
+    )
+    np.testing.assert_array_equal(age_weights(labels, 0.0), [1] * 9 + [0])
+    even = age_weights(labels, 1.0)
+    assert even[:9].mean() == pytest.approx(1)
+    assert even[:6].sum() == pytest.approx(even[6:8].sum()) == pytest.approx(even[8])
+    assert even[9] == 0
+
+
+def test_a_batch_holds_each_face_with_its_own_labels(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 24, genders=(0, 1, None))])
+    batches = Batches(faces, np.arange(24), SPEC, batch_size=24, seed=3)
+    inputs, targets, weights = batches[0]
+    assert inputs.shape == (24, 32, 32, 3)
+    reference = preprocess(faces.chips(np.arange(24)), SPEC)
+    seen = []
+    for row in range(24):
+        (number,) = np.flatnonzero((reference == inputs[row]).all(axis=(1, 2, 3)))
+        seen.append(int(number))
+        assert targets["age"][row].tolist() == [faces.labels.age_low[number], faces.labels.age_high[number]]
+        assert weights["gender"][row] == (faces.labels.gender[number] >= 0)
+        assert targets["gender"][row] == max(faces.labels.gender[number], 0)
+    assert sorted(seen) == list(range(24))
+    assert seen != list(range(24))
+    assert all(np.isfinite(value).all() for value in (*targets.values(), *weights.values()))
+
+
+def test_an_epoch_shows_no_face_twice_and_the_next_one_in_another_order(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 30)])
+    batches = Batches(faces, np.arange(4, 30), SPEC, batch_size=8, seed=0)
+    assert batches.per_epoch == 3
+    epochs = [np.concatenate([batches[3 * epoch + step].inputs for step in range(3)]) for epoch in range(2)]
+    for epoch in epochs:
+        assert len(np.unique(epoch.reshape(24, -1), axis=0)) == 24
+    assert (epochs[0] != epochs[1]).any()
+
+
+def test_threads_change_nothing_and_a_stream_can_start_anywhere(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 20)])
+    batches = Batches(faces, np.arange(20), SPEC, 5, seed=1, augmentation=Augmentation())
+    for start, workers in ((0, 1), (3, 3)):
+        with batches.stream(start, workers) as stream:
+            for index, (inputs, targets, _) in enumerate(islice(stream, 6), start):
+                np.testing.assert_array_equal(inputs, batches[index].inputs)
+                np.testing.assert_array_equal(targets["age"], batches[index].targets["age"])
+
+
+def test_a_stream_ends_with_its_context_for_whoever_still_reads(make_store: Any) -> None:
+    faces, read = FaceSet([make_store("a", 20)]), []
+    with Batches(faces, np.arange(20), SPEC, 5, seed=1).stream() as stream:
+        reader = Thread(target=lambda: read.extend(1 for _ in stream))
+        reader.start()
+        while not read:
+            sleep(0.001)
+    reader.join(timeout=10)
+    assert not reader.is_alive()
+    assert list(stream) == []
+
+
+def test_batches_need_enough_faces(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 6)])
+    with pytest.raises(ValueError, match=r"batch_size must be in 1\.\.6, the number of faces, got 7"):
+        Batches(faces, np.arange(6), SPEC, 7, seed=0)

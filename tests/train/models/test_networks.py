@@ -1,0 +1,53 @@
+"""Every network trains from a store, in both phases, and leaves a model file that the runtime reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agegender_core.predict import load_predictor
+from agegender_train.batches.augment import Augmentation
+from agegender_train.models import network_names, recommended
+from agegender_train.training import train
+
+SMALL: dict[str, dict[str, Any]] = {
+    "inceptionv3": {"input_size": 75, "weights": "none", "batch_size": 8},
+    "mobilenetv2": {"input_size": 32, "weights": "none", "model_options": {"alpha": 0.1, "dropout": 0}},
+    "mobilenetv3": {"input_size": 32, "weights": "none", "model_options": {"alpha": 0.1, "dropout": 0}},
+    "ssrnet": {"model_options": {"width": 0.25}, "learning_rate": 0.01},
+}
+# What a few steps teach a small network must not drown in chance: no dropout, and faces as they are.
+PLAIN = {"augmentation": Augmentation.none(), "seed": 2}
+
+
+def test_none_is_forgotten() -> None:
+    assert sorted(SMALL) == network_names()
+
+
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_two_epochs_lower_the_loss(name: str, make_store: Any, tmp_path: Path) -> None:
+    store = make_store(n=32 if name == "inceptionv3" else 96)
+    asked = {"epochs": 2, "batch_size": 8, "validation_fraction": 0.0, "ema": 0.0, **PLAIN, **SMALL[name]}
+    result = train([store], tmp_path / "run", recommended(name, **asked, frozen_epochs=0))
+    losses = [row["loss"] for row in result.history]
+    assert losses[1] < losses[0]
+    predictor = load_predictor(result.model)
+    assert predictor.name == name
+    prediction = predictor.predict_chips(store.decode(np.arange(4)))
+    assert ((prediction.age >= 0) & (prediction.age <= 100)).all()
+    assert (prediction.age_probs is None) == (name == "ssrnet")
+
+
+def test_heads_learn_first_and_the_trunk_after_them(make_store: Any, tmp_path: Path) -> None:
+    asked = {"epochs": 3, "frozen_epochs": 1, "train_from": "block_13_expand", "batch_size": 8, **PLAIN}
+    options = {**SMALL["mobilenetv2"], **asked, "validation_fraction": 0.2}
+    result = train([make_store(n=64)], tmp_path / "run", recommended("mobilenetv2", **options))
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    # Not below the first epoch's, in which a trunk that knows nothing stood still.
+    assert result.history[2]["loss"] < result.history[1]["loss"]
+    rates = [row["learning_rate"] for row in result.history]
+    assert rates[0] == pytest.approx(1e-3)
+    assert rates[2] < rates[0]

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from agegender_core.spec import PreprocessSpec
+from agegender_train.batches.batches import Batches, Taught
+from agegender_train.batches.face_set import FaceSet
+from agegender_train.export import export_onnx
+from agegender_train.losses import IntervalAgeLoss, IntervalCrossEntropy, TaughtAgeLoss
+from agegender_train.models import build_model, get_network
+from agegender_train.runs.settings import Settings
+from agegender_train.training import train
+
+AGES = np.arange(101)
+
+
+def peak(at: float, width: float = 15.0) -> np.ndarray:
+    p = np.exp(-0.5 * ((AGES - at) / width) ** 2)
+    return np.float32(p / p.sum())
+
+
+def value(loss: keras.losses.Loss, target: Any, predicted: Any) -> float:
+    return float(
+        loss.call(ops.convert_to_tensor(np.float32([target])), ops.convert_to_tensor(np.float32([predicted])))[0]
+    )
+
+
+def test_the_teachers_part_is_the_divergence_from_its_distribution() -> None:
+    label, predicted, teacher = [20.0, 29.0], peak(31), peak(27)
+    divergence = (teacher * np.log(teacher / predicted)).sum()
+    own = value(IntervalCrossEntropy(), label, predicted)
+    target = np.concatenate([label, teacher])
+    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=1.0), target, predicted) == pytest.approx(
+        divergence, rel=1e-2
+    )
+    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=0.0), target, predicted) == pytest.approx(own, rel=1e-5)
+    mixed = value(TaughtAgeLoss(IntervalCrossEntropy(), share=0.25), target, predicted)
+    assert mixed == pytest.approx(0.75 * own + 0.25 * divergence, rel=1e-2)
+    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=1.0), target, teacher) == pytest.approx(0, abs=1e-4)
+
+
+def test_of_years_it_is_the_absolute_error() -> None:
+    loss = TaughtAgeLoss(IntervalAgeLoss(), share=1.0)
+    assert value(loss, [20.0, 29.0, 24.0], [31.0]) == pytest.approx(7.0)
+
+
+def test_the_loss_survives_saving() -> None:
+    loss = TaughtAgeLoss(IntervalCrossEntropy(spread=2.0), share=0.3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
+    target = np.concatenate([[20.0, 29.0], peak(25)])
+    assert value(again, target, peak(40)) == value(loss, target, peak(40))
+    with pytest.raises(ValueError, match=r"share must be in \[0, 1\], got 1.5"):
+        TaughtAgeLoss(IntervalCrossEntropy(), share=1.5)
+
+
+def test_batches_carry_what_the_teacher_said_of_each_face(make_store: Any) -> None:
+    store = make_store(n=24, genders=(0, 1, None))
+    faces, rows = FaceSet([store]), np.arange(3, 24)
+    taught = Taught(np.float32(rows)[:, None], np.full((len(rows), 1), 0.5, np.float32), share=0.4)
+    plain, both = (
+        Batches(faces, rows, PreprocessSpec(16, chip_size=72), 8, seed=1, taught=way)[0] for way in (None, taught)
+    )
+    np.testing.assert_array_equal(both.inputs, plain.inputs)
+    np.testing.assert_array_equal(both.targets["age"][:, :2], plain.targets["age"])
+    # Each face has the opinion of its own row.
+    of = {tuple(chip.ravel()[:50]): row for row, chip in zip(rows, _inputs(faces, rows), strict=True)}
+    said = [of[tuple(chip.ravel()[:50])] for chip in both.inputs]
+    assert both.targets["age"][:, 2].tolist() == said
+    np.testing.assert_allclose(both.targets["gender"], 0.6 * plain.targets["gender"] + 0.2, atol=1e-6)
+    np.testing.assert_array_equal(both.weights["gender"], plain.weights["gender"])
+
+
+def _inputs(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
+    from agegender_core.preprocess import preprocess
+
+    return preprocess(faces.chips(rows), PreprocessSpec(16, chip_size=72))
+
+
+@pytest.fixture(scope="module")
+def wrong_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that takes everyone for about 60."""
+    heads: dict[str, dict[str, Any]] = {name: dict(head) for name, head in get_network("ssrnet").heads.items()}
+    heads["age"] |= {"std": 9.0, "correction": {"at": [0.0, 1.0], "years": [60.0, 60.0]}}
+    path = tmp_path_factory.mktemp("teacher") / "teacher.onnx"
+    spec = PreprocessSpec(64, chip_size=72)
+    model = build_model("ssrnet", width=0.25)
+    return export_onnx(model, path, name="wrong", spec=spec, heads=heads, training={}, metrics=[], licence="CC0")
+
+
+def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
+    make_store: Any, wrong_teacher: Path, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {
+        "model_options": {"width": 0.25},
+        "epochs": 8,
+        "batch_size": 16,
+        "learning_rate": 0.01,
+        "ema": 0.0,
+        "teachers": (str(wrong_teacher),),
+    }
+    store = make_store(n=96)
+    bias = {}
+    for share in (0.0, 1.0):
+        result = train([store], tmp_path / f"{share}", Settings(**asked, teacher_share=share))
+        bias[share] = result.metrics["middle_bias"]
+    true_mean = store.labels().age.mean()
+    assert bias[1.0] > bias[0.0] + 5
+    assert true_mean + bias[1.0] == pytest.approx(60, abs=15)
+    config = json.loads((tmp_path / "1.0/config.json").read_text())
+    assert config["teachers"][0]["name"] == "wrong"
+    assert config["settings"]["teachers"] == [str(wrong_teacher)]
+
+
+def test_what_no_teacher_can_be_is_said(make_store: Any, wrong_teacher: Path, tmp_path: Path) -> None:
+    store = make_store(n=32)
+    with pytest.raises(ValueError, match="gives years alone"):
+        train(
+            [store],
+            tmp_path / "a",
+            Settings(
+                model="mobilenetv2",
+                input_size=32,
+                age_loss="cross-entropy",
+                batch_size=8,
+                teachers=(str(wrong_teacher),),
+            ),
+        )
+    with pytest.raises(ValueError, match="wants chips of 140 px"):
+        train([store], tmp_path / "b", Settings(batch_size=8, teachers=("ssrnet",)))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        train([store], tmp_path / "c", Settings(batch_size=8, teachers=("nowhere.onnx",)))
+    with pytest.raises(ValueError, match="teacher_share must be in"):
+        Settings(teacher_share=2.0)
