@@ -8,6 +8,7 @@ A directive is an HTML comment on a line of its own, which a Markdown viewer suc
     <!-- command-line -->                   each command with its help, examples, arguments and options
     <!-- api: agegender_core from faces,images -->   the names of `agegender_core.__all__` that these modules define
     <!-- api: agegender_train.store -->     all names of `__all__`
+    <!-- api: agegender_train.runs.table.find_runs -->   a function or class that is in no `__all__`
     <!-- include: README.md#use -->         the part of a file between `<!-- part: use -->` and `<!-- end -->`
 
 Every name of `agegender_core.__all__` has to be on a page: a build without one of them fails.
@@ -178,6 +179,9 @@ def exported(path: str) -> dict[str, Any]:
 def api(words: str) -> str:
     """`package`, or `package from module,module`: a section for each public name."""
     path, _, modules = words.partition(" from ")
+    root, _, rest = path.partition(".")
+    if rest and not (found := package(root)[rest]).is_module:
+        return _entry(path, found)
     members = exported(path)
     chosen = list(members)
     if modules:

@@ -87,7 +87,7 @@ class Drawing:
             f'text-anchor="{anchor}">{escape(text)}</text>'
         )
 
-    def arrow(self, label: str = "", x: float = WIDTH / 2, length: float = 26) -> None:
+    def arrow(self, label: str = "", x: float = 44, length: float = 26) -> None:
         """An arrow down, with a word beside it."""
         end = self.y + length
         self.shapes.append(
@@ -134,17 +134,16 @@ def architecture() -> str:
     drawing.row(("agegender_cli", ["the command: one file a command, Typer"], VIOLET), mono=True)
     drawing.arrow("imports")
     top = drawing.y
-    drawing.y += 26
-    rows = layers()
+    drawing.y += 30
     inner = drawing.y
-    for names in rows:
+    for names in layers():
         if len(names) == 1:
-            drawing.text(MARGIN + 12, drawing.y + 13, names[0], bold=True, mono=True)
+            drawing.text(MARGIN + 10, drawing.y + 13, names[0], bold=True, mono=True)
             drawing.text(MARGIN + 128, drawing.y + 13, SAYS[names[0]], colour=MUTED)
             drawing.y += 22
         else:
             for name in names:
-                drawing.text(MARGIN + 12, drawing.y + 13, name, bold=True, mono=True)
+                drawing.text(MARGIN + 10, drawing.y + 13, name, bold=True, mono=True)
                 drawing.text(MARGIN + 128, drawing.y + 13, SAYS[name], colour=MUTED)
                 drawing.y += 18
             drawing.shapes.append(
@@ -161,7 +160,7 @@ def architecture() -> str:
     )
     place = next(i for i, shape in enumerate(drawing.shapes) if f'y="{inner + 13:g}"' in shape)
     drawing.shapes.insert(place, frame)
-    drawing.text(MARGIN + 12, top + 19, "agegender_train", bold=True, mono=True)
+    drawing.text(MARGIN + 10, top + 18, "agegender_train", bold=True, mono=True)
     drawing.text(WIDTH - MARGIN - 12, top + 19, "Keras, Parquet, plots", colour=MUTED, anchor="end")
     drawing.y += 6
     drawing.arrow("imports")
@@ -210,12 +209,12 @@ def road_of_a_picture() -> str:
         ("Predict", ["ONNX Runtime; age,", "interval, p_male"], BLUE),
         ("Train", ["Keras; exports the", "model file"], ORANGE),
     )
-    drawing.arrow("in a video", x=WIDTH / 4)
+    drawing.arrow("in a video")
     drawing.row(
         ("Track, smooth", ["SORT; ages averaged", "over a track"], BLUE),
         ("Evaluate", ["a report, model cards,", "calibration"], ORANGE),
     )
-    drawing.arrow("", x=WIDTH / 4)
+    drawing.arrow()
     drawing.row(("Sinks", ["drawn pictures and videos, JSON, CSV, a window"], BLUE))
     return drawing.svg()
 
@@ -226,7 +225,7 @@ def road_of_a_label() -> str:
     drawing.row(
         ("Adience", ["(25, 32), m"], GREY),
         ("FairFace", ["20-29, Male"], GREY),
-        ("UTKFace", ["24_0_..."], GREY),
+        ("UTKFace", ["24_0_..., 0: male"], GREY),
     )
     drawing.arrow("one reader a dataset; its coding ends here")
     drawing.row(
@@ -239,7 +238,7 @@ def road_of_a_label() -> str:
         ("Store", ["a row of a Parquet", "shard"], ORANGE),
         ("Audit", ["every entry left out,", "with its reason"], GREY),
     )
-    drawing.arrow("review.csv: corrected, rejected", x=WIDTH / 4)
+    drawing.arrow("review.csv: corrected and rejected faces")
     drawing.row(("Split", ["people, pictures and copies stay together"], ORANGE))
     drawing.arrow("float (n, 2), low and high in years")
     drawing.row(
