@@ -53,6 +53,11 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return DIRECTIVE.sub(replace, markdown)
 
 
+def on_page_content(content: str, **_: Any) -> str:
+    """Short cells of tables, such as 20-29 or 140 px, stay on one line."""
+    return re.sub(r"<td>([^<>]{1,12})</td>", r'<td class="short">\1</td>', content)
+
+
 def on_post_build(config: Any) -> None:
     """Every public name of the runtime is on a page."""
     missing = {f"agegender_core.{name}" for name in exported("agegender_core")} - _shown
@@ -126,7 +131,7 @@ def _signature(signature: str) -> str:
     return " ".join(shown)
 
 
-def command_list(_: str) -> str:
+def command_list(_words: str) -> str:
     """Each command with the first sentence of its help, linked to its section."""
     lines = []
     for name, command in commands().items():
@@ -139,7 +144,7 @@ def _sentence(text: str) -> str:
     return html.escape(text[:1].lower() + text[1:]) if not text.startswith("URL") else html.escape(text)
 
 
-def command_line(_: str) -> str:
+def command_line(_words: str) -> str:
     """Each command with its help, its examples, its arguments and its options."""
     sections = []
     for name, command in commands().items():
@@ -173,7 +178,9 @@ def exported(path: str) -> dict[str, Any]:
     members = {str(name): module[str(name)] for name in module.exports}
     # `agegender_core.preprocess` is a function, and the module that it is in.
     members = {name: member[name] if member.is_module else member for name, member in members.items()}
-    return dict(sorted(members.items(), key=lambda item: (item[1].canonical_path.rpartition(".")[0], item[1].lineno or 0)))
+    return dict(
+        sorted(members.items(), key=lambda item: (item[1].canonical_path.rpartition(".")[0], item[1].lineno or 0))
+    )
 
 
 def api(words: str) -> str:
@@ -189,9 +196,7 @@ def api(words: str) -> str:
         for home in homes:
             if not any(member.canonical_path.rpartition(".")[0] == home for member in members.values()):
                 raise ValueError(f"{home} defines no public name of {path}")
-        chosen = [
-            name for home in homes for name, m in members.items() if m.canonical_path.rpartition(".")[0] == home
-        ]
+        chosen = [name for home in homes for name, m in members.items() if m.canonical_path.rpartition(".")[0] == home]
     _shown.update(f"{path}.{name}" for name in chosen)
     return "\n\n".join(_entry(f"{path}.{name}", members[name]) for name in chosen)
 

@@ -203,7 +203,9 @@ def road_of_a_picture() -> str:
         ("in training", ["store, then batches"], ORANGE),
     )
     drawing.arrow("chips: uint8 (n, 140, 140, 3)")
-    drawing.row(("Preprocess", ["crop to the margin, resize, normalise:", "as the model file says, one C++ function"], GREEN))
+    drawing.row(
+        ("Preprocess", ["crop to the margin, resize, normalise:", "as the model file says, one C++ function"], GREEN)
+    )
     drawing.arrow("float32, the network's input")
     drawing.row(
         ("Predict", ["ONNX Runtime; age,", "interval, p_male"], BLUE),
