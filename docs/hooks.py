@@ -54,8 +54,9 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def on_page_content(content: str, **_: Any) -> str:
-    """Short cells of tables, such as 20-29 or 140 px, stay on one line."""
-    return re.sub(r"<td>([^<>]{1,12})</td>", r'<td class="short">\1</td>', content)
+    """Short cells of tables, such as 20-29 or 140 px, and names such as --folds stay on one line."""
+    content = re.sub(r"<td>([^<>]{1,12})</td>", r'<td class="short">\1</td>', content)
+    return re.sub(r"<code>([^<>\s]{1,24})</code>", r'<code class="short">\1</code>', content)
 
 
 def on_post_build(config: Any) -> None:
@@ -111,8 +112,9 @@ def _row(name: str, parameter: Any) -> str:
         if limits := re.fullmatch(r"(?:(.+)<=)?x(?:<=(.+)|>=(.+))?", note):
             low, high = limits[1] or limits[3], limits[2]
             text += f" From {low} to {high}." if low and high else f" At least {low}." if low else f" At most {high}."
-    cells = [_signature(signature), html.escape(default), html.escape(text)]
-    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    meaning = re.sub(r"(?<![\w-])(--[a-z][\w-]*)", r"<code>\1</code>", html.escape(text))
+    kind = ' class="required"' if default == "required" else ""
+    return f"<tr><td>{_signature(signature)}</td><td{kind}>{html.escape(default)}</td><td>{meaning}</td></tr>"
 
 
 def _signature(signature: str) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import http.server
-import importlib
 import importlib.util
 import json
 import os
@@ -151,8 +150,10 @@ def test_python_of_a_page_compiles_and_names_what_there_is(page: Path) -> None:
     for block in blocks(page.read_text(), "python"):
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("agegender"):
-                module = importlib.import_module(node.module)
-                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == [], node.module
+                # Read from the sources: an import would bring Keras along.
+                package, _, rest = node.module.partition(".")
+                module = hooks().package(package)[rest] if rest else hooks().package(package)
+                assert [alias.name for alias in node.names if alias.name not in module.members] == [], node.module
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ag":
                 assert node.attr in agegender_core.__all__
 
@@ -278,7 +279,7 @@ def test_every_command_and_option_is_on_the_site(site: Path) -> None:
         for parameter in command.params:
             if parameter.param_type_name == "option" and not parameter.hidden:
                 for option in [*parameter.opts, *parameter.secondary_opts]:
-                    assert f"<code>{option}</code>" in section, f"{name} {option}"
+                    assert re.search(rf"<code[^>]*>{option}</code>", section), f"{name} {option}"
 
 
 class Loads(HTMLParser):
