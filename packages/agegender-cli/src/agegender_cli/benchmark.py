@@ -30,11 +30,8 @@ def benchmark(
       AGEGENDER_SIMD=baseline agegender benchmark      the detector without AVX2
     """
     from agegender_core.benchmark import SAMPLE, measure_stages
-    from agegender_core.images import read_image
 
-    path = picture if picture is not None else SAMPLE
-    report = measure_stages(read_image(path), model, seconds=seconds, threads=threads)
-    report = {"picture": path.name, **report}
+    report = measure_stages(SAMPLE if picture is None else picture, model, seconds=seconds, threads=threads)
     print_figures(format_, document=report, rows=report["stages"], table=lambda: _print_table(report))
 
 

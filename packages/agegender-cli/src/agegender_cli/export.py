@@ -83,7 +83,7 @@ def export(
             calibration_faces=calibration_faces,
             seed=seed,
             tests=stores,
-            told=progress,
+            progress=progress,
         )
     print_figures(
         format_,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
 # New columns go to the end: readers may count them.
-_FACE = ("age", "age_std", "gender", "p_male", "age_low", "age_high")
+_FACE = ("age", "age_std", "gender", "p_male")
+_INTERVAL = ("age_interval_low", "age_interval_high")
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp", ".avif"}
 
@@ -153,7 +154,7 @@ def _write(rows: Iterable[dict[str, Any]], format_: RowFormat) -> int:
         return failed
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if format_ is RowFormat.CSV:
-        writer.writerow([*_COLUMNS, *_FACE])
+        writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
     for row in rows:
         failed += row["error"] is not None
         if format_ is RowFormat.JSONL:
@@ -163,7 +164,8 @@ def _write(rows: Iterable[dict[str, Any]], format_: RowFormat) -> int:
         if not row["faces"]:
             writer.writerow(start)
         for face in row["faces"]:
-            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE)])
+            interval = face["age_interval"] or ("", "")
+            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE), *interval])
     return failed
 
 
@@ -175,7 +177,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
     # A model file without a calibrated interval gives none, and then there is no column for it.
-    bounded = any(face["age_low"] is not None for row in pictures for face in row["faces"])
+    bounded = any(face["age_interval"] is not None for row in pictures for face in row["faces"])
     for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
         table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
     for row in pictures:
@@ -191,7 +193,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
                 f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
-                *([f"{face['age_low']:.0f}-{face['age_high']:.0f}"] if bounded else []),
+                *(["{:.0f}-{:.0f}".format(*face["age_interval"])] if bounded else []),
                 f"{face['gender']} {probability:.0%}",
             )
     console = Console(highlight=False)
