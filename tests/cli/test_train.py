@@ -236,58 +236,70 @@ def test_a_file_goes_before_what_the_network_recommends(settings_of: Callable[..
     assert (settings.model, settings.learning_rate, settings.age_loss) == ("mobilenetv2", 0.5, "cross-entropy")
 
 
-@pytest.fixture
-def first(make_store: MakeStore, tmp_path: Path) -> tuple[Store, Path]:
-    """A store, and a run on it."""
-    store, out = make_store("repeated", n=40), tmp_path / "first"
+@pytest.mark.slow
+def test_a_run_is_repeated_by_its_config(make_store: MakeStore, tmp_path: Path) -> None:
+    store, first, again = make_store("repeated", n=40), tmp_path / "first", tmp_path / "again"
     asked = ("--epochs", 1, "--batch-size", 16, "--width", 0.25, "--augmentation", "rotation=15", "--quiet")
-    result = run(store.path, "--output", out, *asked)
-    assert result.exit_code == 0, (result.output, result.exception)
-    return store, out
-
-
-def test_a_run_is_repeated_by_its_config(first: tuple[Store, Path], tmp_path: Path) -> None:
-    store, out = first
-    result = run("--config", out / "config.json", "--output", tmp_path / "again", "--quiet")
-    assert result.exit_code == 0, (result.output, result.exception)
-    before, after = (json.loads((folder / "config.json").read_text()) for folder in (out, tmp_path / "again"))
+    for words in ((store.path, "--output", first, *asked), ("--config", first / "config.json", "--output", again)):
+        result = run(*words)
+        assert result.exit_code == 0, (result.output, result.exception)
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (first, again))
     assert before == after
     assert before["stores"] == [str(store.path)]
-    histories = [list(csv.DictReader((folder / "history.csv").open())) for folder in (out, tmp_path / "again")]
-    assert [row["val_loss"] for row in histories[0]] == pytest.approx([row["val_loss"] for row in histories[1]])
+    losses = [
+        [float(row["val_loss"]) for row in csv.DictReader((folder / "history.csv").read_text().splitlines())]
+        for folder in (first, again)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+@pytest.fixture
+def repeat(make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Asks for the repetition of a run whose config.json is changed; the training itself raises AskedError."""
+    from agegender_train.runs.folder import describe_data
+
+    def asked(stores: Any, out: Path, settings: Settings, progress: Any) -> None:
+        raise AskedError(stores, settings)
+
+    monkeypatch.setattr("agegender_train.training.train", asked)
+    store = make_store("repeated", n=8)
+    settings = asdict(Settings(epochs=3, model_options={"stages": (3, 3, 3)}, augmentation=Augmentation(rotation=15)))
+    config = {"settings": settings, "data": describe_data([store]), "stores": [str(store.path)]}
+    (tmp_path / "first").mkdir()
+
+    def repeat(*words: object, **changes: Any) -> Result:
+        (tmp_path / "first" / "config.json").write_text(json.dumps({**config, **changes}))
+        return run(*words, "--config", tmp_path / "first", "--output", tmp_path / "again")
+
+    return repeat
+
+
+def test_a_config_says_settings_and_stores(repeat: Callable[..., Result], make_store: MakeStore) -> None:
+    stores, settings = repeat().exception.args  # type: ignore[union-attr]
+    assert [store.name for store in stores] == ["repeated"]
+    assert settings == Settings(epochs=3, model_options={"stages": (3, 3, 3)}, augmentation=Augmentation(rotation=15))
+    # Stores that are named are taken as they are.
+    other = make_store("other", n=8)
+    result = repeat(other.path)
+    assert [store.path for store in result.exception.args[0]] == [other.path]  # type: ignore[union-attr]
+    assert f"{other.path} is not what the run of" in result.stderr
+    assert "is not what" not in repeat(stores[0].path).stderr
 
 
 def test_a_store_of_a_run_that_is_gone_or_changed_is_named(
-    first: tuple[Store, Path], make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    repeat: Callable[..., Result], make_store: MakeStore, tmp_path: Path
 ) -> None:
-    store, out = first
-    config = json.loads((out / "config.json").read_text())
-    ask = ("--config", out / "config.json", "--output", tmp_path / "again")
-
-    def refused(**changes: Any) -> UserError:
-        (out / "config.json").write_text(json.dumps({**config, **changes}))
-        result = run(*ask)
-        assert isinstance(result.exception, UserError), (result.output, result.exception)
-        assert "agegender train STORE... --config" in (result.exception.hint or "")
-        return result.exception
-
-    gone = tmp_path / "gone"
-    assert f"{gone}, which " in str(refused(stores=[str(gone)]))
-    assert "isn't there any more" in str(refused(stores=[str(gone)]))
-    assert "its fingerprint differs" in str(refused(stores=[str(make_store("other", n=8).path)]))
-    assert "doesn't say where its store repeated is" in str(refused(stores=None))
-
-    def asked(stores: Any, *_: Any) -> None:
-        raise AskedError(stores)
-
-    # Stores that are named are taken as they are.
-    monkeypatch.setattr("agegender_train.training.train", asked)
-    other = make_store("other", n=8)
-    result = run(other.path, *ask)
-    assert isinstance(result.exception, AskedError)
-    assert [one.path for one in result.exception.args[0]] == [other.path]
-    assert f"{other.path} is not what the run of" in result.stderr
-    assert "is not what" not in run(store.path, *ask).stderr
+    changed, gone = make_store("other", n=8).path, tmp_path / "gone"
+    wanted = {
+        f"{gone}, which {tmp_path / 'first' / 'config.json'} names, isn't there any more": [str(gone)],
+        f"{changed} has changed since the run of": [str(changed)],
+        "doesn't say where its store repeated is": None,
+    }
+    for message, stores in wanted.items():
+        error = repeat(stores=stores).exception
+        assert isinstance(error, UserError)
+        assert message in str(error)
+        assert "agegender train STORE... --config" in (error.hint or "")
 
 
 def test_a_training_without_a_store_is_refused(tmp_path: Path) -> None:
