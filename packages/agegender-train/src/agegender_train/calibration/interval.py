@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Curve
+from agegender_core.weighted import weighted_quantile
 from agegender_train.calibration.likely import AGES
-from agegender_train.calibration.neighbours import Floats, Neighbourhoods, weighted_quantile
+from agegender_train.calibration.neighbours import Floats, Neighbourhoods
 
 Mask = npt.NDArray[np.bool_]
 

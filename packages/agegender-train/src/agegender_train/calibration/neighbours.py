@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.weighted import weighted_quantile
+
 Floats = npt.NDArray[np.float64]
 
 # Closer where faces change faster.
@@ -68,14 +70,3 @@ class Neighbourhoods:
         near = zip(self.rows, self.weights, strict=True)
         masses = ((rows, chances[rows] * weights[:, None]) for rows, weights in near)
         return np.array([weighted_quantile(values[rows].ravel(), mass.ravel(), level) for rows, mass in masses])
-
-
-def weighted_quantile(values: Floats, weights: Floats, level: float) -> float:
-    """The least of `values` (n,) up to which lies at least the part `level` of the weight; the greatest for >= 1."""
-    there = weights > 0
-    values, weights = values[there], weights[there]
-    order = np.argsort(values, kind="stable")
-    total = np.cumsum(weights[order])
-    # Rounding in the sum must not push a level that is met exactly to the next value.
-    place = np.searchsorted(total, level * total[-1] * (1 - 1e-12))
-    return float(values[order][min(int(place), len(values) - 1)])

@@ -11,8 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
+from agegender_core.boxes import iou
 from agegender_train.duplicates.near_duplicates import near_pairs
 from agegender_train.store.face_table import FaceTable
 
@@ -61,14 +61,9 @@ def exact_copies(table: FaceTable) -> list[Copy]:
 def _is_one_face(table: FaceTable, a: int, b: int) -> bool:
     if table.store[a] == table.store[b] and table.labels.key[a] == table.labels.key[b]:
         return False
-    overlap = _iou(table.box[a].astype(np.float64), table.box[b].astype(np.float64))
-    return bool(np.isnan(overlap) or overlap >= _SAME_FACE_IOU)
-
-
-def _iou(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
-    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    common = max(float(width), 0.0) * max(float(height), 0.0) if width == width else float("nan")
-    return common / float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]) - common)
+    first, second = table.box[a], table.box[b]
+    # Without a box nothing says that they are two faces.
+    return bool(np.isnan([first, second]).any() or iou([first], [second])[0, 0] >= _SAME_FACE_IOU)
 
 
 def labels_conflict(table: FaceTable, a: int, b: int) -> str:

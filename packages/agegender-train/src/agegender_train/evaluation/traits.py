@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.quality import turn_of
 from agegender_train.store import Store
 
 _BORDER = 0.2
@@ -34,7 +35,7 @@ def store_traits(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         "box_from": box_from,
         "score": np.array([np.nan if value is None else value for value in picked["score"]], np.float64),
         "size": np.minimum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]),
-        "turn": _turn(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
+        "turn": turn_of(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
     }
 
 
@@ -56,10 +57,3 @@ def sharpness(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 def _numbers(values: list[Any], width: int) -> npt.NDArray[np.float64]:
     missing = [np.nan] * width
     return np.array([missing if value is None else value for value in values], np.float64).reshape(-1, width)
-
-
-def _turn(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    right, left, nose = points[:, 0:2].mean(axis=1), points[:, 2:4].mean(axis=1), points[:, 4]
-    across = right - left
-    length = np.maximum(np.square(across).sum(axis=1), 1e-9)
-    return np.asarray(np.minimum(2 * np.abs(((nose - left) * across).sum(axis=1) / length - 0.5), 1))
