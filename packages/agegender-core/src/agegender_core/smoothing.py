@@ -174,7 +174,7 @@ class Smoother:
                 track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
-                for name, value in zip(Smoothed._fields, smoothed, strict=True):
+                for name, value in smoothed._asdict().items():
                     columns[name][row] = value
         if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
             del columns["age_interval"]
