@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.boxes import iou
 from agegender_core.faces import Faces
 
 Policy: TypeAlias = Literal["largest", "one", "all"]
@@ -45,7 +46,7 @@ def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], polic
     if not len(found):
         return found
     if known is not None:
-        overlap = _iou(found, known)
+        overlap = iou(found.xyxy, known.xyxy)[:, 0]
         best = int(np.argmax(overlap))
         return found[best : best + 1] if overlap[best] >= _SAME_FACE_IOU else found[:0]
     if len(found) == 1:
@@ -72,11 +73,3 @@ def _area(faces: Faces) -> npt.NDArray[Any]:
     left, top, right, bottom = faces.xyxy.T
     area: npt.NDArray[Any] = (right - left) * (bottom - top)
     return area
-
-
-def _iou(faces: Faces, known: Faces) -> npt.NDArray[Any]:
-    start = np.maximum(faces.xyxy[:, :2], known.xyxy[:, :2])
-    end = np.minimum(faces.xyxy[:, 2:], known.xyxy[:, 2:])
-    common = np.maximum(end - start, 0).prod(axis=1)
-    iou: npt.NDArray[Any] = common / (_area(faces) + _area(known) - common)
-    return iou

@@ -132,10 +132,8 @@ def _half(frame: Frame) -> Frame:
 
 
 def _enlarged(faces: Faces, scale: int) -> Faces:
-    """The boxes of a picture that was reduced `scale` times; dlib counts the last pixel in."""
-    xyxy = faces.xyxy * np.float32(scale)
-    xyxy[:, 2:] += scale - 1
-    return faces.with_columns(xyxy=xyxy)
+    """The boxes of a picture that was reduced `scale` times."""
+    return faces.with_columns(xyxy=faces.xyxy * np.float32(scale))
 
 
 def _sides(faces: Faces) -> npt.NDArray[np.float32]:
