@@ -203,10 +203,11 @@ def test_a_model_file_keeps_its_network(make_store: Any, tmp_path: Path) -> None
     chips = store.decode(np.arange(8))
     before, after = (load_predictor(file).predict_chips(chips) for file in (path, out))
     np.testing.assert_allclose(before.age, after.age, atol=5e-3)
-    assert before.age_low is None
-    assert after.age_low is not None
-    assert (after.age_low <= after.age).all()
-    assert (after.age <= after.age_high).all()
+    assert before.age_interval is None
+    assert after.age_interval is not None
+    low, high = after.age_interval.T
+    assert (low <= after.age).all()
+    assert (after.age <= high).all()
     assert result.after["coverage90_most"] > 0.8
     assert json.loads(load_predictor(out).metadata["agegender.calibration"])["n_age"] == 128
     with pytest.raises(ValueError, match="a calibration needs 100 faces with an age or with a gender, got 5 and 5"):

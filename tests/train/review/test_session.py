@@ -61,7 +61,8 @@ def session(store: Store, model: Brightness) -> Iterator[ReviewSession]:
 
 def wait_for(session: ReviewSession) -> None:
     deadline = time.monotonic() + 20
-    while session.predictions.age is None and not session.predictions.problem:
+    waited_for = session.predictions
+    while waited_for.running or (waited_for.age is None and not waited_for.problem):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -267,7 +268,7 @@ def test_a_session_ends_though_the_model_is_at_work(store: Store, tmp_path: Path
 
 
 def test_chips_are_read_shard_by_shard(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agegender_train.store import chips
+    from agegender_train.review import chips
 
     description = {**store.description, "shards": store.description["shards"] * 5}
     many, expected = Store(store.path, description), store.encoded()

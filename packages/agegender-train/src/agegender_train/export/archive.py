@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
-from agegender_train.export.description import to_json
+from agegender_core.model_file import Description, to_json
 
 DESCRIPTION_FILE = "agegender.json"
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 """An archive with the time in it would be another one at each export."""
 
 
-def add_description(path: Path, description: Mapping[str, str]) -> None:
+def add_description(path: Path, description: Description) -> None:
     """Puts `description` as `DESCRIPTION_FILE` into an archive behind what the file holds.
 
     A FlatBuffer is read from its front and an archive from its end, so that a file can be both: TensorFlow Lite's own

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,9 +16,9 @@ import numpy.typing as npt
 import onnx
 
 from agegender_core.decoding import Decoder
+from agegender_core.model_file import Description, decoder_of, describe, from_json, from_metadata, spec_of
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.archive import DESCRIPTION_FILE
-from agegender_train.export.description import describe, from_json, from_properties
 from agegender_train.models import get_network
 
 Outputs = dict[str, npt.NDArray[np.float32]]
@@ -32,21 +31,21 @@ class Trained:
 
     Attributes:
         model: the Keras model, from float32 (n, s, s, 3) to a mapping of outputs.
-        description: text by key, as in a model file; see `description.describe`.
+        description: see `agegender_core.model_file`.
     """
 
     model: Any
-    description: Mapping[str, str]
+    description: Description
 
     @cached_property
     def spec(self) -> PreprocessSpec:
         """How its faces are preprocessed."""
-        return PreprocessSpec.from_json(self.description["preprocess"])
+        return spec_of(self.description)
 
     @cached_property
     def decoder(self) -> Decoder:
         """What turns its outputs into ages and genders."""
-        return Decoder.from_json(self.description["heads"])
+        return decoder_of(self.description)
 
     def outputs(self, batch: npt.NDArray[np.float32]) -> Outputs:
         """What Keras gives for preprocessed faces."""
@@ -95,7 +94,7 @@ def _describe(run: Path, checkpoint: str) -> dict[str, str]:
     config = json.loads((run / "config.json").read_bytes())
     if (run / "model.onnx").is_file():
         properties = onnx.load(run / "model.onnx", load_external_data=False).metadata_props
-        described = from_properties({item.key: item.value for item in properties})
+        described = from_metadata({item.key: item.value for item in properties})
         # Its figures are those of the best weights.
         return described if checkpoint == "best" else {**described, "metrics": "[]"}
     settings, network = config["settings"], get_network(config["settings"]["model"])

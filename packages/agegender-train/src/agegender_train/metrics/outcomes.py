@@ -83,16 +83,10 @@ class Outcomes:
         """The same without `age_probs`, which take most of the memory."""
         return replace(self, prediction=replace(self.prediction, age_probs=None))
 
-    @property
-    def interval(self) -> tuple[Column, Column] | None:
-        """The ends of the interval of each age; ``None`` for a model without one."""
-        low, high = self.prediction.age_low, self.prediction.age_high
-        return None if low is None or high is None else (low, high)
-
     def rows(self) -> npt.NDArray[np.float64]:
         """What each face adds to the sums; see `face_rows`."""
         one = self.prediction
-        return face_rows(one.age, one.p_male, self.labels, self.interval, one.age_probs)
+        return face_rows(one.age, one.p_male, self.labels, one.age_interval, one.age_probs)
 
     def compute(self) -> dict[str, Any]:
         """The figures of `Scores.compute` but its bands, and of `WeightedFigures`; ``None`` where there is none."""

@@ -52,10 +52,7 @@ class Scores:
     @classmethod
     def from_prediction(cls, prediction: Prediction, labels: Labels) -> Scores:
         """The sums of one batch, with all that the prediction has; see `from_batch`."""
-        interval = None
-        if prediction.age_low is not None and prediction.age_high is not None:
-            interval = prediction.age_low, prediction.age_high
-        return cls.from_batch(prediction.age, prediction.p_male, labels, interval, prediction.age_probs)
+        return cls.from_batch(prediction.age, prediction.p_male, labels, prediction.age_interval, prediction.age_probs)
 
     @classmethod
     def from_batch(
@@ -63,11 +60,11 @@ class Scores:
         age: Floats,
         p_male: Floats,
         labels: Labels,
-        interval: tuple[Floats, Floats] | None = None,
+        age_interval: Floats | None = None,
         age_probs: Floats | None = None,
     ) -> Scores:
         """The sums of one batch; see `face_rows` for the arguments and the errors."""
-        rows = face_rows(age, p_male, labels, interval, age_probs)
+        rows = face_rows(age, p_male, labels, age_interval, age_probs)
         sums = _nothing()
         np.add.at(sums, age_bands(labels), rows)
         return cls(sums)
@@ -107,7 +104,7 @@ def face_rows(
     age: Floats,
     p_male: Floats,
     labels: Labels,
-    interval: tuple[Floats, Floats] | None = None,
+    age_interval: Floats | None = None,
     age_probs: Floats | None = None,
 ) -> Sums:
     """What each face adds to the sums: float64 (n, columns).
@@ -116,16 +113,18 @@ def face_rows(
         age: (n,), predicted years.
         p_male: (n,), predicted probability of male; male from 0.5 on.
         labels: n labels; missing ages and genders are left out of the figures that need them.
-        interval: the ends, (n,) each, of the interval that shall hold the age; ``None`` for a model without one.
+        age_interval: (n, 2), low and high end of the predicted interval; ``None`` for a model without one.
         age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
 
     Raises:
         ValueError: the lengths differ, or a prediction is not finite.
     """
-    bounds = {} if interval is None else {"interval's low": interval[0], "interval's high": interval[1]}
-    whole = {} if age_probs is None else {"age_probs": age_probs}
-    for name, column in {"age": age, "p_male": p_male, **bounds, **whole}.items():
-        shape = (len(labels), MAX_AGE + 1) if name in whole else (len(labels),)
+    n = len(labels)
+    shapes = {"age": (n,), "p_male": (n,), "age_interval": (n, 2), "age_probs": (n, MAX_AGE + 1)}
+    columns = (age, p_male, age_interval, age_probs)
+    for (name, shape), column in zip(shapes.items(), columns, strict=True):
+        if column is None:
+            continue
         if column.shape != shape:
             raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
         if not np.isfinite(column).all():
@@ -156,7 +155,7 @@ def face_rows(
         "male": labels.gender == 1,
         "male_right": (labels.gender == 1) & (p_male >= 0.5),
         **_gender_sums(p_male.astype(np.float64), labels.gender),
-        **_interval_sums(interval, low, high),
+        **_interval_sums(age_interval, low, high),
         **_distribution_sums(age_probs, low, high),
     }
     return np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64)
@@ -180,12 +179,12 @@ def _gender_sums(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) 
 
 
 def _interval_sums(
-    interval: tuple[Floats, Floats] | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
+    age_interval: Floats | None, low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]
 ) -> dict[str, Floats]:
     names = ("bounded", "bounded_width", "bounded_least", "bounded_most", "bounded_exact", "bounded_hit")
-    if interval is None:
+    if age_interval is None:
         return {name: np.zeros(len(low)) for name in names}
-    start, end = (bound.astype(np.float64) for bound in interval)
+    start, end = age_interval.T.astype(np.float64)
     # The oldest age that a model tells means that age or more.
     low, high, aged = np.minimum(low, MAX_AGE), np.minimum(high, MAX_AGE), ~np.isnan(low)
     least, exact = (start <= low) & (high <= end), low == high

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnxruntime
 from onnx import ModelProto, checker
 
+from agegender_core.model_file import open_session
 from agegender_train.export.formats._format import Batch, Format, Run, faces_for
 from agegender_train.export.model_file import set_description
 from agegender_train.export.onnx_graph import build_graph
@@ -26,10 +26,7 @@ def make(trained: Trained, precision: str, faces: Batch | None = None) -> ModelP
 
 def use(model: bytes) -> Run:
     """What runs the bytes of an ONNX model."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
     def run(batch: Batch) -> Outputs:
