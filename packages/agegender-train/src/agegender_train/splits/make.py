@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.duplicates.components import connect
+from agegender_train.duplicates.components import connected_components
 from agegender_train.splits.assign import assign_folds
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
@@ -125,7 +125,7 @@ def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: Sp
     same: list[Sequence[Hashable | None]] = [table.photos()]
     if settings.by == "subject":
         same.append(table.people())
-    components = connect(len(table), same, copies)
+    components = connected_components(len(table), same, copies)
     official = _official(table.labels, strict=settings.official)
     if settings.official:
         for index, name in enumerate(table.names):
