@@ -33,9 +33,10 @@ class SortTracker(_core.SortTracker):
 
     Source: Bewley et al., "Simple online and realtime tracking", ICIP 2016.
 
-    >>> tracker = SortTracker()
-    >>> tracker.update([[10, 10, 50, 60]])
-    array([[10., 10., 50., 60.,  1.]])
+    Examples:
+        >>> tracker = SortTracker()
+        >>> tracker.update([[10, 10, 50, 60]])
+        array([[10., 10., 50., 60.,  1.]])
     """
 
     def update(self, boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
