@@ -19,8 +19,8 @@ import pytest
 
 from agegender_train.audit import Summary, write_audit, write_page
 from agegender_train.audit.plots import faces_per_year
-from agegender_train.audit.sources import match_sources
-from agegender_train.audit.thumbnails import rejected_sheets, sample
+from agegender_train.audit.sheets import rejected_sheets, sample
+from agegender_train.audit.summary import match_sources
 from agegender_train.datasets.archives import FileTree
 from agegender_train.files import write_atomically
 from agegender_train.pages.drawing import drawable

@@ -126,7 +126,7 @@ class Overlaps:
 
     def describe(self, row: int) -> dict[str, Any]:
         """A face in a few words, for JSON."""
-        from agegender_train.pages.thumbnails import label_text
+        from agegender_train.pages.sheets import label_text
 
         table = self.table
         return {

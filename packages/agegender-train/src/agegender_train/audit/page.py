@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from agegender_train.audit.overlaps import Overlaps
-from agegender_train.audit.summary import BANDS, Summary
+from agegender_train.audit.summary import Summary
 from agegender_train.pages.html import document, escape, figure, sheet_html, table
-from agegender_train.pages.thumbnails import Sheet
+from agegender_train.pages.sheets import Sheet
+from agegender_train.store.labels import AGE_BANDS
 
 _MOST_ROWS = 50
 _TITLES = {
@@ -111,7 +112,7 @@ def _plots(summaries: Sequence[Summary], plots: Mapping[str, bytes]) -> str:
 
 def _bands(summaries: Sequence[Summary]) -> str:
     tables = [summary.gender_by_band() for summary in summaries]
-    rows = [[band, *(sum(found[band].values()) for found in tables)] for band in (*BANDS, "no age")]
+    rows = [[band, *(sum(found[band].values()) for found in tables)] for band in (*AGE_BANDS, "no age")]
     return table(["years", *(summary.name for summary in summaries)], rows)
 
 

@@ -14,11 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.datasets import Rejection
+from agegender_train.datasets.archives import FileTree
 from agegender_train.store import Store
-from agegender_train.store.labels import Labels
-
-BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
-"""Age bands, each by the middle of the label's age interval."""
+from agegender_train.store.labels import AGE_BANDS, Labels
 
 LABELS_FILE = "labels.parquet"
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
@@ -108,13 +106,13 @@ class Summary:
         return {word: int((self.labels.gender == number).sum()) for number, word in GENDERS.items()}
 
     def gender_by_band(self) -> dict[str, dict[str, int]]:
-        """For each of `BANDS`, and for faces without an age, the faces by gender."""
+        """For each of `AGE_BANDS`, and for faces without an age, the faces by gender."""
         age, gender = self.labels.age, self.labels.gender
         aged = ~np.isnan(age)
-        band = np.where(aged, np.minimum(np.nan_to_num(age) // 10, len(BANDS) - 1), len(BANDS)).astype(np.int64)
+        band = np.where(aged, np.minimum(np.nan_to_num(age) // 10, len(AGE_BANDS) - 1), len(AGE_BANDS)).astype(np.int64)
         return {
             name: {word: int(((band == index) & (gender == number)).sum()) for number, word in GENDERS.items()}
-            for index, name in enumerate((*BANDS, "no age"))
+            for index, name in enumerate((*AGE_BANDS, "no age"))
         }
 
     def figures(self) -> dict[str, Any]:
@@ -172,3 +170,26 @@ def _read_counts(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} is damaged; make the store anew")
     return content
+
+
+def match_sources(summaries: Sequence[Summary], paths: Sequence[Path]) -> dict[int, FileTree]:
+    """The files of each store's dataset, by the index of its summary: one of the `paths`, or all of them together.
+
+    Raises:
+        OSError: a path can't be read.
+        ValueError: a path is no store's dataset, or has changed since.
+    """
+    single = [FileTree.open(path) for path in paths]
+    candidates = [*single, FileTree.open(*paths)] if len(paths) > 1 else single
+    found: dict[int, FileTree] = {}
+    for index, summary in enumerate(summaries):
+        made_of = {} if summary.store is None else summary.store.description.get("source", {})
+        for files in candidates:
+            if files.signature() == made_of.get("sha256"):
+                found.setdefault(index, files)
+    if not any(files is candidates[-1] for files in found.values()) or len(paths) == 1:
+        for path, files in zip(paths, single, strict=True):
+            if not any(files is used for used in found.values()):
+                names = ", ".join(summary.name for summary in summaries)
+                raise ValueError(f"{path} isn't what {names} was made of, or has changed since")
+    return found

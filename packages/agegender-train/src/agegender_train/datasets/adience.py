@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, read_table
+from agegender_train.datasets._label_files import Pictures, Row, read_table
 from agegender_train.datasets.base import AGE_MISSING, LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
 from agegender_train.store.labels import parse_age_group
 

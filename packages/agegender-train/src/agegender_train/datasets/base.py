@@ -120,6 +120,28 @@ class Dataset(ABC):
         yield from unopened.values()
 
 
+class NamedPictures(Dataset):
+    """A dataset of pictures, in any folders, whose file names are their labels."""
+
+    example: ClassVar[str]
+    """How a picture is named."""
+
+    @abstractmethod
+    def read_name(self, key: str) -> Sample | None:
+        """The label of the picture `key`, or ``None`` where its name isn't understood."""
+
+    def is_one(self, name: str) -> bool:
+        """Whether a file is one of the dataset's pictures, to judge by its name without the folder."""
+        return is_picture(name)
+
+    def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
+        """Every picture in the order of the names; see `Dataset.samples`."""
+        keys = [key for key in files.names if self.is_one(PurePosixPath(key).name)]
+        if not any(self.read_name(key) for key in keys):
+            raise ValueError(f"no picture is named like {self.example} in {files}")
+        return (self.read_name(key) or Rejection(key, LABEL_UNCLEAR, PurePosixPath(key).name) for key in keys)
+
+
 def is_picture(name: str) -> bool:
     """Whether a file's suffix is that of a picture."""
     return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES

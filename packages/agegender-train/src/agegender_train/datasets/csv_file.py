@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, find_tables, read_table
+from agegender_train.datasets._label_files import Pictures, Row, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
 from agegender_train.store.labels import parse_age_group
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from agegender_train.datasets._names import NamedPictures
-from agegender_train.datasets.base import Sample
+from agegender_train.datasets.base import NamedPictures, Sample
 
 _NAME = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{2})[a-z]?", re.IGNORECASE)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agegender_train.datasets._label_files import Pictures
 from agegender_train.datasets._matfile import Cell, Column, read_structs
-from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets.base import (
     AGE_OUT_OF_RANGE,
     LABEL_UNCLEAR,

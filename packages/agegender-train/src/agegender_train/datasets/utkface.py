@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from agegender_train.datasets._names import NamedPictures
-from agegender_train.datasets.base import Sample
+from agegender_train.datasets.base import NamedPictures, Sample
 
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<middle>[\d_]*?)_?(?P<date>\d{15,})(?!\d)")
 _SUFFIX_SLIP = re.compile(r"\d{1,3}_[\d_]*\d{15,} ?\.?(?:jpe?g?|pg)", re.IGNORECASE)  # ...jpg without the dot, .pg

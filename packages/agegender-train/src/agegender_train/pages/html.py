@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from agegender_train.pages.drawing import shortened
-from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail
+from agegender_train.pages.sheets import Cell, Sheet, Thumbnail
 
 
 def escape(text: object, longest: int = 200) -> str:

@@ -19,8 +19,7 @@ from agegender_train.review.predictions import Predictions
 from agegender_train.review.selection import STATES, Selection, age_error, gender_error
 from agegender_train.store import Store
 from agegender_train.store.changes import find_rows
-from agegender_train.store.decision_log import DecisionLog
-from agegender_train.store.decisions import REVIEW_FILE, Decision
+from agegender_train.store.decisions import REVIEW_FILE, Decision, DecisionLog
 
 _STATE_OF = {"accept": 1, "reject": 2, "correct": 3}
 

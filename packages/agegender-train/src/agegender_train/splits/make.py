@@ -1,11 +1,11 @@
-"""From the faces of stores to sides: folds, or the split that the dataset's authors made."""
+"""Splits of the faces of stores: into folds, or as the dataset's authors did; and how balanced the sides are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from agegender_train.duplicates.components import connected_components
 from agegender_train.splits.assign import assign_folds
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
-from agegender_train.store.labels import Labels
+from agegender_train.store.labels import AGE_BANDS, Labels
 
 HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
 SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}
@@ -190,3 +190,35 @@ def strata(table: FaceTable, by: Sequence[Stratum]) -> list[tuple[str, ...]]:
         else:
             columns.append(table.datasets())
     return list(zip(*columns, strict=True)) if columns else [()] * len(table)
+
+
+def balance(split: Split) -> list[dict[str, Any]]:
+    """One mapping for each side, the folds first: what is on it.
+
+    Returns:
+        fold: its name; n: faces; groups: components; subjects: people, ``None`` where none is known; male: share of
+        the known genders; age: mean of the intervals' middles in years; bands: share of each of `AGE_BANDS` among the
+        known ages. ``None`` where nothing is known. A last mapping, "all", is of all sides but those held out.
+    """
+    people = split.table.people()
+    sides = sorted(set(split.sides.tolist()), key=lambda side: (side < 0, abs(side)))
+    masks = {side_name(side): split.sides == side for side in sides}
+    return [
+        {"fold": name, **_figures(split, np.flatnonzero(mask), people)}
+        for name, mask in {**masks, "all": split.sides != HELD_OUT}.items()
+    ]
+
+
+def _figures(split: Split, rows: Any, people: list[tuple[str, str] | None]) -> dict[str, Any]:
+    labels = split.table.labels[rows]
+    gendered, age = labels.gender >= 0, labels.age[~np.isnan(labels.age)].astype(np.float64)
+    counts = np.bincount(np.minimum(age // 10, len(AGE_BANDS) - 1).astype(np.int64), minlength=len(AGE_BANDS))
+    known = {people[row] for row in rows} - {None}
+    return {
+        "n": len(rows),
+        "groups": len(np.unique(split.components[rows])),
+        "subjects": len(known) or None,
+        "male": float((labels.gender[gendered] == 1).mean()) if gendered.any() else None,
+        "age": float(age.mean()) if len(age) else None,
+        "bands": dict(zip(AGE_BANDS, (counts / len(age)).tolist(), strict=True)) if len(age) else None,
+    }

@@ -15,6 +15,9 @@ MAX_AGE = 100
 
 GENDER_MISSING = -1
 
+AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+"""Bands of years for tables and plots; a face is counted by the middle of its age interval."""
+
 _DTYPES: dict[str, npt.DTypeLike] = {"age_low": np.float32, "age_high": np.float32, "gender": np.int8}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 # A comma stands between two ages in brackets only: elsewhere "3,5" may well be three and a half years.

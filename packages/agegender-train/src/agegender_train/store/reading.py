@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 from agegender_train.store.changes import Changes
 from agegender_train.store.chips import EncodedChips, decode_chip, read_images
 from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
-from agegender_train.store.description import read_description
 from agegender_train.store.labels import Labels
-from agegender_train.store.schema import SCHEMA
+from agegender_train.store.schema import SCHEMA, read_description
 
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 

@@ -1,9 +1,10 @@
-"""What a row of the store is, and how rows become a Parquet file."""
+"""The store's format: the columns of its shards, how rows become a Parquet file, and its description ``store.json``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -67,3 +68,23 @@ def encode_rows(table: pa.Table) -> bytes:
     with pq.ParquetWriter(sink, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """The content of a store's ``store.json``, finished or not; ``None`` where there is none.
+
+    Raises:
+        ValueError: it is there and no store's.
+    """
+    file = path / "store.json"
+    if not file.exists():
+        return None
+    try:
+        description = json.loads(file.read_bytes())
+    except ValueError:
+        description = None
+    if not isinstance(description, dict) or "format" not in description:
+        raise ValueError(f"{file} does not describe an aligned store")
+    if description["format"] != FORMAT:
+        raise ValueError(f"{path} is a store of format {description['format']}, this version reads format {FORMAT}")
+    return description

@@ -1,4 +1,4 @@
-"""Contact sheets of a store: some of the faces that were kept, and some of those that were left out."""
+"""Contact sheets of an audit: faces that were kept, entries that were rejected, and pairs of copies."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from agegender_core import decode_image
+from agegender_train.audit.overlaps import Overlaps
 from agegender_train.audit.summary import Summary
 from agegender_train.datasets import Rejection
 from agegender_train.datasets.archives import FileTree
-from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails, thumbnail
+from agegender_train.duplicates.copies import Copy
+from agegender_train.pages.sheets import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails, thumbnail
 
-_QUALITY = 82
+_COPIES = 12
 _NUMBERED = re.compile(r"#\d+$")
 
 
@@ -98,3 +100,34 @@ def _picture(key: str, files: FileTree | None, side: int) -> Thumbnail:
     except (OSError, ValueError):
         return Thumbnail(key, missing="can't be decoded")
     return thumbnail(key, frame, side)
+
+
+def copy_sheets(overlaps: Overlaps) -> list[Sheet]:
+    """Some of the pairs of copies: those whose labels conflict, other equal files, others that look alike."""
+    conflicting = {copy for copy, _ in overlaps.conflicts}
+    kinds = {
+        "Copies whose labels conflict": [copy for copy in overlaps.copies if copy in conflicting],
+        "Other equal files": [copy for copy in overlaps.copies if copy.exact and copy not in conflicting],
+        "Others that look alike": [copy for copy in overlaps.copies if not copy.exact and copy not in conflicting],
+    }
+    return [_copy_sheet(overlaps, title, found) for title, found in kinds.items() if found]
+
+
+def _copy_sheet(overlaps: Overlaps, title: str, copies: Sequence[Copy]) -> Sheet:
+    table = overlaps.table
+    names = [f"{table.labels.key[copy.first]}\n{table.labels.key[copy.second]}" for copy in copies]
+    shown = [copies[row] for row in sample(names, _COPIES)]
+    rows = np.array(sorted({row for copy in shown for row in (copy.first, copy.second)}), np.int64)
+    thumbnails: dict[int, Thumbnail] = {}
+    for index, store in enumerate(table.stores):
+        start, mine = table.start(index), rows[table.store[rows] == index]
+        labels = table.labels[table.store == index]
+        found = stored_thumbnails(store, labels, (mine - start).tolist(), 112)
+        thumbnails |= {row + start: thumbnail for row, thumbnail in found.items()}
+    cells = []
+    for copy in shown:
+        both = " and ".join(
+            f"{label_text(table.labels, row)} ({table.names[table.store[row]]})" for row in (copy.first, copy.second)
+        )
+        cells.append(Cell((thumbnails[copy.first], thumbnails[copy.second]), both))
+    return Sheet(title, cells, len(copies), len(copies))
