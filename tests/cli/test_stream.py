@@ -87,7 +87,7 @@ def test_the_sample_is_tracked_from_end_to_end(tmp_path: Path, model: Path) -> N
     assert {of_frame[0]["track_id"] for of_frame in faces} == {1}
     for (face,) in faces:
         assert list(face) == [
-            *("box", "score", "age", "age_std", "age_low", "age_high", "gender", "p_male", "track_id", "raw")
+            *("box", "score", "age", "age_std", "age_interval", "gender", "p_male", "track_id", "raw")
         ]
         assert (face["gender"], face["p_male"], face["age_std"]) == ("female", 0.2, 7.0)
         assert abs(face["age"] - face["raw"]["age"]) < 3

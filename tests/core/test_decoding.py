@@ -96,8 +96,7 @@ def test_equal_distributions_are_left_as_they_are() -> None:
     probs = distributions(1)
     prediction = decode(EXPECTED, probs)
     np.testing.assert_array_equal(prediction.age_probs, probs)
-    assert prediction.age_low is None
-    assert prediction.age_high is None
+    assert prediction.age_interval is None
 
 
 @st.composite
@@ -144,15 +143,14 @@ def test_spread_is_by_the_corrected_age() -> None:
 
 def test_the_interval_of_years() -> None:
     prediction = decode({**YEARS, "interval": INTERVAL}, [[3], [20], [40], [95]])
-    np.testing.assert_allclose(prediction.age_low, [0, 15, 33, 86])
-    np.testing.assert_allclose(prediction.age_high, [13, 30, 60, 100])
+    np.testing.assert_allclose(prediction.age_interval, [[0, 13], [15, 30], [33, 60], [86, 100]])
 
 
 def test_the_interval_of_a_distribution_starts_from_its_quantiles() -> None:
     probs = np.zeros((1, 101))
     probs[0, 30:50] = 0.05
     prediction = decode({**EXPECTED, "interval": {**INTERVAL, "below": [0, 0], "above": [1, 1]}}, probs)
-    np.testing.assert_allclose([prediction.age_low[0], prediction.age_high[0]], [30.5, 49.5], atol=1e-3)
+    np.testing.assert_allclose(prediction.age_interval[0], [30.5, 49.5], atol=1e-3)
 
 
 @settings(deadline=None, max_examples=40)
@@ -161,10 +159,11 @@ def test_an_interval_holds_its_age(seed: int, below: float, above: float) -> Non
     interval = {"level": 0.9, "at": [50], "below": [below], "above": [above]}
     for head, values in ((EXPECTED, distributions(seed)), (YEARS, np.random.default_rng(seed).uniform(0, 120, (9, 1)))):
         prediction = decode({**head, "interval": interval}, values)
-        assert (prediction.age_low <= prediction.age).all()
-        assert (prediction.age <= prediction.age_high).all()
-        assert prediction.age_low.min() >= 0
-        assert (prediction.age_high <= np.maximum(prediction.age, 100)).all()
+        low, high = prediction.age_interval.T
+        assert (low <= prediction.age).all()
+        assert (prediction.age <= high).all()
+        assert low.min() >= 0
+        assert (high <= np.maximum(prediction.age, 100)).all()
 
 
 @settings(deadline=None, max_examples=40)
@@ -179,7 +178,8 @@ def test_quantiles_have_their_probability_below_them(seed: int, level: float) ->
 def test_no_rows() -> None:
     for head, width in ((EXPECTED, 101), (YEARS, 1)):
         prediction = decode({**head, "interval": INTERVAL}, np.empty((0, width)))
-        assert prediction.age.shape == prediction.age_low.shape == prediction.p_male.shape == (0,)
+        assert prediction.age.shape == prediction.p_male.shape == (0,)
+        assert prediction.age_interval.shape == (0, 2)
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_heads_survive_json() -> None:
     heads = {"age": {**YEARS, "interval": INTERVAL}, "gender": {**SOFTMAX, "temperature": 1.5}}
     outputs = {"a": np.float32([[30]]), "g": np.float32([[0.2, 0.8]])}
     one, two = Decoder(heads)(outputs), Decoder.from_json(json.dumps(heads))(outputs)
-    assert (one.age_low, one.p_male) == (two.age_low, two.p_male)
+    assert (*one.age_interval[0], one.p_male) == (*two.age_interval[0], two.p_male)
     for text in ("[]", '{"age": 3}', "{"):
         with pytest.raises(ValueError, match=r"JSON object of objects|Expecting"):
             Decoder.from_json(text)

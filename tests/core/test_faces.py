@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from agegender_core import Faces
+from agegender_core import Faces, Prediction
 
 
 def three() -> Faces:
@@ -48,3 +50,19 @@ def test_wrong_columns_are_named(column: str, value: object, why: str) -> None:
 
 def test_empty() -> None:
     assert len(Faces.empty()) == 0
+
+
+@pytest.mark.parametrize("kind", ["faces", "prediction"])
+def test_the_former_names_of_the_interval_still_work_and_say_the_new_one(kind: str) -> None:
+    years = np.array([30, 40], np.float32)
+    interval = np.array([[20, 41], [33, 50]], np.float32)
+    if kind == "faces":
+        made = Faces(xyxy=np.zeros((2, 4), np.float32), age=years, age_interval=interval)
+    else:
+        made = Prediction(years, years, years, None, interval)
+    with pytest.warns(DeprecationWarning, match=r"age_low is now called age_interval\[:, 0\]"):
+        assert made.age_low.tolist() == [20, 33]
+    with pytest.warns(DeprecationWarning, match=r"age_high is now called age_interval\[:, 1\]"):
+        assert made.age_high.tolist() == [41, 50]
+    with pytest.warns(DeprecationWarning, match="age_high"):
+        assert replace(made, age_interval=None).age_high is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from pathlib import Path
 
 import cv2
@@ -243,3 +244,90 @@ def test_damage_gives_a_frame_or_an_image_error(at: int, value: bytes, halves: n
 def test_write_refuses_unknown_kinds(tmp_path: Path, halves: np.ndarray) -> None:
     with pytest.raises(ValueError, match=r"use \.jpg or \.png"):
         write_image(tmp_path / "a.xyz", halves)
+
+
+def turned_as_exif_asks(picture: Image.Image, orientation: int) -> np.ndarray:
+    """What Pillow makes of it."""
+    turns = {
+        1: None,
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_270,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_90,
+    }
+    turn = turns[orientation]
+    return np.asarray(picture if turn is None else picture.transpose(turn))
+
+
+ORIENTED = [
+    ("JPEG", "RGB", {"quality": 95}),
+    ("JPEG", "L", {"quality": 95}),
+    ("JPEG", "CMYK", {"quality": 95}),
+    ("PNG", "RGB", {}),
+    ("PNG", "L", {}),
+    ("PNG", "LA", {}),
+    ("PNG", "P", {}),
+    ("PNG", "RGBA", {}),
+    ("PNG", "I;16", {}),
+    ("WEBP", "RGB", {"lossless": True}),
+    ("WEBP", "RGBA", {"lossless": True}),
+    ("TIFF", "RGB", {}),
+    ("TIFF", "RGB", {"big_tiff": True}),
+    ("TIFF", "L", {}),
+    ("TIFF", "RGBA", {}),
+    ("TIFF", "I;16", {}),
+    ("TIFF", "I;16B", {}),
+]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("kind", "mode", "options"), ORIENTED)
+def test_each_orientation_of_each_kind_is_applied(
+    kind: str, mode: str, options: dict[str, object], orientation: int
+) -> None:
+    blocks = np.kron(np.arange(1, 7, dtype=np.uint8).reshape(2, 3) * 40, np.ones((16, 16), np.uint8))
+    if mode.startswith("I;16"):
+        deep = blocks.astype("<u2" if mode == "I;16" else ">u2") * 257
+        picture = Image.frombytes(mode, (48, 32), deep.tobytes())
+    else:
+        grey = Image.fromarray(blocks)
+        picture = grey.convert(mode) if mode == "P" else grey.convert("RGB").convert(mode)
+    if mode in ("LA", "RGBA"):
+        alpha = Image.fromarray(np.where(blocks == 240, 0, 255).astype(np.uint8))
+        picture.putalpha(alpha)
+        blocks[blocks == 240] = 255  # transparent: white
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    frame = decode_image(encoded(picture, kind, exif=exif, **options))
+    expected = turned_as_exif_asks(Image.fromarray(blocks), orientation)
+    assert frame.shape == (*expected.shape, 3)
+    assert frame.flags.c_contiguous
+    assert np.abs(frame.astype(int) - expected[..., None]).max() <= (12 if kind == "JPEG" else 1)
+
+
+def test_16_bits_with_alpha_and_an_orientation() -> None:
+    deep = np.full((4, 6, 4), 0xFFFF, np.uint16)
+    deep[0, 0, :3] = 0
+    data = cv2.imencode(".png", deep)[1].tobytes()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = b"eXIf" + block
+    end = data.index(b"IEND") - 4
+    # behind the pixels, as some writers put it
+    late = data[:end] + len(block).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[end:]
+    frame = decode_image(late)
+    assert frame.shape == (6, 4, 3)
+    assert frame[0, 3].tolist() == [0, 0, 0]
+    assert frame.sum() == 255 * 3 * 23
+
+
+@pytest.mark.parametrize(
+    "block", [b"", b"II", b"MM\0*\0\0\xff\xff", b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x09\0\0\0"]
+)
+def test_a_damaged_orientation_leaves_the_picture_as_it_is(block: bytes, halves: np.ndarray) -> None:
+    data = encoded(Image.fromarray(halves), "JPEG", exif=b"Exif\0\0" + block)
+    assert decode_image(data).shape == halves.shape

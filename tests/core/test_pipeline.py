@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -83,6 +84,17 @@ def test_between_detections_the_tracker_says_where_faces_are() -> None:
         coasted = result.index % 3 != 0
         assert (result.raw.age is None) == coasted
         assert (result.faces.score is None) == coasted
+
+
+@pytest.mark.parametrize(("start", "step"), [(1, 1), (4, 1), (0, 2), (1, 2), (0, 3), (2, 3)])
+def test_detect_every_counts_the_frames_that_come(start: int, step: int) -> None:
+    detector = MovingFace()
+    pipeline = Pipeline([detector, Guess(), TrackStage(face_tracker())], detect_every=3)
+    results = list(pipeline.run(itertools.islice(video(60), start, None, step)))
+    detected = [count for count, result in enumerate(results) if result.faces.score is not None]
+    assert detected == list(range(0, len(results), 3))
+    assert detector.calls == len(detected)
+    assert [result.index for result in results] == list(range(start, 60, step))
 
 
 def test_each_run_starts_anew() -> None:

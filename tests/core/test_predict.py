@@ -77,12 +77,11 @@ def test_a_calibrated_file_fills_the_interval(tmp_path: Path, astronaut_path: Pa
     predictor = load_predictor(write_model(tmp_path / "m.onnx", PLAIN, heads))
     image = read_image(astronaut_path)
     faces = predictor(image, HogDetector()(image, Faces.empty()))
-    assert faces.age_low is not None
-    assert faces.age_high is not None
-    assert (faces.age_low.tolist(), faces.age_high.tolist()) == ([21.5], [51.5])
+    assert faces.age_interval is not None
+    assert faces.age_interval.tolist() == [[21.5, 51.5]]
     nobody = predictor(image, Faces.empty())
-    assert nobody.age_low is not None
-    assert nobody.age_low.shape == (0,)
+    assert nobody.age_interval is not None
+    assert nobody.age_interval.shape == (0, 2)
 
 
 def test_raw_outputs_are_before_any_calibration(tmp_path: Path) -> None:

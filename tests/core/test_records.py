@@ -35,8 +35,7 @@ def test_a_picture_gives_these_keys_and_plain_numbers() -> None:
         "score": 1.2346,
         "age": 31.42,
         "age_std": 6.99,
-        "age_low": None,
-        "age_high": None,
+        "age_interval": None,
         "gender": "male",
         "p_male": 0.9877,
     }
@@ -46,10 +45,10 @@ def test_a_picture_gives_these_keys_and_plain_numbers() -> None:
 
 
 def test_the_interval_is_told_where_there_is_one() -> None:
-    bounds = {"age_low": np.array([21.005, np.nan], np.float32), "age_high": np.array([44.5, 9], np.float32)}
+    bounds = {"age_interval": np.array([[21.005, 44.5], [np.nan, 9]], np.float32)}
     first, second = face_records(faces(**bounds))
-    assert (first["age_low"], first["age_high"]) == (21.0, 44.5)
-    assert (second["age_low"], second["age_high"]) == (None, 9.0)
+    assert first["age_interval"] == [21.0, 44.5]
+    assert second["age_interval"] is None
 
 
 def test_tracks_and_raw_values_are_added_where_they_are() -> None:
@@ -69,8 +68,7 @@ def test_what_is_not_known_is_none() -> None:
         "score": None,
         "age": None,
         "age_std": None,
-        "age_low": None,
-        "age_high": None,
+        "age_interval": None,
         "gender": None,
         "p_male": None,
         "track_id": 3,

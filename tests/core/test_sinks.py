@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +165,61 @@ def test_json_lines_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
         sink.write(result(0))
     assert json.loads(capsys.readouterr().out)["frame"] == 0
     print("stdout is still open")
+
+
+def open_files() -> set[str]:
+    """Number and target of each open file of this process."""
+    found = set()
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # the folder's own, which is closed by now
+            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+    return found
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="no /proc to count open files in")
+
+
+@needs_proc
+def test_a_reader_that_closes_a_named_pipe_leaves_stdout_alone(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    before = open_files()
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with JsonlSink(path) as sink:
+        sink.write(result(0))
+        assert not sink.done
+        os.close(reader)
+        sink.write(result(1))
+        assert sink.done
+        sink.write(result(2))
+    assert open_files() == before
+
+
+@needs_proc
+def test_a_reader_that_closes_stdout_is_no_error_and_leaks_nothing(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import os, sys\n"
+        "from agegender_core import Faces, FrameResult, JsonlSink\n"
+        "import numpy as np\n"
+        "result = FrameResult(0, 0.0, np.zeros((4, 4, 3), np.uint8), Faces.empty(), Faces.empty())\n"
+        "count = lambda: len(os.listdir('/proc/self/fd'))\n"
+        "with JsonlSink('-') as sink:\n"
+        "    before = count()\n"
+        "    while not sink.done:\n"
+        "        sink.write(result)\n"
+        "    print('late')\n"
+        "    print(count() - before, file=sys.stderr)\n"
+    )
+    done = subprocess.run(f"{sys.executable} {program} | head -n 1", shell=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["frame"] == 0
+    assert done.stderr == "0\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_a_sink_error_with_the_path() -> None:
+    with pytest.raises(SinkError, match=r"/dev/full can't be written: No space left"), JsonlSink("/dev/full") as sink:
+        sink.write(result(0))
 
 
 class Collector(NullSink):

@@ -118,30 +118,29 @@ def test_gender_has_hysteresis() -> None:
 
 
 def bounded(age: float, below: float, above: float, side: float = 96.0) -> Faces:
-    return face(age, 0.9, side=side).with_columns(age_low=column(age - below), age_high=column(age + above))
+    return face(age, 0.9, side=side).with_columns(age_interval=np.array([[age - below, age + above]], np.float32))
 
 
 def test_the_interval_keeps_its_mean_width_about_the_smoothed_age() -> None:
     for out in feed(Smoother(), [bounded(30, 8, 12)] * 5):
-        assert (out.age_low[0], out.age_high[0]) == (22, 42)
+        assert tuple(out.age_interval[0]) == (22, 42)
     out = feed(Smoother(), [bounded(30, 5, 5), bounded(30, 15, 25)] * 50, fps=1000)[-1]
-    assert (out.age_low[0], out.age_high[0]) == (pytest.approx(20, abs=0.1), pytest.approx(45, abs=0.1))
+    assert tuple(out.age_interval[0]) == (pytest.approx(20, abs=0.1), pytest.approx(45, abs=0.1))
     young = feed(Smoother(), [bounded(2, 2, 4), bounded(9, 9, 4)] * 20)[-1]
-    assert young.age_low[0] >= 0
+    assert young.age_interval[0, 0] >= 0
 
 
 def test_a_coasted_face_takes_its_tracks_interval() -> None:
     smoother = Smoother()
     feed(smoother, [bounded(30, 8, 12)] * 5)
     out = smoother.at(1.0)(FRAME, coasted())
-    assert (out.age_low[0], out.age_high[0]) == (22, 42)
-    assert smoother.at(1.1)(FRAME, coasted(track_id=9)).age_low is None
+    assert tuple(out.age_interval[0]) == (22, 42)
+    assert smoother.at(1.1)(FRAME, coasted(track_id=9)).age_interval is None
 
 
 def test_without_intervals_none_are_made_up() -> None:
     out = feed(Smoother(), [face(30, 0.9)] * 3)[-1]
-    assert out.age_low is None
-    assert out.age_high is None
+    assert out.age_interval is None
 
 
 def test_small_and_turned_faces_count_less() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from agegender_core import load_predictor
+from agegender_core.model_file import open_session
 from agegender_train.baselines.insightface import (
     FixedPoints,
     InsightFace,
@@ -21,7 +22,6 @@ from agegender_train.baselines.insightface.alignment import SIDE, TEMPLATE, cut,
 from agegender_train.baselines.insightface.graph import build_network, to_model
 from agegender_train.baselines.insightface.mxnet_files import Node, Symbol
 from agegender_train.baselines.insightface.points import MEAN_POINTS
-from agegender_train.baselines.sessions import open_session
 
 params_bytes = runpy.run_path(str(Path(__file__).with_name("mxnet_writer.py")))["params_bytes"]
 RNG = np.random.default_rng(0)

@@ -39,7 +39,8 @@ def outcomes_of(n: int, seed: int, error: float = 8.0, **columns: Any) -> Outcom
     age = np.float32(np.clip(np.nan_to_num(labels.age, nan=40.0) + rng.normal(0, error, n), 0, 100))
     # Few different values, so that there are ties.
     p_male = np.float32(np.clip(np.round(rng.normal(np.where(labels.gender == 1, 0.6, 0.4), 0.2), 1), 0, 1))
-    return Outcomes.from_batch(Prediction(age, np.full(n, 5.0, np.float32), p_male, None, age - 9, age + 9), labels)
+    interval = np.stack([age - 9, age + 9], axis=1)
+    return Outcomes.from_batch(Prediction(age, np.full(n, 5.0, np.float32), p_male, None, interval), labels)
 
 
 many = settings(deadline=None, max_examples=40)

@@ -46,9 +46,9 @@ def test_it_gives_probabilities_and_every_layer_has_a_name_of_its_own(name: str,
     assert outputs["gender"].shape == (3, 2)
     for probabilities in outputs.values():
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
-    age, p_male = get_network(name).decode(outputs)
-    np.testing.assert_allclose(age, outputs["age"] @ np.arange(101), rtol=1e-4)
-    np.testing.assert_array_equal(p_male, outputs["gender"][:, 1])
+    prediction = get_network(name).decoder(outputs)
+    np.testing.assert_allclose(prediction.age, outputs["age"] @ np.arange(101), rtol=1e-4)
+    np.testing.assert_array_equal(prediction.p_male, outputs["gender"][:, 1])
 
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")

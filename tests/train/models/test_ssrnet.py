@@ -111,13 +111,13 @@ def test_networks_are_found_by_the_names_of_their_files() -> None:
 
 def test_outputs_are_decoded_as_the_heads_say() -> None:
     plain = get_network("ssrnet")
-    age, p_male = plain.decode({"age": [[30.5], [2.0]], "p_male": [[0.25], [1.5]]})
-    assert (age.tolist(), p_male.tolist()) == ([30.5, 2.0], [0.25, 1.5])
+    prediction = plain.decoder({"age": np.array([[30.5], [-2.0]]), "p_male": np.array([[0.25], [1.5]])})
+    assert (prediction.age.tolist(), prediction.p_male.tolist()) == ([30.5, 0.0], [0.25, 1.0])
     heads = {"age": {"output": "a", "decode": "expected"}, "gender": {"output": "g", "decode": "softmax"}}
     probabilities = np.zeros((1, 101))
     probabilities[0, [20, 40]] = 0.25, 0.75
-    age, p_male = replace(plain, heads=heads).decode({"a": probabilities, "g": [[0.25, 0.75]]})
-    assert (age.tolist(), p_male.tolist()) == ([35.0], [0.75])
+    prediction = replace(plain, heads=heads).decoder({"a": probabilities, "g": np.array([[0.25, 0.75]])})
+    assert (prediction.age.tolist(), prediction.p_male.tolist()) == ([35.0], [0.75])
 
 
 def test_fused_batch_normalization_equals_that_of_keras() -> None:

@@ -30,7 +30,8 @@ class Guess:
         wrong = self.error * np.sin(1000 * (red + green))
         age = np.float32(np.clip((green - 40) / 1.5 + wrong, 0, 100))
         p_male = np.float32(1 / (1 + np.exp((blue - red) / 50)))
-        return Prediction(age, np.full_like(age, 3.0), p_male, None, np.maximum(age - 5, 0), age + 5)
+        interval = np.stack([np.maximum(age - 5, 0), age + 5], axis=1)
+        return Prediction(age, np.full_like(age, 3.0), p_male, None, interval)
 
 
 @pytest.fixture

@@ -29,13 +29,10 @@ def benchmark(
       AGEGENDER_SIMD=baseline agegender benchmark      the detector without AVX2
     """
     from agegender_core.benchmark import SAMPLE, measure_stages
-    from agegender_core.images import read_image
 
     if format_ not in (Format.TABLE, Format.JSON):
         raise UserError(f"benchmark writes table or json, not {format_.value}")
-    path = picture if picture is not None else SAMPLE
-    report = measure_stages(read_image(path), model, seconds=seconds, threads=threads)
-    report = {"picture": path.name, **report}
+    report = measure_stages(SAMPLE if picture is None else picture, model, seconds=seconds, threads=threads)
     if format_ is Format.JSON:
         import json
 

@@ -13,7 +13,8 @@ from .options import Format
 
 _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
 # New columns go to the end: readers may count them.
-_FACE = ("age", "age_std", "gender", "p_male", "age_low", "age_high")
+_FACE = ("age", "age_std", "gender", "p_male")
+_INTERVAL = ("age_interval_low", "age_interval_high")
 
 
 def write_pictures(rows: Iterable[dict[str, Any]], format_: Format) -> int:
@@ -29,7 +30,7 @@ def write_pictures(rows: Iterable[dict[str, Any]], format_: Format) -> int:
         return failed
     writer = csv.writer(sys.stdout, lineterminator="\n")
     if format_ is Format.CSV:
-        writer.writerow([*_COLUMNS, *_FACE])
+        writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
     for row in rows:
         failed += row["error"] is not None
         if format_ is Format.JSONL:
@@ -39,7 +40,15 @@ def write_pictures(rows: Iterable[dict[str, Any]], format_: Format) -> int:
         if not row["faces"]:
             writer.writerow(start)
         for face in row["faces"]:
-            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE)])
+            writer.writerow(
+                [
+                    *start,
+                    *face["box"],
+                    face["score"],
+                    *(face[name] for name in _FACE),
+                    *(face["age_interval"] or ("", "")),
+                ]
+            )
     return failed
 
 
@@ -51,7 +60,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
     # A model file without a calibrated interval gives none, and then there is no column for it.
-    bounded = any(face["age_low"] is not None for row in pictures for face in row["faces"])
+    bounded = any(face["age_interval"] is not None for row in pictures for face in row["faces"])
     for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
         table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
     for row in pictures:
@@ -67,7 +76,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
                 f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
-                *([f"{face['age_low']:.0f}-{face['age_high']:.0f}"] if bounded else []),
+                *(["{:.0f}-{:.0f}".format(*face["age_interval"])] if bounded else []),
                 f"{face['gender']} {sure:.0%}",
             )
     console = Console(highlight=False)

@@ -8,8 +8,9 @@ from .detect import HogDetector
 from .draw import draw_faces
 from .faces import Faces, Frame, Stage
 from .images import ImageError, decode_image, read_image, write_image
+from .model_file import ModelFileError
 from .pipeline import FrameResult, Pipeline, face_tracker
-from .predict import ModelFileError, Predictor, load_predictor
+from .predict import Predictor, load_predictor
 from .preprocess import preprocess
 from .records import face_records, frame_record
 from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink

@@ -13,7 +13,9 @@ import numpy as np
 
 from .align import Aligner
 from .detect import HogDetector
-from .faces import Faces, Frame
+from .faces import Faces
+from .images import decode_image, read_image
+from .pipeline import Pipeline
 from .predict import load_predictor
 from .preprocess import preprocess
 from .tracking import SortTracker
@@ -23,44 +25,56 @@ SAMPLE = Path(__file__).parent / "samples" / "astronaut.jpg"
 
 
 def measure_stages(
-    frame: Frame, model: str | os.PathLike[str] | None = None, seconds: float = 1.0, threads: int = 1
+    picture: str | os.PathLike[str] = SAMPLE,
+    model: str | os.PathLike[str] | None = None,
+    seconds: float = 1.0,
+    threads: int = 1,
 ) -> dict[str, Any]:
-    """Median latency of detection, alignment, preprocessing, prediction and tracking on one picture.
+    """Median latency of decoding, detection, alignment, preprocessing, prediction and tracking for one picture file.
+
+    Decoding is what `read_image` does with the file's bytes; reading them from the disk is not timed.
 
     Args:
-        frame: a picture with at least one face.
+        picture: a picture file with at least one face.
         model: a model file; by default the one that comes with the package.
         seconds: time to spend on each stage.
         threads: threads of the model.
 
     Returns:
-        A mapping with width, height, faces, simd, model, threads, cpus, and "stages": a list of mappings with name,
-        median_ms, min_ms and runs.
+        A mapping with picture (the file's name), width, height, faces, simd, model, threads, cpus, and "stages": a list
+        of mappings with name, median_ms, min_ms and runs.
 
     Raises:
+        FileNotFoundError: there is no such file.
+        ImageError: it is no picture that can be read.
         ValueError: no face is found in the picture.
     """
+    path = Path(picture)
+    frame, data = read_image(path), path.read_bytes()
     detector, predictor = HogDetector(), load_predictor(model, threads=threads)
     spec = predictor.spec
     aligner = Aligner(spec.chip_size, spec.chip_padding)
     found = detector(frame, Faces.empty())
     if not len(found):
-        raise ValueError("no face was found in the picture: there is nothing to time")
+        raise ValueError(f"{path}: no face was found in the picture, so there is nothing to time")
     aligned = aligner(frame, found)
     chips = aligned.chips
     assert chips is not None
     tracker, boxes = SortTracker(), aligned.xyxy.astype(np.float64)
     stages: list[tuple[str, Callable[[], object]]] = [
+        ("decode", lambda: decode_image(data, str(path))),
         ("detect", lambda: detector(frame, Faces.empty())),
         ("align", lambda: aligner(frame, found)),
         ("preprocess", lambda: preprocess(chips, spec)),
         ("predict (with preprocess)", lambda: predictor.predict_chips(chips)),
         ("predict, batch of 32", lambda: predictor.predict_chips(batch)),
         ("track", lambda: tracker.update(boxes)),
-        ("all of a picture", lambda: predictor(frame, aligner(frame, detector(frame, Faces.empty())))),
+        ("decode to predict", lambda: pipeline(decode_image(data, str(path)))),
     ]
+    pipeline = Pipeline([detector, aligner, predictor])
     batch = np.ascontiguousarray(np.resize(chips, (32, *chips.shape[1:])))
     return {
+        "picture": path.name,
         "width": frame.shape[1],
         "height": frame.shape[0],
         "faces": len(found),

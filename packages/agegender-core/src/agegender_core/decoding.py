@@ -35,6 +35,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from .faces import FormerIntervalEnds
+
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 MAX_AGE = 100
@@ -49,7 +51,7 @@ _DECODES = {"age": ("years", "expected"), "gender": ("probability", "softmax")}
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(FormerIntervalEnds):
     """What a model says of n faces.
 
     Attributes:
@@ -57,17 +59,15 @@ class Prediction:
         age_std: float32 (n,), standard deviation of the age in years.
         p_male: float32 (n,), in [0, 1].
         age_probs: float32 (n, 101), rows sum to 1; ``None`` for a model without an age distribution.
-        age_low: float32 (n,), years; from here to `age_high` reaches the interval that holds the true age with the
+        age_interval: float32 (n, 2), years: low and high end of the interval that holds the true age with the
             probability that the model was calibrated for, 90 %. ``None`` for a model without a calibrated interval.
-        age_high: float32 (n,), years, as `age_low`.
     """
 
     age: Floats
     age_std: Floats
     p_male: Floats
     age_probs: Floats | None = None
-    age_low: Floats | None = None
-    age_high: Floats | None = None
+    age_interval: Floats | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +168,7 @@ class Decoder:
             if self._correction is not None:
                 age = self._correction(age).astype(np.float32)
             std = self._std(age).astype(np.float32)
-        low, high = self._bounds(age, probs)
-        return Prediction(age, std, p_male, probs, low, high)
+        return Prediction(age, std, p_male, probs, self._age_interval(age, probs))
 
     def _p_male(self, values: npt.NDArray[Any]) -> Floats:
         p_male = values[:, 1] if self._softmax else values.reshape(-1)
@@ -184,9 +183,9 @@ class Decoder:
             probs = _tempered(probs, self._age_temperature)
         return probs if self._moves is None else probs @ self._moves
 
-    def _bounds(self, age: Floats, probs: Floats | None) -> tuple[Floats | None, Floats | None]:
+    def _age_interval(self, age: Floats, probs: Floats | None) -> Floats | None:
         if self._interval is None:
-            return None, None
+            return None
         level, below, above = self._interval
         start, end = age, age
         if probs is not None:
@@ -194,7 +193,7 @@ class Decoder:
         # An interval without the age beside it would puzzle whoever reads both.
         low = np.minimum(np.maximum(start - below(age), 0), age)
         high = np.maximum(np.minimum(end + above(age), MAX_AGE), age)
-        return low.astype(np.float32), high.astype(np.float32)
+        return np.stack([low, high], axis=1).astype(np.float32)
 
 
 def _tempered(probs: Floats, temperature: float) -> Floats:

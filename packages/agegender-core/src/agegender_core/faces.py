@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
@@ -19,16 +20,35 @@ _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "chips": (np.uint8, (-1, -1, 3)),
     "age": (np.float32, ()),
     "age_std": (np.float32, ()),
-    "age_low": (np.float32, ()),
-    "age_high": (np.float32, ()),
+    "age_interval": (np.float32, (2,)),
     "age_probs": (np.float32, (101,)),
     "p_male": (np.float32, ()),
     "track_id": (np.int64, ()),
 }
 
 
+class FormerIntervalEnds:
+    """The ends of `age_interval` under their names up to 0.1."""
+
+    age_interval: npt.NDArray[np.float32] | None
+
+    @property
+    def age_low(self) -> npt.NDArray[np.float32] | None:
+        """Now called ``age_interval[:, 0]``."""
+        return self._end("age_low", 0)
+
+    @property
+    def age_high(self) -> npt.NDArray[np.float32] | None:
+        """Now called ``age_interval[:, 1]``."""
+        return self._end("age_high", 1)
+
+    def _end(self, name: str, column: int) -> npt.NDArray[np.float32] | None:
+        warnings.warn(f"{name} is now called age_interval[:, {column}]", DeprecationWarning, stacklevel=3)
+        return None if self.age_interval is None else self.age_interval[:, column]
+
+
 @dataclass(frozen=True, eq=False)
-class Faces:
+class Faces(FormerIntervalEnds):
     """The faces of one frame as a struct of arrays: row i of every column is the same face.
 
     A column that no stage has filled is ``None``. Stages keep the order of rows.
@@ -42,9 +62,8 @@ class Faces:
         chip_padding: the margin that `chips` were cut with, as a part of the face's side; ``None`` without chips.
         age: float32 (n,), expected age in years.
         age_std: float32 (n,), standard deviation of the age in years.
-        age_low: float32 (n,), years; from here to `age_high` reaches the interval that holds the true age nine times
-            in ten, on faces like those that the model was calibrated on.
-        age_high: float32 (n,), years, as `age_low`.
+        age_interval: float32 (n, 2), years: the 90 % prediction interval, from its low to its high end. It holds the
+            true age nine times in ten, on faces like those that the model was calibrated on.
         age_probs: float32 (n, 101), probability of the ages 0..100; each row sums to 1.
         p_male: float32 (n,), probability of male, in [0, 1].
         track_id: int64 (n,), -1 for a face without a confirmed track.
@@ -63,8 +82,7 @@ class Faces:
     age_probs: npt.NDArray[np.float32] | None = None
     p_male: npt.NDArray[np.float32] | None = None
     track_id: npt.NDArray[np.int64] | None = None
-    age_low: npt.NDArray[np.float32] | None = None
-    age_high: npt.NDArray[np.float32] | None = None
+    age_interval: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _COLUMNS.items():

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Frame
-from .picture_headers import read_header
+from .files import write_bytes
+from .picture_headers import Header, read_header
 
 MAX_PIXELS = 200_000_000
 """Pictures that declare more pixels than this are refused before they are decoded."""
@@ -28,8 +29,8 @@ class ImageError(ValueError):
 def read_image(path: str | os.PathLike[str]) -> Frame:
     """Read a picture file as a frame: uint8 RGB (H, W, 3), C-contiguous.
 
-    The EXIF orientation is applied, grey becomes three equal channels, transparent pixels are laid on white, CMYK is
-    turned into RGB, 16 bits are scaled to 8. Of an animation it is the first picture.
+    The orientation in its EXIF data (or of a TIFF) is applied, grey becomes three equal channels, transparent pixels
+    are laid on white, CMYK is turned into RGB, 16 bits are scaled to 8. Of an animation it is the first picture.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -51,19 +52,13 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
         raise ImageError(f"{name}: declares {width} x {height} pixels, more than {MAX_PIXELS // 10**6} megapixels")
     if header.cut_off:
         raise ImageError(f"{name}: the file is cut off before its end")
-    raw = np.frombuffer(data, np.uint8)
     try:
-        if header.may_have_alpha:
-            # Only IMREAD_UNCHANGED keeps an alpha channel; only the other applies EXIF and turns CMYK.
-            unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
-            if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
-                return _on_white(unchanged)
-        image = _decode_rgb(raw)
+        frame = _decode(data, header)
     except cv2.error as error:
         raise ImageError(f"{name}: {error.err or 'cannot be decoded'}") from None
-    if image is None:
+    if frame is None:
         raise ImageError(f"{name}: not a picture that OpenCV can decode")
-    return image
+    return frame
 
 
 def decode_own(data: bytes, name: str = "picture") -> Frame:
@@ -73,7 +68,7 @@ def decode_own(data: bytes, name: str = "picture") -> Frame:
         ImageError: the bytes are empty, broken or no picture.
     """
     try:
-        frame = _decode_rgb(np.frombuffer(data, np.uint8)) if data else None
+        frame = _decode_rgb(np.frombuffer(data, np.uint8), 0) if data else None
     except cv2.error:
         frame = None
     if frame is None:
@@ -81,11 +76,41 @@ def decode_own(data: bytes, name: str = "picture") -> Frame:
     return frame
 
 
-def _decode_rgb(raw: npt.NDArray[np.uint8]) -> Frame | None:
+def _decode(data: bytes, header: Header) -> Frame | None:
+    raw = np.frombuffer(data, np.uint8)
+    if header.tiff_orientation_at is not None and header.orientation != 1:
+        # OpenCV turns TIFFs whatever it is asked: we turn all kinds of pictures alike, and tell it that they stand.
+        raw = raw.copy()
+        raw[header.tiff_orientation_at : header.tiff_orientation_at + 2] = (
+            (1, 0) if header.tiff_order == "little" else (0, 1)
+        )
+    if header.may_have_alpha:
+        # Only IMREAD_UNCHANGED keeps an alpha channel; it does not turn the picture, and leaves CMYK as it is.
+        unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4 and unchanged.dtype.kind == "u":
+            return _upright(_on_white(unchanged), header.orientation or 1)
+    # A format that our header reader doesn't know is turned by OpenCV.
+    by_opencv = 0 if header.orientation is None else cv2.IMREAD_IGNORE_ORIENTATION
+    frame = _decode_rgb(raw, by_opencv)
+    return frame if frame is None else _upright(frame, header.orientation or 1)
+
+
+def _decode_rgb(raw: npt.NDArray[np.uint8], flags: int) -> Frame | None:
     if _IMREAD_RGB is not None:
-        return cv2.imdecode(raw, _IMREAD_RGB)  # type: ignore[return-value]
-    bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR)
+        return cv2.imdecode(raw, _IMREAD_RGB | flags)  # type: ignore[return-value]
+    bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR | flags)
     return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+def _upright(frame: Frame, orientation: int) -> Frame:
+    """`frame` turned as EXIF's `orientation` 1..8 asks, C-contiguous."""
+    if orientation >= 5:  # 5..8: rows and columns change places first
+        frame = frame.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        frame = frame[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        frame = frame[::-1]
+    return np.ascontiguousarray(frame)
 
 
 def write_image(path: str | os.PathLike[str], image: Frame) -> None:
@@ -104,12 +129,7 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
         raise ValueError(
             f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png"
         )
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_bytes(data.tobytes())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, data.tobytes())
 
 
 def _on_white(bgra: npt.NDArray[Any]) -> Frame:

@@ -1,11 +1,15 @@
-"""What the first bytes of a picture file tell, read before anything is decoded."""
+"""What a picture file says of itself, read before anything is decoded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
-Size = tuple[int, int]
+Size: TypeAlias = tuple[int, int]
+Order: TypeAlias = Literal["little", "big"]
+
+_ORIENTATION_TAG = 0x0112
+_EXIF = b"Exif\0\0"
 
 
 class Header(NamedTuple):
@@ -15,11 +19,18 @@ class Header(NamedTuple):
         size: width and height as declared, before the EXIF orientation; ``None`` where the format isn't known here.
         may_have_alpha: whether there may be transparent pixels.
         cut_off: whether the file ends too early, which OpenCV passes over in silence, filling the rest with grey.
+        orientation: EXIF's 1..8, how the pixels must be turned to stand upright; 1 where the file doesn't say;
+            ``None`` where the format isn't known here.
+        tiff_orientation_at: of a TIFF, where the bytes of its orientation are in the file; ``None`` where it has none.
+        tiff_order: of a TIFF, the order of its bytes.
     """
 
     size: Size | None = None
     may_have_alpha: bool = False
     cut_off: bool = False
+    orientation: int | None = None
+    tiff_orientation_at: int | None = None
+    tiff_order: Order = "little"
 
 
 def read_header(data: bytes) -> Header:
@@ -34,15 +45,18 @@ def read_header(data: bytes) -> Header:
 
 
 def _jpeg(data: bytes) -> Header:
-    size, scan = None, None
+    size, scan, orientation = None, None, None
     for marker, position in _jpeg_segments(data):
         if size is None and 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             size = _number(data, position + 7, 2, "big"), _number(data, position + 5, 2, "big")
+        if marker == 0xE1 and orientation is None and data.startswith(_EXIF, position + 4):
+            orientation = _exif_orientation(data[position + 4 : position + 2 + _number(data, position + 2, 2, "big")])
         if marker == 0xDA:
             scan = position
     # The end is looked for behind the start of the scan: a thumbnail in the header has an end of its own, and phones
     # append whole films behind the real one. From behind, because it is nearly always the last thing in the file.
-    return Header(size, cut_off=scan is None or data.rfind(b"\xff\xd9", scan) < 0)
+    cut_off = scan is None or data.rfind(b"\xff\xd9", scan) < 0
+    return Header(size, cut_off=cut_off, orientation=orientation or 1)
 
 
 def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
@@ -63,53 +77,99 @@ def _png(data: bytes) -> Header:
     if data[12:16] != b"IHDR":
         return Header()
     size = _number(data, 16, 4, "big"), _number(data, 20, 4, "big")
-    transparent = data[25] in (4, 6) or data.find(b"tRNS", 0, data.find(b"IDAT")) >= 0
-    return Header(size, transparent, cut_off=b"IEND" not in data[-65536:])
+    transparent, orientation, position = data[25] in (4, 6), 1, 8
+    while position + 8 <= len(data):
+        length, kind = _number(data, position, 4, "big"), data[position + 4 : position + 8]
+        if kind == b"tRNS":
+            transparent = True
+        elif kind == b"eXIf":
+            orientation = _exif_orientation(data[position + 8 : position + 8 + length])
+        position += 12 + length
+    return Header(size, transparent, cut_off=b"IEND" not in data[-65536:], orientation=orientation)
 
 
 def _webp(data: bytes) -> Header:
     kind = data[12:16]
     if kind == b"VP8 ":
-        return Header((_number(data, 26, 2) & 0x3FFF, _number(data, 28, 2) & 0x3FFF))
+        return Header((_number(data, 26, 2) & 0x3FFF, _number(data, 28, 2) & 0x3FFF), orientation=1)
     if kind == b"VP8L":
         bits = _number(data, 21, 4)
-        return Header(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1))
+        return Header(((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1), bool(bits >> 28 & 1), orientation=1)
     if kind == b"VP8X":
-        return Header((_number(data, 24, 3) + 1, _number(data, 27, 3) + 1), bool(data[20] & 0x10))
+        size = _number(data, 24, 3) + 1, _number(data, 27, 3) + 1
+        return Header(size, bool(data[20] & 0x10), orientation=_webp_orientation(data))
     return Header(may_have_alpha=True)
+
+
+def _webp_orientation(data: bytes) -> int:
+    position = 12
+    while position + 8 <= len(data):
+        length = _number(data, position + 4, 4)
+        if data[position : position + 4] == b"EXIF":
+            return _exif_orientation(data[position + 8 : position + 8 + length])
+        position += 8 + length + length % 2
+    return 1
 
 
 def _bmp(data: bytes) -> Header:
     if _number(data, 14, 4) == 12:
-        return Header((_number(data, 18, 2), _number(data, 20, 2)))
+        return Header((_number(data, 18, 2), _number(data, 20, 2)), orientation=1)
     height = int.from_bytes(data[22:26], "little", signed=True)  # negative: the first row is the top one
-    return Header((_number(data, 18, 4), abs(height)))
+    return Header((_number(data, 18, 4), abs(height)), orientation=1)
 
 
 def _gif(data: bytes) -> Header:
-    return Header((_number(data, 6, 2), _number(data, 8, 2)))
+    return Header((_number(data, 6, 2), _number(data, 8, 2)), orientation=1)
 
 
 def _tiff(data: bytes) -> Header:
-    order = "little" if data.startswith(b"II") else "big"
+    order, tags = _tiff_tags(data)
+    values = {tag: _number(data, position, width, order) for tag, (position, width) in tags.items()}
+    size = (values[256], values[257]) if 256 in values and 257 in values else None
+    return Header(
+        size,
+        may_have_alpha=True,
+        orientation=_valid_orientation(values.get(_ORIENTATION_TAG, 1)),
+        tiff_orientation_at=tags[_ORIENTATION_TAG][0] if _ORIENTATION_TAG in tags else None,
+        tiff_order=order,
+    )
+
+
+def _tiff_tags(data: bytes) -> tuple[Order, dict[int, tuple[int, int]]]:
+    """Order of the bytes, and place and width of the value of each tag that is one number, in the first directory."""
+    order: Order = "little" if data.startswith(b"II") else "big"
     big = data[2 if order == "little" else 3] == 43  # BigTIFF: all counts and places have 8 bytes
     start = _number(data, 8, 8, order) if big else _number(data, 4, 4, order)
     count = _number(data, start, 8 if big else 2, order)
     first, step = start + (8 if big else 2), 20 if big else 12
     found = {}
     for entry in range(first, first + step * min(count, 1000), step):
-        tag = _number(data, entry, 2, order)
-        if tag in (256, 257):
-            width = 2 if _number(data, entry + 2, 2, order) == 3 else 4
-            found[tag] = _number(data, entry + (12 if big else 8), width, order)
-    size = (found[256], found[257]) if len(found) == 2 else None
-    return Header(size, may_have_alpha=True)
+        tag, kind = _number(data, entry, 2, order), _number(data, entry + 2, 2, order)
+        if kind in (3, 4) and tag not in found:
+            found[tag] = entry + (12 if big else 8), 2 if kind == 3 else 4
+    return order, found
 
 
-def _number(data: bytes, start: int, count: int, order: str = "little") -> int:
+def _exif_orientation(exif: bytes) -> int:
+    """The orientation in an EXIF block, which is a small TIFF; 1 where it is damaged or doesn't say."""
+    exif = exif.removeprefix(_EXIF)
+    if not exif.startswith((b"II", b"MM")):
+        return 1
+    try:
+        order, tags = _tiff_tags(exif)
+        return _valid_orientation(_number(exif, *tags[_ORIENTATION_TAG], order)) if _ORIENTATION_TAG in tags else 1
+    except IndexError:
+        return 1
+
+
+def _valid_orientation(value: int) -> int:
+    return value if 1 <= value <= 8 else 1
+
+
+def _number(data: bytes, start: int, count: int, order: Order = "little") -> int:
     if start + count > len(data):
         raise IndexError(start)
-    return int.from_bytes(data[start : start + count], "little" if order == "little" else "big")
+    return int.from_bytes(data[start : start + count], order)
 
 
 _READERS: dict[bytes, Callable[[bytes], Header]] = {

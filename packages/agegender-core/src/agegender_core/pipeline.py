@@ -51,8 +51,8 @@ class FrameResult:
     """What a pipeline says of one frame of a video.
 
     Attributes:
-        index: number of the frame, from 0.
-        time: seconds since the first frame.
+        index: number of the frame in its source, from 0.
+        time: seconds since the source's first frame.
         image: uint8 RGB (H, W, 3), as it came.
         faces: the faces after all stages.
         raw: the same rows before the last stage that works over time; `faces` itself where there is none.
@@ -73,8 +73,9 @@ class Pipeline:
 
     Args:
         stages: in order; the first one gets `Faces.empty`.
-        detect_every: in a video, run all stages on each n-th frame only. On the frames between, the tracker (the stage
-            with ``coast()``) says where the faces are, and the stages after it go on from there.
+        detect_every: in a video, run all stages on the first frame that comes and on each n-th after it only. On the
+            frames between, the tracker (the stage with ``coast()``) says where the faces are, and the stages after it
+            go on from there.
 
     Raises:
         ValueError: `detect_every` is below 1, or above 1 without a stage that can coast.
@@ -157,12 +158,13 @@ class Pipeline:
         for stage in self.stages:
             if isinstance(stage, _Resettable):
                 stage.reset()
-        for frame in source:
-            yield self._result(frame)
+        # Counted here: a source that skips frames has gaps in its own numbers.
+        for count, frame in enumerate(source):
+            yield self._result(frame, coast=count % self.detect_every > 0)
 
-    def _result(self, frame: TimedFrame) -> FrameResult:
+    def _result(self, frame: TimedFrame, coast: bool) -> FrameResult:
         faces, stages = Faces.empty(), self.stages
-        if frame.index % self.detect_every:
+        if coast:
             faces, stages = self._coast(), self.stages[self._coasting + 1 :]
         raw = None
         for stage in stages:

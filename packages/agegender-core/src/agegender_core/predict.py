@@ -1,4 +1,4 @@
-"""Ages and genders of aligned faces, by any model file of ours."""
+"""Ages and genders of aligned faces, by any model file."""
 
 from __future__ import annotations
 
@@ -7,28 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime as ort
 
 from .align import Aligner
-from .decoding import MAX_AGE, Decoder
+from .decoding import MAX_AGE
 from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
+from .model_file import ModelFileError as ModelFileError
+from .model_file import check_description, decoder_of, from_metadata, open_session, spec_of, wants_flip
 from .preprocess import preprocess
-from .spec import PreprocessSpec
 
 MODELS_PATH = Path(__file__).parent / "models"
 DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
 """The better of the models that come with the package; the other, "ssrnet", is the smaller and faster."""
-
-FORMAT = "1"
-FLIP_KEY = "agegender.flip"
-"""Metadata of a model file: "1" where it wants to see each face a second time, mirrored."""
-
-_REQUIRED = ("agegender.format", "agegender.preprocess", "agegender.heads", "agegender.name")
-
-
-class ModelFileError(ValueError):
-    """A file that is no model of ours, or of a format that this version does not know."""
 
 
 def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1, flip: bool | None = None) -> Predictor:
@@ -57,7 +47,7 @@ def model_names() -> list[str]:
 
 
 class Predictor:
-    """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs, age_low, age_high.
+    """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs and age_interval.
 
     One object may be used from many threads at once.
 
@@ -73,35 +63,21 @@ class Predictor:
             raise FileNotFoundError(
                 f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
             )
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-            raise ModelFileError(f"{path} is no ONNX model: {error}") from None
         self.path = path
+        self._session = open_session(path, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
-        if missing := [key for key in _REQUIRED if key not in self.metadata]:
-            raise ModelFileError(
-                f"{path} is an ONNX model, but not one of agegender's: its metadata lacks {', '.join(missing)}"
-            )
-        if self.metadata["agegender.format"] != FORMAT:
-            raise ModelFileError(
-                f"{path} has format {self.metadata['agegender.format']}, this version reads format {FORMAT}"
-            )
+        description = from_metadata(self.metadata)
+        check_description(description, path)
         try:
-            self.spec = PreprocessSpec.from_json(self.metadata["agegender.preprocess"])
-            self._decode = Decoder.from_json(self.metadata["agegender.heads"])
+            self.spec = spec_of(description)
+            self._decode = decoder_of(description)
             there = {output.name for output in self._session.get_outputs()}
             if unknown := set(self._decode.outputs) - there:
                 raise ValueError(f"the network has no output named {', '.join(sorted(unknown))}")
         except ValueError as error:
             raise ModelFileError(f"{path}: {error}") from None
-        self.name = self.metadata["agegender.name"]
-        self.flip = self.metadata.get(FLIP_KEY) == "1" if flip is None else flip
+        self.name = description["name"]
+        self.flip = wants_flip(description) if flip is None else flip
         self._input = self._session.get_inputs()[0].name
         self._aligner = Aligner(self.spec.chip_size, self.spec.chip_padding)
 
@@ -109,7 +85,7 @@ class Predictor:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Fill age, age_std, p_male, and age_probs, age_low and age_high where the model has them.
+        """Fill age, age_std, p_male, and age_probs and age_interval where the model has them.
 
         Chips that an `Aligner` cut as the model's spec asks are used as they are. Others are cut again from the frame,
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
@@ -126,8 +102,7 @@ class Predictor:
         return faces.with_columns(
             age=prediction.age,
             age_std=prediction.age_std,
-            age_low=prediction.age_low,
-            age_high=prediction.age_high,
+            age_interval=prediction.age_interval,
             age_probs=prediction.age_probs,
             p_male=prediction.p_male,
         )

@@ -22,10 +22,10 @@ def gender_of(p_male: float) -> Literal["female", "male"]:
 def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
-    Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std``, ``age_low``
-    and ``age_high`` (years, 2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no stage has filled
-    gives ``None``, as does a value that is not finite. ``track_id`` is there when the column is: -1 for a face without
-    a confirmed track.
+    Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
+    ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no
+    stage has filled gives ``None``, as does a value that is not finite. ``track_id`` is there when the column is: -1
+    for a face without a confirmed track.
 
     Args:
         faces: what to write.
@@ -55,8 +55,7 @@ def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
         "score": _number(faces.score, row, 4),
         "age": _number(faces.age, row, 2),
         "age_std": _number(faces.age_std, row, 2),
-        "age_low": _number(faces.age_low, row, 2),
-        "age_high": _number(faces.age_high, row, 2),
+        "age_interval": _interval(faces.age_interval, row),
         # From the rounded number, so that a reader who derives it again finds the same.
         "gender": None if p_male is None else gender_of(p_male),
         "p_male": p_male,
@@ -66,6 +65,11 @@ def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
     if raw is not None:
         record["raw"] = {"age": _number(raw.age, row, 2), "p_male": _number(raw.p_male, row, 4)}
     return record
+
+
+def _interval(column: npt.NDArray[np.float32] | None, row: int) -> list[float | None] | None:
+    ends = [] if column is None else [_number(end, row, 2) for end in column.T]
+    return ends if ends and None not in ends else None
 
 
 def _number(column: npt.NDArray[np.float32] | None, row: int, digits: int) -> float | None:

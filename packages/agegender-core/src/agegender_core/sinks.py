@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
@@ -99,16 +99,16 @@ class DrawnSink:
 
 
 class JsonlSink:
-    """Writes one JSON object a frame and line: see `frame_record`.
+    """Writes one JSON object per frame and line: see `frame_record`.
 
     Each line is written out at once and straight into the file, so that another program can follow it, and so that the
     file is valid up to its last line whenever the run ends. A file of that name from an earlier run is emptied first.
 
     Args:
-        path: the file, or "-" for stdout.
+        path: a file or a named pipe, or "-" for stdout.
 
     Attributes:
-        done: the reader of stdout has closed it.
+        done: whoever read from the pipe or from stdout has closed it; what is written from then on is dropped.
 
     Raises:
         SinkError: the file can't be written; the message names it.
@@ -124,19 +124,33 @@ class JsonlSink:
             raise SinkError(f"{path} can't be written: {error.strerror}") from None
 
     def write(self, result: FrameResult) -> None:
-        """Write the line of one frame."""
+        """Write the line of one frame. Raises SinkError where that fails, as on a full disk."""
+        if self.done:
+            return
         try:
             self._file.write(json.dumps(frame_record(result), ensure_ascii=False, allow_nan=False) + "\n")
             self._file.flush()
         except BrokenPipeError:
-            # The reader of stdout (such as `head`) has had enough. Python would complain once more at its exit.
+            # The reader (such as `head`) has had enough.
             self.done = True
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            self._discard_unwritten()
+        except OSError as error:
+            raise SinkError(f"{self.path} can't be written: {error.strerror}") from None
+
+    def _discard_unwritten(self) -> None:
+        if self._stdout:
+            # Python flushes stdout once more when it ends, and would complain again.
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), self._file.fileno())
+        else:
+            self.close()
 
     def close(self) -> None:
         """Close the file. May be called twice."""
         if not self._stdout:
-            self._file.close()
+            # Every line was flushed: what still can't be written is a line for which `write` has raised.
+            with suppress(OSError):
+                self._file.close()
 
     def __enter__(self) -> Self:
         return self

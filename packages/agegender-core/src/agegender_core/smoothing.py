@@ -41,8 +41,7 @@ class Smoothed(NamedTuple):
 
     age: float
     age_std: float
-    age_low: float
-    age_high: float
+    age_interval: tuple[float, float]
     p_male: float
 
 
@@ -87,7 +86,7 @@ class _Track:
         weights = table[:, 1] * np.exp((table[:, 0] - table[-1, 0]) / time_constant)
         age = robust_mean(table[:, 2], weights)
         age_std, below, above, p_male = (float(mean) for mean in np.average(table[:, 3:], axis=0, weights=weights))
-        return Smoothed(age, age_std, max(age - below, 0.0), age + above, self._held(p_male, hysteresis))
+        return Smoothed(age, age_std, (max(age - below, 0.0), age + above), self._held(p_male, hysteresis))
 
     def _held(self, p_male: float, hysteresis: float) -> float:
         if self.male is None:
@@ -101,14 +100,14 @@ class _Track:
 class Smoother:
     """A stage that replaces what a predictor says of tracked faces by what their track says so far.
 
-    The columns are age, age_std, age_low, age_high and p_male.
+    The columns are age, age_std, age_interval and p_male.
 
     Evidence fades with time, not with the number of frames: the same faces at 10 or at 30 frames a second give the same
     result, and what is `time_constant` old counts 1/e of what is new. Each frame counts by `face_quality`. Age is the
     `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by more than
     `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is the mean of
-    the predictor's, and age_low and age_high are as far from the age as they are on average: the frames of one person
-    err alike, so more of them do not make an age surer.
+    the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames of one
+    person err alike, so more of them do not make an age surer.
 
     A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
     (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
@@ -162,13 +161,13 @@ class Smoother:
             return faces
         if not math.isfinite(self._time):
             self._time = 0.0
-        columns = {
-            name: np.full(len(faces), np.nan, np.float32) if column is None else column.copy()
+        columns: dict[str, npt.NDArray[np.float32]] = {
+            name: np.full(shape, np.nan, np.float32) if column is None else column.copy()
             for name in Smoothed._fields
-            for column in [getattr(faces, name)]
+            for column, shape in [(getattr(faces, name), (len(faces), 2) if name == "age_interval" else len(faces))]
         }
         age, p_male = columns["age"], columns["p_male"]
-        below, above = age - columns["age_low"], columns["age_high"] - age
+        below, above = age - columns["age_interval"][:, 0], columns["age_interval"][:, 1] - age
         quality = face_quality(faces)
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:
@@ -180,9 +179,8 @@ class Smoother:
                 track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
-                for name, value in zip(Smoothed._fields, smoothed, strict=True):
+                for name, value in smoothed._asdict().items():
                     columns[name][row] = value
-        for name in ("age_low", "age_high"):
-            if getattr(faces, name) is None and np.isnan(columns[name]).all():
-                del columns[name]
+        if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
+            del columns["age_interval"]
         return faces.with_columns(**columns, age_probs=None)

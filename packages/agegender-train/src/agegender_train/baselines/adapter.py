@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.model_file import open_session, to_metadata
 from agegender_core.predict import Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.adapter_heads import Heads
-from agegender_train.baselines.sessions import open_session
 
 FIELDS = ("name", "file", "input", "licence", "preprocess", "heads")
 
@@ -51,7 +51,7 @@ class Stranger:
             self._heads = Heads(written["heads"])
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from None
-        self.metadata = {"agegender.licence": str(written["licence"])} if "licence" in written else {}
+        self.metadata = to_metadata({"licence": str(written["licence"])} if "licence" in written else {})
         model = self.path.parent / str(written.get("file", f"{self.path.stem}.onnx"))
         if not model.is_file():
             raise FileNotFoundError(f"no model file at {model}, which {self.path} is about")

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.model_file import to_metadata
 from agegender_core.predict import Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 
 SPEC = PreprocessSpec(input_size=64, color="bgr")
+LICENCE = "Apache-2.0, as the authors' repository; trained on IMDB-WIKI (research)"
 BORDER = 15
 """Pixels that are added to a chip of 140 on each side.
 
@@ -62,7 +64,7 @@ class SSRNetAuthors:
             self._networks.append((network, head))
         self.name = f"ssrnet's authors, {Path(age).stem} and {Path(gender).stem}"
         self.spec = SPEC
-        self.metadata = {"agegender.licence": "Apache-2.0, as the authors' repository; trained on IMDB-WIKI (research)"}
+        self.metadata = to_metadata({"licence": LICENCE})
 
     def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
         """Ages and genders of uint8 RGB (n, 140, 140, 3).

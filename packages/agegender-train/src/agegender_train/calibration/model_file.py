@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import onnx
 from onnx import helper
 
 from agegender_core.decoding import Decoder
-from agegender_core.predict import FLIP_KEY, load_predictor
+from agegender_core.files import write_bytes
+from agegender_core.model_file import calibrated, from_metadata, heads_of, to_metadata
+from agegender_core.predict import load_predictor
 from agegender_train.calibration.heads import LEAST_FACES, LEVEL, Heads, calibrated_heads
 from agegender_train.evaluation import require_same_cut
-from agegender_train.files import write_atomically
 from agegender_train.metrics import Scores
 from agegender_train.store import Store
 from agegender_train.store.labels import Labels
@@ -98,7 +98,7 @@ def calibrate_model(
             if progress is not None:
                 progress(done, len(labels))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    old = json.loads(predictor.metadata["agegender.heads"])
+    old = heads_of(from_metadata(predictor.metadata))
     heads = calibrated_heads(old, outputs, labels, level, correct)
     data = [f"{store.name} ({len(of)} faces)" for store, of in zip(stores, picked, strict=True)]
     _write(predictor.path, Path(out), heads, predictor.flip, {"data": data, **known, "level": level})
@@ -109,7 +109,7 @@ def calibrate_model(
 def _write(path: Path, out: Path, heads: Heads, flip: bool, about: dict[str, Any]) -> None:
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
-    metadata |= {"agegender.heads": json.dumps(heads), "agegender.calibration": json.dumps(about)}
-    metadata[FLIP_KEY] = "1" if flip else "0"
-    helper.set_model_props(model, metadata)
-    write_atomically(out, model.SerializeToString())
+    description = calibrated(from_metadata(metadata), heads, flip, about)
+    # Other programs' metadata stay.
+    helper.set_model_props(model, {**metadata, **to_metadata(description)})
+    write_bytes(out, model.SerializeToString())

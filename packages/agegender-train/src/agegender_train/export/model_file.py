@@ -12,9 +12,10 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from agegender_core.files import write_bytes
+from agegender_core.model_file import Description, Heads, describe, open_session, to_metadata
 from agegender_core.spec import PreprocessSpec
-from agegender_train.export.description import PREFIX, describe
-from agegender_train.export.onnx_graph import build_graph
+from agegender_train.export.keras_to_onnx import build_graph
 
 
 def export_onnx(
@@ -23,7 +24,7 @@ def export_onnx(
     *,
     name: str,
     spec: PreprocessSpec,
-    heads: Mapping[str, Mapping[str, Any]],
+    heads: Heads,
     training: Mapping[str, Any],
     metrics: Sequence[Mapping[str, Any]],
     licence: str,
@@ -33,11 +34,11 @@ def export_onnx(
     Args:
         model: takes float32 (n, s, s, 3) with s = ``spec.input_size``.
         path: written as a whole or not at all.
-        name: of the network, as "ssrnet".
+        name: as the five that follow, see `agegender_core.model_file.describe`.
         spec: how its faces are preprocessed.
-        heads: "age" and "gender": each the name of its output and how it is decoded; see the model file's description.
-        training: what is to be known of the training: data, number of faces, epochs.
-        metrics: a mapping for each test set, with its name under "test_set" and its number of faces under "n".
+        heads: what its outputs mean.
+        training: what is to be known of the training.
+        metrics: figures, by test set.
         licence: of the weights.
 
     Returns:
@@ -47,7 +48,6 @@ def export_onnx(
         ValueError: a layer that can't be converted, a head without its output, or an input that `spec` doesn't give.
         OSError: the file can't be written.
     """
-    path = Path(path)
     if tuple(model.input_shape[1:]) != (spec.input_size, spec.input_size, 3) or spec.layout != "nhwc":
         raise ValueError(
             f"spec must give the model's input {model.input_shape}, got {spec.input_size} px {spec.layout}"
@@ -58,18 +58,13 @@ def export_onnx(
     described = describe(name=name, spec=spec, heads=heads, training=training, metrics=metrics, licence=licence)
     set_description(graph, described)
     onnx.checker.check_model(graph, full_check=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(graph.SerializeToString())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    write_bytes(path, graph.SerializeToString())
+    return Path(path)
 
 
-def set_description(graph: onnx.ModelProto, description: Mapping[str, str]) -> None:
+def set_description(graph: onnx.ModelProto, description: Description) -> None:
     """Makes `description` the metadata of an ONNX model."""
-    helper.set_model_props(graph, {f"{PREFIX}{key}": text for key, text in description.items()})
+    helper.set_model_props(graph, to_metadata(description))
 
 
 def parity(model: Any, path: str | os.PathLike[str], batch: npt.NDArray[np.float32]) -> float:
@@ -83,9 +78,7 @@ def parity(model: Any, path: str | os.PathLike[str], batch: npt.NDArray[np.float
     Returns:
         The greatest absolute difference over all outputs, in their units.
     """
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = open_session(Path(path))
     outputs = dict(
         zip((output.name for output in session.get_outputs()), session.run(None, {"input": batch}), strict=True)
     )

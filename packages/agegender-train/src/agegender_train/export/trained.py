@@ -1,11 +1,10 @@
-"""A trained network with all that is known of it, as an export needs it."""
+"""A trained network and its description, read from a run folder, a checkpoint or an exported .keras file."""
 
 from __future__ import annotations
 
 import json
 import os
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,13 +16,13 @@ import numpy.typing as npt
 import onnx
 
 from agegender_core.decoding import Decoder
+from agegender_core.model_file import Description, decoder_of, describe, from_json, from_metadata, spec_of
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.archive import DESCRIPTION_FILE
-from agegender_train.export.description import describe, from_json, from_properties
 from agegender_train.models import get_network
 
 Outputs = dict[str, npt.NDArray[np.float32]]
-"""What a network gives for n faces: float32 (n, k) by the output's name."""
+"""A network's outputs for n faces: float32 (n, k) by the output's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,24 +31,24 @@ class Trained:
 
     Attributes:
         model: the Keras model, from float32 (n, s, s, 3) to a mapping of outputs.
-        description: text by key, as in a model file; see `description.describe`.
+        description: see `agegender_core.model_file`.
     """
 
     model: Any
-    description: Mapping[str, str]
+    description: Description
 
     @cached_property
     def spec(self) -> PreprocessSpec:
         """How its faces are preprocessed."""
-        return PreprocessSpec.from_json(self.description["preprocess"])
+        return spec_of(self.description)
 
     @cached_property
     def decoder(self) -> Decoder:
-        """What turns its outputs into ages and genders."""
-        return Decoder.from_json(self.description["heads"])
+        """Turns its outputs into ages and genders."""
+        return decoder_of(self.description)
 
     def outputs(self, batch: npt.NDArray[np.float32]) -> Outputs:
-        """What Keras gives for preprocessed faces."""
+        """The outputs of the Keras model for preprocessed faces."""
         found = self.model.predict_on_batch(batch)
         return {name: np.asarray(values, np.float32) for name, values in found.items()}
 
@@ -58,12 +57,12 @@ def read_trained(path: str | os.PathLike[str]) -> Trained:
     """The network of a run.
 
     Args:
-        path: a run folder, of which the best weights are taken; a checkpoint in one; or a ``.keras`` file that `export`
+        path: a run folder, whose best weights are taken; a checkpoint in one; or a ``.keras`` file that `export_run`
             wrote.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is no run, one that has no weights yet, or one of which too little is known.
+        ValueError: it is no run, or a run without weights, or one whose description is incomplete.
     """
     path = Path(path)
     if path.is_dir():
@@ -82,7 +81,7 @@ def read_trained(path: str | os.PathLike[str]) -> Trained:
             return Trained(_load(path), from_json(archive.read(DESCRIPTION_FILE)))
     run = path.absolute().parent.parent
     if path.absolute().parent.name != "checkpoints" or not (run / "config.json").is_file():
-        raise ValueError(f"{path} doesn't lie in a run's checkpoints, and so there is no config.json that tells of it")
+        raise ValueError(f"{path} is not in the checkpoints folder of a run, so its config.json can't be found")
     return Trained(_load(path), _describe(run, path.stem))
 
 
@@ -91,18 +90,18 @@ def _load(path: Path) -> Any:
 
 
 def _describe(run: Path, checkpoint: str) -> dict[str, str]:
-    """What is known of a checkpoint: what the run's model file says, or while there is none, its configuration."""
+    """The description of a checkpoint, from the run's model file, or while there is none from its configuration."""
     config = json.loads((run / "config.json").read_bytes())
     if (run / "model.onnx").is_file():
         properties = onnx.load(run / "model.onnx", load_external_data=False).metadata_props
-        described = from_properties({item.key: item.value for item in properties})
+        described = from_metadata({item.key: item.value for item in properties})
         # Its figures are those of the best weights.
         return described if checkpoint == "best" else {**described, "metrics": "[]"}
     settings, network = config["settings"], get_network(config["settings"]["model"])
     if network.heads["age"]["decode"] == "years":
         raise ValueError(
-            f"{run} isn't finished: it has no model.onnx, which tells how far the ages of {network.name} are off; "
-            "the same agegender train command goes on with it"
+            f"{run} isn't finished: it has no model.onnx, which holds the error of {network.name}'s ages; "
+            "the same agegender train command resumes it"
         )
     training = {
         "data": [f"{store['name']} ({store['faces']} faces)" for store in config["data"]],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from agegender_core.files import write_bytes
 
 
 def write_atomically(path: Path, content: bytes | Mapping[str, Any]) -> None:
@@ -17,10 +18,4 @@ def write_atomically(path: Path, content: bytes | Mapping[str, Any]) -> None:
     """
     if not isinstance(content, bytes):
         content = (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
-    temporary = path.with_name(f".{path.name}.tmp")  # one name a file: what a killed process leaves is used again
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_bytes(path, content)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from agegender_core.decoding import Decoder
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,10 @@ class Network:
     head_layers: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
 
-    def decode(self, outputs: Mapping[str, Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Years and probabilities of male, float32 (n,) each, from the model's outputs by name."""
-        age, gender = (np.asarray(outputs[self.heads[head]["output"]], np.float32) for head in ("age", "gender"))
-        if self.heads["age"]["decode"] == "expected":
-            age = np.matmul(age, np.arange(age.shape[1]), dtype=np.float32)
-        if self.heads["gender"]["decode"] == "softmax":
-            gender = gender[:, 1]
-        return age.reshape(-1), gender.reshape(-1)
+    @property
+    def decoder(self) -> Decoder:
+        """What makes ages and genders of the model's outputs: the one that its model file will be read with."""
+        heads = {name: dict[str, Any](head) for name, head in self.heads.items()}
+        if heads["age"]["decode"] == "years":
+            heads["age"].setdefault("std", 0.0)  # of its errors nothing is known before it was measured
+        return Decoder(heads)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from agegender_core.decoding import Prediction
+from agegender_core.model_file import from_metadata, value_of
 from agegender_train.evaluation import Evaluation
 from agegender_train.metrics import BETTER, Comparison, Outcomes, compare
 from agegender_train.store.labels import Labels
@@ -20,7 +20,7 @@ _TRAITS = ("face", "box_from", "score", "size", "turn", "sharpness")
 
 def result_of(evaluation: Evaluation) -> dict[str, Any]:
     """What metrics.json says of one model on one test set: who, on what, and the figures of `metrics.estimate`."""
-    figures = evaluation.metrics
+    figures, description = evaluation.metrics, from_metadata(evaluation.metadata or {})
     faces = len(evaluation.outcomes) + len(evaluation.failures)
     missed = (evaluation.not_found or 0) + len(evaluation.failures)
     return {
@@ -33,9 +33,9 @@ def result_of(evaluation: Evaluation) -> dict[str, Any]:
         "failures": [failure._asdict() for failure in evaluation.failures],
         "realigned": evaluation.realigned,
         "ms_per_face": 1e3 * evaluation.seconds / faces,
-        "licence": (evaluation.metadata or {}).get("agegender.licence"),
-        "training": _json(evaluation.metadata, "agegender.training"),
-        "preprocess": _json(evaluation.metadata, "agegender.preprocess"),
+        "licence": description.get("licence"),
+        "training": value_of(description, "training"),
+        "preprocess": value_of(description, "preprocess"),
         "with_not_found": with_not_found(figures, missed),
         **figures,
     }
@@ -96,7 +96,8 @@ def predictions_table(evaluation: Evaluation) -> pa.Table:
     """One row a face: what is known, what was predicted, and what may make it hard; what is missing is null."""
     outcomes = evaluation.outcomes
     labels, prediction, traits, n = outcomes.labels, outcomes.prediction, outcomes.traits, len(outcomes)
-    low, high = outcomes.interval or ([None] * n, [None] * n)
+    interval = prediction.age_interval
+    low, high = ([None] * n, [None] * n) if interval is None else interval.T
     no_age, no_gender = np.isnan(labels.age_low), labels.gender < 0
     columns = {
         "model": pa.array([evaluation.model] * n, pa.string()).dictionary_encode(),
@@ -111,8 +112,8 @@ def predictions_table(evaluation: Evaluation) -> pa.Table:
         "age": pa.array(prediction.age),
         "age_std": pa.array(prediction.age_std),
         "p_male": pa.array(prediction.p_male),
-        "interval_low": pa.array(low, pa.float32()),
-        "interval_high": pa.array(high, pa.float32()),
+        "age_interval_low": pa.array(low, pa.float32()),
+        "age_interval_high": pa.array(high, pa.float32()),
         "box_from": pa.array(traits["box_from"], pa.string()),
     }
     for name in ("score", "size", "turn", "sharpness"):
@@ -132,18 +133,17 @@ def outcomes_of(table: pa.Table) -> Outcomes:
     def floats(name: str) -> Any:
         return np.array([np.nan if value is None else value for value in columns[name]], np.float32)
 
-    bounded = n > 0 and columns["interval_low"][0] is not None
-    low, high = (floats("interval_low"), floats("interval_high")) if bounded else (None, None)
-    prediction = Prediction(floats("age"), floats("age_std"), floats("p_male"), None, low, high)
+    ends = ("age_interval_low", "age_interval_high")
+    if ends[0] not in columns:
+        ends = ("interval_low", "interval_high")  # in reports up to 0.1
+    bounded = n > 0 and columns[ends[0]][0] is not None
+    interval = np.stack([floats(end) for end in ends], axis=1) if bounded else None
+    prediction = Prediction(floats("age"), floats("age_std"), floats("p_male"), None, interval)
     box_from = np.empty(n, np.object_)
     box_from[:] = columns["box_from"]
     traits: dict[str, Any] = {"face": np.array(columns["face"], np.int16), "box_from": box_from}
     traits |= {name: floats(name).astype(np.float64) for name in _TRAITS[2:]}
     return Outcomes.from_batch(prediction, labels, traits)
-
-
-def _json(metadata: Mapping[str, str] | None, key: str) -> Any:
-    return json.loads(metadata[key]) if metadata and key in metadata else None
 
 
 def by_test_set(named: Sequence[tuple[str, str, Outcomes]]) -> dict[str, dict[str, Outcomes]]:

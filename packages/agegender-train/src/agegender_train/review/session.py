@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from agegender_core.predict import Predictor
 from agegender_train.files import folder_lock
+from agegender_train.metrics.errors import age_error, gender_error
 from agegender_train.review.predictions import Predictions
-from agegender_train.review.selection import STATES, Selection, age_error, gender_error
+from agegender_train.review.selection import STATES, Selection
 from agegender_train.store import Store
 from agegender_train.store.changes import find_rows
 from agegender_train.store.decisions import REVIEW_FILE, Decision, DecisionLog
@@ -206,7 +207,7 @@ class ReviewSession:
             del self._undoable[last]
         self._states[row] = _STATE_OF[standing[-1].action] if standing else 0
 
-    def _errors(self) -> Mapping[str, npt.NDArray[np.float32]]:
+    def _errors(self) -> Mapping[str, npt.NDArray[np.float64]]:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from agegender_core.files import replacing
 from agegender_train.files import write_atomically
 from agegender_train.runs.settings import Settings
 from agegender_train.store import Store
@@ -92,11 +92,8 @@ class RunFolder:
         """Writes the checkpoint `name` of a Keras model as a whole or not at all."""
         if not self.writes:
             return
-        temporary = self.checkpoints / f".tmp-{name}.keras"
-        model.save(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(self.checkpoints / f"{name}.keras")
+        with replacing(self.checkpoints / f"{name}.keras", f".tmp-{name}.keras", sync=True) as unfinished:
+            model.save(unfinished)
 
     def settle(self, best_epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
         """Makes all files of the run those of the state that was kept last, wherever the process was killed since.
@@ -148,9 +145,8 @@ class RunFolder:
                     axes.legend(frameon=False)
             axes.set(title=title, xlabel="Epoch")
             axes.grid(alpha=0.3)
-        temporary = self.path / ".history.tmp.png"
-        figure.savefig(temporary, dpi=110)
-        temporary.replace(self.path / "history.png")
+        with replacing(self.path / "history.png", ".history.tmp.png") as unfinished:
+            figure.savefig(unfinished, dpi=110)
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,14 @@ from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 from agegender_train.store.labels import AGE_BANDS, Labels
 
-HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
+HELD_OUT = -1
+"""In the sides of a split: a face that is neither trained nor validated on."""
+TRAIN = -2
+"""In the sides of an official split: to train on."""
+VAL = -3
+"""In the sides of an official split: to validate on."""
+TEST = -4
+"""In the sides of an official split: to test on."""
 SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}
 """What a split calls the rows that are in no fold, and the number that stands for each."""
 

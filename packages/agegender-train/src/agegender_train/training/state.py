@@ -6,7 +6,6 @@ Batches are no part of it: each is a function of the seed and its number.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -15,6 +14,8 @@ from zipfile import BadZipFile
 
 import numpy as np
 from keras import ops
+
+from agegender_core.files import replacing
 
 _GROUPS = ("model", "optimizer", "metrics")
 
@@ -88,10 +89,5 @@ def save_state(path: Path, standing: Standing, model: Any) -> None:
     for group, variables in zip(_GROUPS, groups, strict=True):
         for number, variable in enumerate(variables):
             arrays[f"{group}-{number:05}"] = np.asarray(ops.convert_to_numpy(variable))
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("wb") as file:
+    with replacing(path, sync=True) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
-        # Else a power cut could leave the new name on a file without content.
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -42,7 +42,10 @@ def validate(
     spec: PreprocessSpec,
     batch_size: int,
 ) -> tuple[dict[str, Any], float]:
-    """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation."""
+    """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation.
+
+    The figures are of the ages and genders that users of its model file get.
+    """
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
     for start in range(0, len(rows), batch_size):
         outputs = model.predict_on_batch(preprocess(faces.chips(rows[start : start + batch_size]), spec))
@@ -50,5 +53,6 @@ def validate(
             values.append(np.asarray(outputs[name], np.float32))
     predicted = {name: np.concatenate(values) for name, values in parts.items()}
     labels = faces.labels[rows]
-    age, p_male = network.decode(predicted)
-    return Scores.from_batch(age, np.clip(p_male, 0, 1), labels).compute(), objective.value(predicted, labels)
+    prediction = network.decoder(predicted)
+    figures = Scores.from_batch(prediction.age, prediction.p_male, labels).compute()
+    return figures, objective.value(predicted, labels)

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import onnx
 from onnx import helper
 
+from agegender_core.files import write_bytes
+from agegender_core.model_file import describe, to_metadata
 from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.insightface.graph import build_network, to_model
 from agegender_train.baselines.insightface.mxnet_files import Symbol, read_params, read_symbol
@@ -105,13 +107,9 @@ def convert_insightface(folder: str | os.PathLike[str], out: str | os.PathLike[s
         OSError: a file can't be read or written.
         ValueError: it is no such network.
     """
-    # Loading the export loads Keras, which nothing else here needs.
-    from agegender_train.export.description import PREFIX, describe
-    from agegender_train.files import write_atomically
-
     model = build_insightface(folder)
     training = {"data": "not published with the network", "source": "InsightFace, gender-age, MXNet"}
     described = describe(name=NAME, spec=SPEC, heads=HEADS, training=training, metrics=[], licence=LICENCE)
-    helper.set_model_props(model, {f"{PREFIX}{key}": text for key, text in described.items()})
-    write_atomically(Path(out), model.SerializeToString())
+    helper.set_model_props(model, to_metadata(described))
+    write_bytes(out, model.SerializeToString())
     return Path(out)

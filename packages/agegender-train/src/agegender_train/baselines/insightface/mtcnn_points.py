@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.model_file import open_session
 from agegender_train.baselines.insightface.conversion import read_network
 from agegender_train.baselines.insightface.graph import INPUT, build_network, to_model
 from agegender_train.baselines.insightface.points import CHIP_SIDE, FARTHEST, MEAN_POINTS, Points
-from agegender_train.baselines.sessions import open_session
 
 SIDE = 48
 START = np.array([12.0, 7.0, 125.0, 120.0])

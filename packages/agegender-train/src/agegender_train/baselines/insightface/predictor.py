@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Decoder, Prediction
+from agegender_core.model_file import open_session, to_metadata
 from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.insightface.alignment import cut
 from agegender_train.baselines.insightface.conversion import HEADS, LICENCE, NAME, build_insightface
 from agegender_train.baselines.insightface.graph import INPUT
 from agegender_train.baselines.insightface.points import CHIP_SIDE, MEAN_POINTS, PointFinder
-from agegender_train.baselines.sessions import open_session
 
 
 class InsightFace:
@@ -44,7 +44,7 @@ class InsightFace:
         self._points = points
         self.name = f"{NAME}, {points.name}"
         self.spec = PreprocessSpec(input_size=112, chip_size=CHIP_SIDE, chip_padding=0.4, layout="nchw")
-        self.metadata = {"agegender.licence": LICENCE}
+        self.metadata = to_metadata({"licence": LICENCE})
         self.fallbacks = 0
 
     def __repr__(self) -> str:
