@@ -77,7 +77,7 @@ def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path) -> None
                 timeout=60,
             )
             assert second.returncode == 2
-            assert second.stderr.startswith("agegender: another process is at work on")
+            assert second.stderr.startswith("agegender: another process is working on")
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=20) == 0
             assert process.stdout is not None

@@ -356,7 +356,7 @@ def test_wrong_places_and_numbers_are_refused(source: Path, tmp_path: Path) -> N
 
 
 def test_two_at_once_on_one_folder_are_refused(source: Path, tmp_path: Path) -> None:
-    with folder_lock(tmp_path / "store"), pytest.raises(OSError, match=r"another process is at work on .*store"):
+    with folder_lock(tmp_path / "store"), pytest.raises(OSError, match=r"another process is working on .*store"):
         run(source, tmp_path / "store")
     run(source, tmp_path / "store")
 

@@ -1,4 +1,4 @@
-"""Plots of an audit: what is in stores and what was left out, and how alike the sides of a split are."""
+"""Plots of an audit: what is in stores, what was rejected, and how balanced the sides of a split are."""
 
 from __future__ import annotations
 
@@ -119,12 +119,12 @@ def plot_gender_by_age(summaries: Sequence[Summary]) -> Any:
 
 
 def plot_groups(summaries: Sequence[Summary]) -> Any:
-    """For each store that tells them the faces by group of ancestry, in the dataset's own words."""
+    """For each store that has them, the faces by group of ancestry, in the dataset's own words."""
     return _bars([(s.name, s.groups, len(s)) for s in summaries], BLUE, "share of faces (%)", "faces")
 
 
 def plot_rejected(summaries: Sequence[Summary]) -> Any:
-    """For each store what was left out, by reason."""
+    """For each store the rejected entries, by reason."""
     rows = [(s.name, s.rejected, s.pictures) for s in summaries]
     return _bars(rows, ORANGE, "share of the dataset's entries (%)", "entries")
 
@@ -190,7 +190,7 @@ def plot_folds(figures: Sequence[Mapping[str, Any]]) -> bytes:
         if known:
             genders.axhline(100 * everything["male"], color=GREY, linestyle="--", linewidth=1)
         genders.set(
-            title="male (dashed: all folds)" if known else "male: no gender is told",
+            title="male (dashed: all folds)" if known else "male: no gender is known",
             ylabel="share (%)",
             ylim=(0, 100),
             xlabel="fold",
@@ -202,7 +202,7 @@ def plot_folds(figures: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _shade(part: float) -> tuple[float, float, float]:
-    """From light yellow over green to dark blue, as matplotlib's viridis: told apart in grey, too."""
+    """From light yellow over green to dark blue, as matplotlib's viridis: distinguishable in grey, too."""
     import matplotlib
 
     red, green, blue, _ = matplotlib.colormaps["viridis_r"](part)

@@ -36,13 +36,13 @@ def accepted_sheet(summary: Summary, most: int, side: int = 96) -> Sheet:
 
 
 def rejected_sheets(summary: Summary, files: FileTree | None, most: int, reasons: int, side: int = 128) -> list[Sheet]:
-    """What a store's dataset had and the store hasn't, a sheet for each of the most frequent reasons.
+    """The rejected entries of a store, a sheet for each of the most frequent reasons.
 
     Where a rejection names another picture (copies, conflicting labels), both are shown, once a pair.
 
     Args:
         summary: the store.
-        files: the dataset; ``None`` if it isn't at hand: the sheets then have no pictures.
+        files: the dataset; ``None`` if it isn't available: the sheets then have no pictures.
         most: pictures or pairs of a sheet at most.
         reasons: sheets at most.
         side: longer side of a thumbnail in pixels.
@@ -75,7 +75,7 @@ def _distinct(entries: Sequence[Rejection], files: FileTree | None) -> list[Reje
 
 
 def _file(key: str, files: FileTree | None) -> str | None:
-    """The name of the picture file that a key is of: a key has ``#2`` behind where a picture has several labels."""
+    """The picture file of a key, which ends in ``#2`` and so on where a picture has several labels."""
     if files is None or not key:
         return None
     return next((name for name in (key, _NUMBERED.sub("", key)) if name in files), None)
@@ -91,7 +91,7 @@ def _cell(entry: Rejection, files: FileTree | None, side: int) -> Cell:
 
 def _picture(key: str, files: FileTree | None, side: int) -> Thumbnail:
     if files is None:
-        return Thumbnail(key, missing="the dataset's files are not at hand")
+        return Thumbnail(key, missing="the dataset's files are not available")
     name = _file(key, files)
     if name is None:
         return Thumbnail(key, missing="no such picture")

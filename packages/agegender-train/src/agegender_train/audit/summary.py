@@ -1,4 +1,4 @@
-"""What is in one store and what was left out of it, in figures."""
+"""One store in figures: its faces and what was rejected; and which dataset it was made from."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABELS_FILE = "labels.parquet"
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 
 GENDERS = {0: "female", 1: "male", -1: "unknown"}
-UNKNOWN = "not told"
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +33,11 @@ class Summary:
         path: its folder.
         dataset: name of the dataset.
         store: the store; ``None`` for a table of labels.
-        name: what it is called beside others.
+        name: its name where several are compared.
         labels: the labels of its n faces.
-        pictures: how many entries the dataset has, those kept and those rejected.
+        pictures: number of the dataset's entries, kept and rejected.
         found: how many faces the detector found in them; ``None`` where that isn't recorded.
-        box_from: faces by the way in which their box was come by ("detected", "known").
+        box_from: faces by the source of their box ("detected", "known").
         rejected: rejected entries by reason, the most frequent first.
         rejections: those entries, in the reader's order.
     """
@@ -65,7 +65,7 @@ class Summary:
         rejections = _read_rejections(store.path / "audit.parquet")
         found = _read_counts(store.path / "audit.json").get("faces")
         rejected = counts(entry.reason for entry in rejections)
-        box_from = counts(way or UNKNOWN for way in store.columns("box_from")["box_from"].to_pylist())
+        box_from = counts(source or UNKNOWN for source in store.columns("box_from")["box_from"].to_pylist())
         pictures = int(store.description.get("pictures", len(labels) + len(rejections)))
         name = name or store.name
         return cls(store.path, store.name, store, name, labels, pictures, found, box_from, rejected, rejections)
@@ -96,7 +96,7 @@ class Summary:
 
     @property
     def groups(self) -> dict[str, int]:
-        """Faces by group, the most frequent first; empty where the dataset tells none."""
+        """Faces by group, the most frequent first; empty where the dataset has none."""
         found = counts(UNKNOWN if group is None else str(group) for group in self.labels.group)
         return {} if set(found) == {UNKNOWN} else found
 
@@ -141,7 +141,7 @@ class Summary:
 
 
 def counts(values: Iterable[str]) -> dict[str, int]:
-    """How often each value is there, the most frequent first and then by name."""
+    """How often each value occurs, the most frequent first, then by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -156,7 +156,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     try:
         table: dict[str, list[Any]] = pq.read_table(path, columns=list(columns)).select(columns).to_pydict()
     except (pa.ArrowException, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no table of {', '.join(columns)} ({error}); make it anew") from error
+        raise ValueError(f"{path} is no table of {', '.join(columns)} ({error}); make it again") from error
     return table
 
 
@@ -168,7 +168,7 @@ def _read_counts(path: Path) -> dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged; make the store anew")
+        raise ValueError(f"{path} is damaged; make the store again")
     return content
 
 

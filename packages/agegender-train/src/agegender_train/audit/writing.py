@@ -28,11 +28,11 @@ _ACCEPTED_IN_ALL, _REJECTED_IN_ALL = 240, 480  # pictures of some 3 kB: the page
 def write_audit(store_path: Path, files: FileTree | None = None, *, near: int | None = NEAR) -> Path:
     """Writes ``audit.html`` into a store, and its plots and contact sheets into the store's folder ``audit``.
 
-    The page stands alone. The same store and files always give the same bytes.
+    The page needs no other file. The same store and files always give the same bytes.
 
     Args:
         store_path: the folder of a finished store.
-        files: the dataset that it was made of, to show what was left out; ``None`` if it isn't at hand.
+        files: the dataset that it was made from, to show what was rejected; ``None`` if it isn't available.
         near: see `find_copies`.
 
     Returns:
@@ -55,7 +55,7 @@ def write_page(
     Args:
         summaries: what to show side by side.
         out: the folder; it is made.
-        files: the datasets, as far as they are at hand, by the index of their summary.
+        files: the available datasets, by the index of their summary.
         overlaps: what the stores among the summaries have in common, in the same order.
 
     Returns:
@@ -93,7 +93,7 @@ def write_page(
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, bytes], *, is_again: bool) -> None:
-    """Writes the pictures and removes those of an earlier audit that are no more."""
+    """Writes the pictures and removes those of an earlier audit that no longer exist."""
     for name, content in pictures.items():
         write_atomically(folder / name, content)
     for pattern in (*PLOTS, "accepted.jpg", "*-accepted.jpg", "rejected-*.jpg", "*-rejected-*.jpg") if is_again else ():

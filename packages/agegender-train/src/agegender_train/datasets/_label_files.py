@@ -20,8 +20,8 @@ class Row(NamedTuple):
 
     Attributes:
         line: its last line in the file, counted from 1.
-        fields: what stands in each column, by the column's name in small letters, without blanks round it; a field
-            that the row is too short for is "".
+        fields: the text in each column without surrounding blanks, by the column's name in lower case; "" where the row
+            is too short.
         problem: why the fields can't be trusted, or "".
     """
 
@@ -100,8 +100,8 @@ class Pictures:
 
     Args:
         files: where they are.
-        parts: how many parts of a name, from its end, tell one picture from another; all when ``None``.
-        any_suffix: whether the suffix is no matter either, as for a set that somebody has encoded anew.
+        parts: how many parts of a name, from its end, identify a picture; all when ``None``.
+        any_suffix: whether the suffix is ignored, too, as for pictures that somebody has re-encoded.
     """
 
     def __init__(self, files: FileTree, parts: int | None, any_suffix: bool = True) -> None:
@@ -118,9 +118,9 @@ class Pictures:
                 self._first[name] = first
 
     def find(self, *labels: str) -> str | None:
-        """The name of the picture that a label means by the first of these names that is there, or ``None``.
+        """The picture that a label is about: the first of these names that exists, or ``None``.
 
-        What is there by the others counts as a second picture for the same label.
+        A picture under another of the names counts as a second one for the same label.
         """
         found = [name for label in labels if (name := self._by_tail.get(self._tail(label))) is not None]
         if not found:
@@ -131,7 +131,7 @@ class Pictures:
         return found[0]
 
     def key(self, name: str) -> str:
-        """`name`, with ``#2`` and so on behind it when a label has had it already."""
+        """`name`, with ``#2`` and so on appended when an earlier label has it already."""
         key, count = name, 1
         while key in self._keys:
             count += 1
@@ -140,7 +140,7 @@ class Pictures:
         return key
 
     def left_over(self) -> Iterator[Rejection]:
-        """A rejection for each picture that no label has asked for."""
+        """A rejection for each picture that no label is about."""
         for name in self._names:
             if name not in self._used:
                 yield (

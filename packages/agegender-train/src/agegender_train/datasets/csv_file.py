@@ -1,4 +1,4 @@
-"""Anybody's own pictures, with their labels in a CSV file."""
+"""Your own pictures, with their labels in a CSV file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class CsvFile(Dataset):
     """Pictures named in the column ``path``, relative to the CSV file's folder.
 
     ``age`` is a number or a group ("25-32", "60+"), or ``age_low`` and ``age_high`` are its ends. ``gender`` is m,
-    male, man, f, female or woman in letters of any size: 0 and 1 mean one thing here and another there, and are
-    rejected. ``subject``, ``group`` and ``split`` are taken as they stand; other columns are ignored.
+    male, man, f, female or woman in either case; 0 and 1 are rejected, since datasets differ in what they mean by them.
+    ``subject``, ``group`` and ``split`` are taken as they are; other columns are ignored.
     """
 
     name = "csv"

@@ -37,12 +37,12 @@ class Thumbnail:
 
 @dataclass(frozen=True)
 class Cell:
-    """One place of a sheet.
+    """One cell of a sheet.
 
     Attributes:
         pictures: one, or two that belong together.
-        caption: what stands below.
-        is_labelled: whether the caption says enough without the picture's name.
+        caption: the text below.
+        is_labelled: whether the caption is enough without the picture's name.
     """
 
     pictures: tuple[Thumbnail, ...]
@@ -55,11 +55,11 @@ class Sheet:
     """A contact sheet.
 
     Attributes:
-        title: what is on it.
+        title: its heading.
         cells: the pictures, in order.
         total: how many entries there are.
-        of: how many cells these were taken from: of two copies that name each other there is one cell.
-        has_pictures: false where the pictures are not at hand, and only names can be shown.
+        of: how many cells the shown ones are a sample of; two copies that name each other make one cell.
+        has_pictures: false where the pictures aren't available and only names can be shown.
     """
 
     title: str
@@ -70,9 +70,9 @@ class Sheet:
 
 
 def sample(names: Sequence[str], most: int) -> list[int]:
-    """Which of n rows to show, rising: at random, but the same ones for the same names on every machine."""
-    lots = sorted(range(len(names)), key=lambda row: (blake2b(_bytes(names[row]), digest_size=8).digest(), row))
-    return sorted(lots[:most])
+    """A random sample of n rows, ascending; the same for the same names on every machine."""
+    shuffled = sorted(range(len(names)), key=lambda row: (blake2b(_bytes(names[row]), digest_size=8).digest(), row))
+    return sorted(shuffled[:most])
 
 
 def _bytes(text: str) -> bytes:
@@ -91,7 +91,7 @@ def stored_thumbnails(store: Store | None, labels: Labels, rows: Iterable[int], 
 
 
 def label_text(labels: Labels, row: int) -> str:
-    """The label of one face in few signs.
+    """The label of one face in a few characters.
 
     >>> unused = {"group": [""], "subject": [""], "split": [""], "key": [""]}
     >>> label_text(Labels.from_columns(age_low=[20], age_high=[29], gender=[0], **unused), 0)
@@ -118,7 +118,7 @@ def draw_sheet(sheet: Sheet, columns: int, side: int) -> bytes:
     Args:
         sheet: what to draw, with at least one cell.
         columns: cells in a row.
-        side: of a picture's place in pixels.
+        side: of a picture's cell, in pixels.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

@@ -1,8 +1,8 @@
-"""The page's requests, answered from a session. Nothing that the page sends is taken for a path.
+"""The server of the review page, on this machine only: answers the page's requests from a session.
 
-Who may ask: the address begins with a secret that only the person who started the server is told; the Host header must
-name this machine, against addresses of others that are made to point here; and what changes anything must come from the
-page itself, as JSON.
+It needs the extra ``review``. Nothing that the page sends is used as a path. Access: the address begins with a secret
+that only the user who started the server gets; the Host header must name this machine, against DNS rebinding; and
+requests that change anything must come from the page itself, as JSON.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def review_app(session: ReviewSession, secret: str) -> Starlette:
 
 
 class _SafeHeaders:
-    """Adds `_HEADERS` to every answer, and forbids to keep what doesn't say otherwise."""
+    """Adds `_HEADERS` to every answer, and forbids caching where the answer doesn't say otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -183,7 +183,7 @@ def _page_file(name: str, media_type: str) -> Any:
 
 
 async def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:
-    """The JSON object that the page sent, once it is sure that it was the page."""
+    """The JSON object that the page sent, after checks that it was the page."""
     if request.headers.get("origin") != f"http://{request.headers.get('host')}":
         raise HTTPException(403, "only the review page itself may change anything")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -234,7 +234,7 @@ def listen(port: int = 0) -> socket.socket:
         OSError: the port is taken or not allowed.
     """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    if os.name == "posix":  # elsewhere it means that others may take the port over
+    if os.name == "posix":  # elsewhere it would let others take over the port
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
@@ -246,7 +246,7 @@ def listen(port: int = 0) -> socket.socket:
 
 
 def page_server(app: ASGIApp) -> uvicorn.Server:
-    """A server for `app` that says nothing of what it does."""
+    """A server for `app` that logs warnings only."""
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=2
     )
@@ -267,6 +267,6 @@ def serve(session: ReviewSession, port: int, announce: Callable[[str], None]) ->
     secret = secrets.token_urlsafe(16)
     with listen(port) as listener:
         announce(f"http://{HOST}:{listener.getsockname()[1]}/{secret}/")
-        # uvicorn ends in good order and then raises the signal again, for whoever waits for it.
+        # uvicorn shuts down cleanly and then raises the signal again.
         with contextlib.suppress(KeyboardInterrupt):
             page_server(review_app(session, secret)).run(sockets=[listener])

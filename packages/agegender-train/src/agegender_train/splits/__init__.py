@@ -1,4 +1,4 @@
-"""Which faces to train on and which to test on: folds, and the splits that the datasets' authors made."""
+"""Splits: which faces to train and to test on, in folds or as the datasets' authors split them."""
 
 from agegender_train.splits.assign import assign_folds
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split

@@ -1,4 +1,4 @@
-"""What is known of each face: an age interval, a gender, and who and where it is from."""
+"""Labels of faces: age interval, gender, ancestry, person, official split and picture, as columns."""
 
 from __future__ import annotations
 

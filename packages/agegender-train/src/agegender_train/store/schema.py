@@ -39,7 +39,7 @@ def _schema() -> pa.Schema:
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
-    """The type in the words of Hugging Face `datasets`, old and new."""
+    """The type as Hugging Face `datasets` calls it, in old and new versions."""
     if pa.types.is_struct(kind):
         return {"_type": "Image"}
     if pa.types.is_fixed_size_list(kind):
@@ -64,7 +64,7 @@ def encode_shard(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def encode_rows(table: pa.Table) -> bytes:
     """A Parquet file of a table with the columns of `SCHEMA`."""
     sink = pa.BufferOutputStream()
-    # JPEG doesn't shrink any further, and 1000 rows of the rest are no matter.
+    # JPEG doesn't shrink any further, and the other columns of 1000 rows are small.
     with pq.ParquetWriter(sink, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
