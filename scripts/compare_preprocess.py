@@ -32,8 +32,8 @@ from agegender_core.align import LANDMARKS_PATH
 from agegender_train.datasets import Dataset, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import preprocess
-from agegender_train.preprocessing.choice import choose_faces
 from agegender_train.preprocessing.pictures import NO_FACE, TOO_SMALL, UNREADABLE
+from agegender_train.preprocessing.search import choose_faces
 from agegender_train.store import Store, decode_chip, encode_chip
 
 SIZE, PADDING = 140, 0.4

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from agegender_core.boxes import iou
-from agegender_train.store.labels import Labels
+from agegender_train.store.labels import GENDER_MISSING, Labels
 
 CONFLICT = "conflicting labels"
 
@@ -29,7 +29,8 @@ class Label(NamedTuple):
     def of(cls, labels: Labels, row: int) -> Label:
         """The label of one face."""
         low, high, gender = float(labels.age_low[row]), float(labels.age_high[row]), int(labels.gender[row])
-        return cls(*((None, None) if math.isnan(low) else (low, high)), None if gender < 0 else gender)
+        known, gendered = not math.isnan(low), gender != GENDER_MISSING
+        return cls(low if known else None, high if known else None, gender if gendered else None)
 
     @property
     def detail(self) -> tuple[bool, float]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
-from agegender_train.pages.thumbnails import Sheet
+from agegender_train.pages.sheets import Sheet
 from agegender_train.report.plots import file_name
 from agegender_train.report.reference import AGENDERNET
 from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, used

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_train.evaluation import Evaluation
-from agegender_train.pages.thumbnails import Cell, Sheet, label_text, sample, thumbnail
+from agegender_train.pages.sheets import Cell, Sheet, label_text, sample, thumbnail
 from agegender_train.store.labels import Labels
 
 SHOWN = 50
