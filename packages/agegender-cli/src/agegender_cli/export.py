@@ -86,7 +86,7 @@ def export(
             calibration_faces=calibration_faces,
             seed=seed,
             tests=stores,
-            told=told,
+            progress=told,
         )
     if report is TableOrJson.JSON:
         typer.echo(json.dumps({**asdict(exported), "files": [str(file) for file in exported.files]}, indent=2))

@@ -1,4 +1,4 @@
-"""How far a face in a frame can be trusted, and how far it is turned aside."""
+"""How far a face in a frame can be trusted."""
 
 from __future__ import annotations
 
@@ -27,21 +27,19 @@ def face_quality(faces: Faces) -> FloatArray:
     if faces.score is not None:
         quality *= 0.25 + 0.75 * np.clip(np.nan_to_num(faces.score, nan=1.0), 0.0, 1.0)
     if faces.landmarks is not None:
-        quality *= 1.0 - turn_of(faces.landmarks)
+        quality *= frontality(faces.landmarks)
     return np.asarray(np.maximum(quality, _LEAST))
 
 
-def turn_of(landmarks: npt.NDArray[np.floating]) -> FloatArray:
-    """How far each face is turned aside, float64 (n,) in [0, 1]; NaN where a landmark is.
-
-    0 with the nose in the middle between the eyes, 1 where it is below an eye's centre or beyond.
+def frontality(landmarks: npt.NDArray[np.floating]) -> FloatArray:
+    """How frontal each face is, float64 (n,): 1 with the nose in the middle between the eyes, 0 below an eye's centre.
 
     Args:
-        landmarks: (n, 5, 2), x and y in the order of dlib's 5-point model.
+        landmarks: (n, 5, 2), pixels, in dlib's order; NaN gives NaN.
     """
     points = landmarks.astype(np.float64)
     right, left, nose = points[:, 0:2].mean(axis=1), points[:, 2:4].mean(axis=1), points[:, 4]
     across = right - left
     length = np.maximum(np.square(across).sum(axis=1), 1e-9)
     where = ((nose - left) * across).sum(axis=1) / length
-    return np.asarray(np.minimum(2.0 * np.abs(where - 0.5), 1.0))
+    return np.asarray(np.clip(1.0 - 2.0 * np.abs(where - 0.5), 0.0, 1.0))

@@ -156,7 +156,7 @@ class Smoother:
             return faces
         if not math.isfinite(self._time):
             self._time = 0.0
-        columns = {
+        columns: dict[str, npt.NDArray[np.float32]] = {
             name: np.full(shape, np.nan, np.float32) if column is None else column.copy()
             for name in Smoothed._fields
             for column, shape in [(getattr(faces, name), (len(faces), 2) if name == "age_interval" else len(faces))]

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from agegender_core.predict import Predictor
 from agegender_train.files import folder_lock
-from agegender_train.review.chips import ChipReader
+from agegender_train.metrics.errors import age_error, gender_error
 from agegender_train.review.predictions import Predictions
-from agegender_train.review.selection import STATES, Selection, age_error, gender_error
+from agegender_train.review.selection import STATES, Selection
 from agegender_train.store import Store
 from agegender_train.store.changes import find_rows
 from agegender_train.store.decision_log import DecisionLog
@@ -37,7 +37,7 @@ class ReviewSession:
 
     Attributes:
         store: as above.
-        chips: the pictures by row.
+        chips: the faces' JPEGs by row.
         predictions: the model's.
         repaired: whether the file ended in half a line, which doesn't count.
     """
@@ -51,7 +51,7 @@ class ReviewSession:
     ) -> None:
         self.store, self._log, self._now = store, log, now
         self.repaired = log.repaired
-        self.chips = ChipReader(store)
+        self.chips = store.encoded()
         self.predictions = Predictions(store, predictor)
         self._names = store.columns("dataset", "key", "face")
         self._labels = store.labels()
@@ -208,7 +208,7 @@ class ReviewSession:
             del self._undoable[last]
         self._states[row] = _STATE_OF[standing[-1].action] if standing else 0
 
-    def _errors(self) -> Mapping[str, npt.NDArray[np.float32]]:
+    def _errors(self) -> Mapping[str, npt.NDArray[np.float64]]:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}

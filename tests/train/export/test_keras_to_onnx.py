@@ -14,7 +14,7 @@ from keras import layers
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx, parity
-from agegender_train.export.onnx_graph import build_graph
+from agegender_train.export.keras_to_onnx import build_graph
 from agegender_train.models import build_model, get_network
 
 IMAGE = (12, 10, 3)
