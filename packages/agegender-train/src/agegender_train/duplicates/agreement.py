@@ -29,7 +29,8 @@ class Label(NamedTuple):
     def of(cls, labels: Labels, row: int) -> Label:
         """The label of one face."""
         low, high, gender = float(labels.age_low[row]), float(labels.age_high[row]), int(labels.gender[row])
-        return cls(*((None, None) if math.isnan(low) else (low, high)), None if gender < 0 else gender)
+        unknown = math.isnan(low)
+        return cls(None if unknown else low, None if unknown else high, None if gender < 0 else gender)
 
     @property
     def detail(self) -> tuple[bool, float]:
