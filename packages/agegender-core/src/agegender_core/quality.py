@@ -1,4 +1,4 @@
-"""How far a face in a frame can be trusted, and how far it is turned aside."""
+"""How far a face in a frame can be trusted."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def is_same_face(first: Box | None, second: Box | None) -> bool:
     worst an entry is dropped, while the other error keeps labels that contradict each other, or puts one face on two
     sides of a split.
     """
-    if first is None or second is None or any(map(math.isnan, (*first, *second))):
+    if first is None or second is None or not all(map(math.isfinite, (*first, *second))):
         return True
     return tuple(first) == tuple(second) or bool(iou([first], [second])[0, 0] >= SAME_FACE_IOU)
 
