@@ -1,14 +1,18 @@
-"""Work for many threads, so much of it at a time as memory should hold."""
+"""Long work: on threads, so much of it at a time as memory should hold, with its progress for whoever wants it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def no_progress(*_: Any) -> None:
+    """The `progress` of callers that don't ask for any."""
 
 
 def map_in_order(executor: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:
