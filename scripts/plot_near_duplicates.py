@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from agegender_train.duplicates import near_duplicates, same_picture
 from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
-from agegender_train.preprocessing import near_duplicates, same_picture
 from agegender_train.store import Store
 
 
@@ -25,7 +25,7 @@ def compare(store: Store, bits: int) -> list[float]:
     found: list[float] = []
 
     def keep(first: np.ndarray, second: np.ndarray) -> bool:
-        found.append(same_picture.in_common(first, second))
+        found.append(same_picture.detail_correlation(first, second))
         return False
 
     near_duplicates.is_same_picture = keep

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Thread
 from time import sleep
@@ -14,6 +15,7 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.augment import Augmentation, augment
 from agegender_train.batches.batches import Batches, age_weights
 from agegender_train.batches.face_set import FaceSet, hold_out
+from agegender_train.store import Store
 from agegender_train.store.labels import Labels
 
 SPEC = PreprocessSpec(32, chip_size=72, margin=0.3, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
@@ -87,6 +89,9 @@ def test_equal_seeds_give_equal_faces_and_the_given_ones_stay() -> None:
     assert (first != other).mean() > 0.5
     assert (first[0] != first[1]).mean() > 0.5
     np.testing.assert_array_equal(chips, before)
+    out = np.empty_like(chips)
+    assert augment([*chips], Augmentation(), np.random.default_rng(1), out=out) is out
+    np.testing.assert_array_equal(out, first)
 
 
 def test_augmentation_refuses_what_is_out_of_range() -> None:
@@ -96,16 +101,84 @@ def test_augmentation_refuses_what_is_out_of_range() -> None:
         Augmentation(shrink=0.5)
 
 
-def test_faces_of_several_stores_are_one_set_cached_or_not(make_store: Any) -> None:
+CHIP_BYTES = 72 * 72 * 3
+
+
+@pytest.mark.parametrize("room", [17, 4, 1, 0])
+def test_faces_of_several_stores_are_one_set_whatever_is_cached(make_store: Any, room: int) -> None:
     stores = [make_store("a", 10), make_store("b", 7, exact=True)]
-    cached, fresh = FaceSet(stores), FaceSet(stores, cache_bytes=0)
+    faces = FaceSet(stores, cache_bytes=(room + 0.9) * CHIP_BYTES)
     rows = np.array([16, 0, 9, 10, 3, 0])
     expected = np.stack([stores[1].decode([6])[0], *stores[0].decode([0, 9]), *stores[1].decode([0]),
                          *stores[0].decode([3, 0])])  # fmt: skip
-    for faces in (cached, fresh, cached):
+    for _ in range(2):
         np.testing.assert_array_equal(faces.chips(rows), expected)
-    assert (len(cached), len(cached.labels)) == (17, 17)
-    assert cached.identities()[9:11] == ["a/9.jpg", "b/0.jpg"]
+    assert (len(faces), len(faces.labels)) == (17, 17)
+    assert faces.identities()[9:11] == ["a/9.jpg", "b/0.jpg"]
+    assert faces.chips(rows[:0]).shape == (0, 72, 72, 3)
+
+
+def test_a_cache_keeps_what_fits_and_only_the_rest_is_decoded_again(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = FaceSet([make_store("a", 30), make_store("b", 10)], cache_bytes=25 * CHIP_BYTES)
+    decoded: list[int] = []
+    decode = Store.decode
+
+    def counted(store: Store, rows: Any, **options: Any) -> Any:
+        decoded.extend(rows)
+        return decode(store, rows, **options)
+
+    monkeypatch.setattr(Store, "decode", counted)
+    order = np.random.default_rng(0).permutation(40)
+    counts = []
+    for _ in range(3):
+        decoded.clear()
+        for rows in (order[:16], order[16:32], order[32:]):
+            faces.chips(rows)
+        counts.append(len(decoded))
+    assert counts == [40, 15, 15]
+
+
+def test_threads_that_fill_the_cache_at_once_never_see_a_wrong_face(make_store: Any) -> None:
+    store = make_store("a", 60)
+    expected = store.decode(np.arange(60))
+    for room in (60, 35):
+        faces = FaceSet([store], cache_bytes=room * CHIP_BYTES)
+
+        def look(seed: int, faces: FaceSet = faces) -> bool:
+            rng = np.random.default_rng(seed)
+            picks = [rng.integers(0, 60, 13) for _ in range(12)]
+            return all(bool((faces.chips(rows) == expected[rows]).all()) for rows in picks)
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(look, range(24)))
+        np.testing.assert_array_equal(faces.chips(np.arange(60)), expected)
+
+
+def test_views_are_the_cache_itself_and_nobody_writes_on_them(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 4)], cache_bytes=2 * CHIP_BYTES)
+    for _ in range(2):
+        views = faces.views(np.arange(4))
+        for view in views:
+            with pytest.raises(ValueError, match="read-only"):
+                view[:] = 0
+    shared = [np.shares_memory(one, other) for one, other in zip(views, faces.views(np.arange(4)), strict=True)]
+    assert shared == [True, True, False, False]
+
+
+def test_a_face_that_cannot_be_decoded_is_an_error_each_time(make_store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = FaceSet([make_store("a", 6)])
+
+    def damaged(*_: Any, **__: Any) -> None:
+        raise ValueError("damaged")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "decode", damaged)
+        for _ in range(2):
+            with pytest.raises(ValueError, match="damaged"):
+                faces.chips(np.arange(3))
+    np.testing.assert_array_equal(faces.chips(np.arange(6)), faces.stores[0].decode(np.arange(6)))
 
 
 def test_stores_that_are_cut_differently_are_refused(make_store: Any) -> None:
@@ -113,6 +186,11 @@ def test_stores_that_are_cut_differently_are_refused(make_store: Any) -> None:
         FaceSet([make_store("a", 4), make_store("b", 4, padding=0.25)])
     with pytest.raises(ValueError, match="at least one store"):
         FaceSet([])
+
+
+def test_without_subjects_a_picture_is_held_out_as_a_whole(make_store: Any) -> None:
+    faces = FaceSet([make_store("a", 50)])
+    assert len(set(faces.identities())) == 50, "nothing says which pictures show one person"
 
 
 def test_nobody_is_on_both_sides_and_everyone_stays_there(make_store: Any) -> None:
@@ -167,6 +245,31 @@ def test_an_epoch_shows_no_face_twice_and_the_next_one_in_another_order(make_sto
     for epoch in epochs:
         assert len(np.unique(epoch.reshape(24, -1), axis=0)) == 24
     assert (epochs[0] != epochs[1]).any()
+
+
+def test_the_order_of_an_epoch_is_drawn_once_and_depends_on_the_seed_alone(
+    make_store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faces = FaceSet([make_store("a", 40)])
+    drawn: list[list[int]] = []
+    make = np.random.default_rng
+
+    def counted(seed: list[int]) -> np.random.Generator:
+        drawn.append(seed)
+        return make(seed)
+
+    monkeypatch.setattr(np.random, "default_rng", counted)
+    batches = Batches(faces, np.arange(40), SPEC, batch_size=8, seed=7)
+    with batches.stream(workers=4, ahead=8) as stream:
+        streamed = [next(stream)[0] for _ in range(20)]
+    assert sorted(drawn) == [[7, epoch] for epoch in range(len(drawn))]
+    assert len(drawn) <= 6
+    # As each batch alone would have drawn it.
+    reference = preprocess(faces.chips(np.arange(40)), SPEC)
+    for index, inputs in enumerate(streamed):
+        epoch, step = divmod(index, 5)
+        order = make([7, epoch]).permutation(40)
+        np.testing.assert_array_equal(inputs, reference[order[8 * step : 8 * step + 8]])
 
 
 def test_threads_change_nothing_and_a_stream_can_start_anywhere(make_store: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.batches import Batches, Taught
+from agegender_train.batches.batches import Batches, TeacherTargets
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.export import export_onnx
 from agegender_train.losses import IntervalAgeLoss, IntervalCrossEntropy, TaughtAgeLoss
@@ -63,9 +63,9 @@ def test_the_loss_survives_saving() -> None:
 def test_batches_carry_what_the_teacher_said_of_each_face(make_store: Any) -> None:
     store = make_store(n=24, genders=(0, 1, None))
     faces, rows = FaceSet([store]), np.arange(3, 24)
-    taught = Taught(np.float32(rows)[:, None], np.full((len(rows), 1), 0.5, np.float32), share=0.4)
+    teacher = TeacherTargets(np.float32(rows)[:, None], np.full((len(rows), 1), 0.5, np.float32), share=0.4)
     plain, both = (
-        Batches(faces, rows, PreprocessSpec(16, chip_size=72), 8, seed=1, taught=way)[0] for way in (None, taught)
+        Batches(faces, rows, PreprocessSpec(16, chip_size=72), 8, seed=1, teacher=way)[0] for way in (None, teacher)
     )
     np.testing.assert_array_equal(both.inputs, plain.inputs)
     np.testing.assert_array_equal(both.targets["age"][:, :2], plain.targets["age"])
@@ -120,7 +120,7 @@ def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
 
 def test_what_no_teacher_can_be_is_said(make_store: Any, wrong_teacher: Path, tmp_path: Path) -> None:
     store = make_store(n=32)
-    with pytest.raises(ValueError, match="gives years alone"):
+    with pytest.raises(ValueError, match="gives years only"):
         train(
             [store],
             tmp_path / "a",

@@ -161,7 +161,7 @@ class Smoother:
             return faces
         if not math.isfinite(self._time):
             self._time = 0.0
-        columns = {
+        columns: dict[str, npt.NDArray[np.float32]] = {
             name: np.full(shape, np.nan, np.float32) if column is None else column.copy()
             for name in Smoothed._fields
             for column, shape in [(getattr(faces, name), (len(faces), 2) if name == "age_interval" else len(faces))]
@@ -179,7 +179,7 @@ class Smoother:
                 track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
-                for name, value in zip(Smoothed._fields, smoothed, strict=True):
+                for name, value in smoothed._asdict().items():
                     columns[name][row] = value
         if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
             del columns["age_interval"]

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from agegender_train.duplicates.copies import NEAR, Copy, Progress, find_copies, labels_conflict
+from agegender_train.duplicates.agreement import Label, find_conflict
+from agegender_train.duplicates.copies import NEAR, Copy, find_copies
+from agegender_train.files import Progress, no_progress
 from agegender_train.splits.files import list_splits, read_split, split_path
 from agegender_train.splits.make import HELD_OUT, official_side, side_name
 from agegender_train.store.face_table import FaceTable
@@ -147,7 +149,7 @@ class Overlaps:
         return text.getvalue().encode()
 
 
-def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress | None = None) -> Overlaps:
+def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress = no_progress) -> Overlaps:
     """What the stores of a table have in common, and what is on two sides of their splits.
 
     Args:
@@ -155,8 +157,9 @@ def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress 
         near: see `find_copies`.
         progress: hears how far it is.
     """
-    copies = find_copies(table, near, progress) if progress else find_copies(table, near)
-    conflicts = [(copy, how) for copy in copies if (how := labels_conflict(table, copy.first, copy.second))]
+    copies = find_copies(table, near, progress)
+    both = ((copy, [Label.of(table.labels, row) for row in (copy.first, copy.second)]) for copy in copies)
+    conflicts = [(copy, conflict) for copy, labels in both if (conflict := find_conflict(labels))]
     people, photos = table.people(), table.photos()
     splits: list[Sides] = []
     notes: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -67,20 +68,25 @@ class Augmentation:
 
 
 def augment(
-    chips: npt.NDArray[np.uint8], augmentation: Augmentation, rng: np.random.Generator
+    chips: Sequence[npt.NDArray[np.uint8]] | npt.NDArray[np.uint8],
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+    out: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Change each chip as `augmentation` says.
 
     Args:
-        chips: uint8 (n, S, S, 3), RGB.
+        chips: n chips, uint8 (S, S, 3) each, RGB; at least one.
         augmentation: how far.
-        rng: the only source of chance: an equal state gives equal chips.
+        rng: the only source of randomness: an equal state gives equal chips.
+        out: written to and returned, if given: uint8 (n, S, S, 3), C-contiguous, no part of `chips`.
 
     Returns:
-        uint8 (n, S, S, 3), new memory.
+        uint8 (n, S, S, 3).
     """
-    out = np.empty_like(chips)
-    size = chips.shape[1]
+    size = len(chips[0])
+    if out is None:
+        out = np.empty((len(chips), size, size, 3), np.uint8)
     for number, (chip, to) in enumerate(zip(chips, out, strict=True)):
         warp = _warp(size, augmentation, rng)
         cv2.warpAffine(chip, warp, (size, size), dst=to, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)

@@ -1,6 +1,6 @@
 """From aligned stores to a network's batches: decode, augment, and the runtime's own preprocessing, on threads.
 
-Batch i depends on the seed and on i alone, never on threads or time, so that a training can be repeated and resumed.
+Batch i depends on nothing but the seed and i, so that a training can be repeated and resumed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from threading import Lock
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from agegender_train.store.labels import Labels
 Floats = npt.NDArray[np.float32]
 
 _BLOCK = 8
-"""Faces that are changed by one source of chance: to make one takes a tenth of the time of changing a face."""
+"""Faces that share a random generator: to make one takes a tenth of the time that augmenting a face does."""
 
 
 class Batch(NamedTuple):
@@ -33,8 +34,8 @@ class Batch(NamedTuple):
 
     Attributes:
         inputs: float32 (n, s, s, 3), preprocessed.
-        targets: by the network's outputs: of age float32 (n, 2), low and high in years, or (n, 2 + k) with what a
-            teacher said behind; of gender float32 (n, 1), 1 for male. Zero where missing.
+        targets: by the network's outputs. Age: float32 (n, 2), low and high in years, or (n, 2 + k), followed by
+            `TeacherTargets.age`. Gender: float32 (n, 1), 1 for male. Zero where missing.
         weights: for each target float32 (n,), zero where the label is missing.
     """
 
@@ -43,14 +44,14 @@ class Batch(NamedTuple):
     weights: dict[str, Floats]
 
 
-class Taught(NamedTuple):
-    """What teachers said of n faces.
+class TeacherTargets(NamedTuple):
+    """What teachers predict for n faces: targets beside the labels.
 
     Attributes:
         age: float32 (n, k): years (k = 1), or the probability of each age 0..100 (k = 101).
-        p_male: float32 (n, 1).
-        share: of what a network learns that comes from them, in [0, 1]; the rest comes from the labels. Faces without a
-            label for it are not taught, either.
+        p_male: float32 (n, 1), in [0, 1].
+        share: weight of the teachers against the labels, in [0, 1]. Where the label is missing, the teachers don't
+            count either.
     """
 
     age: Floats
@@ -59,9 +60,16 @@ class Taught(NamedTuple):
 
 
 def age_weights(labels: Labels, balance: float) -> Floats:
-    """Weights of the age labels against the numbers of each age group: float32 (n,) with mean 1 where an age is known.
+    """Weights that balance age groups of different sizes.
 
-    A face weighs (faces of its group) ** -balance; groups are the label's intervals, and decades of known ages.
+    A face weighs (number of faces in its group) ** -balance. A group is a label interval, or a decade of known ages.
+
+    Args:
+        labels: of n faces.
+        balance: 0 for equal weights of all faces, 1 for equal weights of all groups.
+
+    Returns:
+        float32 (n,), with mean 1 where an age is known and 0 elsewhere.
     """
     known = ~np.isnan(labels.age_low)
     low = np.where(labels.age_is_exact, labels.age_low // 10 * 10, labels.age_low)[known]
@@ -74,19 +82,20 @@ def age_weights(labels: Labels, balance: float) -> Floats:
 
 
 class Batches:
-    """Endless batches in a new seeded order each epoch; what is left over at an epoch's end waits for another.
+    """Endless batches, in a new seeded order each epoch; an epoch leaves out the faces that fill no whole batch.
 
     Args:
         faces: where the chips come from.
         rows: int64, those of `faces` to draw from, at least `batch_size`.
-        spec: how the network wants them.
+        spec: the network's preprocessing.
         batch_size: faces in a batch.
         seed: of order and augmentation.
-        augmentation: ``None`` for chips as they are.
+        augmentation: ``None`` for unchanged chips.
         balance: see `age_weights`.
         outputs: names of the network's outputs for "age" and "gender".
-        share: the part of each batch that is made, as its number from 0 and the number of equal parts, for processes
-            that train together.
+        share: which part of each batch to make, as its number from 0 and the number of equal parts, for processes that
+            train together.
+        teacher: targets for `rows` beside the labels; ``None`` for labels only.
 
     Raises:
         ValueError: fewer faces than `batch_size`, or a `batch_size` that can't be shared evenly.
@@ -103,7 +112,7 @@ class Batches:
         balance: float = 0.0,
         outputs: Mapping[str, str] = MappingProxyType({"age": "age", "gender": "gender"}),
         share: tuple[int, int] = (0, 1),
-        taught: Taught | None = None,
+        teacher: TeacherTargets | None = None,
     ) -> None:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
@@ -116,14 +125,16 @@ class Batches:
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
         self._outputs = outputs["age"], outputs["gender"]
+        self._orders: dict[int, npt.NDArray[np.int64]] = {}
+        self._lock = Lock()
         labels = faces.labels[rows]
         self._age = np.nan_to_num(np.column_stack([labels.age_low, labels.age_high]))
         self._age_weight = age_weights(labels, balance)
         self._male = np.maximum(labels.gender, 0).astype(np.float32)[:, None]
         self._male_weight = (labels.gender >= 0).astype(np.float32)
-        if taught is not None:
-            self._age = np.column_stack([self._age, taught.age])
-            self._male = (1 - taught.share) * self._male + taught.share * taught.p_male
+        if teacher is not None:
+            self._age = np.column_stack([self._age, teacher.age])
+            self._male = (1 - teacher.share) * self._male + teacher.share * teacher.p_male
 
     @property
     def per_epoch(self) -> int:
@@ -133,12 +144,10 @@ class Batches:
     def __getitem__(self, index: int) -> Batch:
         """Batch `index`, counted from the start of training; safe to call from many threads at once."""
         epoch, step = divmod(index, self.per_epoch)
-        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._rows))
         places = range(step * self._batch_size, (step + 1) * self._batch_size)[self._part]
-        picked = order[places.start : places.stop]
-        chips = self._faces.chips(self._rows[picked])
-        if self._augmentation is not None:
-            chips = self._changed(chips, epoch, places)
+        picked = self._order(epoch)[places.start : places.stop]
+        rows = self._rows[picked]
+        chips = self._faces.chips(rows) if self._augmentation is None else self._augmented(rows, epoch, places)
         targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
         return Batch(
             preprocess(chips, self._spec),
@@ -146,20 +155,34 @@ class Batches:
             {name: column[picked] for name, column in zip(self._outputs, weights, strict=True)},
         )
 
-    def _changed(self, chips: npt.NDArray[np.uint8], epoch: int, places: range) -> npt.NDArray[np.uint8]:
-        """Augmented by a source of chance for each few faces, the same whichever process has them in its part."""
+    def _augmented(self, rows: npt.NDArray[np.int64], epoch: int, places: range) -> npt.NDArray[np.uint8]:
         assert self._augmentation is not None
-        blocks = []
-        for start in range(0, len(places), _BLOCK):
-            chance = np.random.default_rng([self._seed, epoch, places[start]])
-            blocks.append(augment(chips[start : start + _BLOCK], self._augmentation, chance))
-        return np.concatenate(blocks)
+        originals = self._faces.views(rows)
+        chips = np.empty((len(rows), *originals[0].shape), np.uint8)
+        for start in range(0, len(rows), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            # Seeded by the block's place in the epoch: it is the same whichever process has it in its part.
+            rng = np.random.default_rng([self._seed, epoch, places[start]])
+            augment(originals[block], self._augmentation, rng, out=chips[block])
+        return chips
+
+    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
+        """The order of all faces in an epoch; drawn once an epoch."""
+        with self._lock:
+            order = self._orders.pop(epoch, None)
+            if order is None:
+                order = np.random.default_rng([self._seed, epoch]).permutation(len(self._rows))
+            self._orders[epoch] = order
+            # Threads that work ahead are in the next epoch while others end this one.
+            while len(self._orders) > 2:
+                del self._orders[next(iter(self._orders))]
+            return order
 
     @contextmanager
     def stream(self, start: int = 0, workers: int = 2, ahead: int = 4) -> Iterator[Iterator[tuple[Any, ...]]]:
-        """Within it, the batches from `start` on, in order and without end; `workers` threads keep `ahead` ready.
+        """A context with an endless iterator over the batches from `start` on; `workers` threads keep `ahead` ready.
 
-        The iterator may be in use by another thread when the context ends: it then comes to its end.
+        When the context ends, so does the iterator, even if another thread is using it.
         """
         pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
 

@@ -10,13 +10,12 @@ from concurrent.futures import Executor
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import AGE_OUT_OF_RANGE
-from agegender_train.duplicates.agreement import CONFLICT, Label, sort_out
+from agegender_train.duplicates.agreement import CONFLICT, Box, Label, group_by_face, labels_to_drop
 from agegender_train.store.labels import MAX_AGE
 
 NO_LABEL = "neither age nor gender"
 DUPLICATE = "duplicate"
 _BATCH = 64
-_SAME_FACE_IOU = 0.5
 
 
 def check_label(sample: Sample) -> Rejection | None:
@@ -61,11 +60,18 @@ def find_duplicates(
     found: list[Rejection] = []
     for names in groups:
         copies = sorted((sample for name in names for sample in by_file[name]), key=lambda copy: places[copy.key])
-        for same in _same_faces(copies):
+        for face in group_by_face(_boxes(copies)):
+            same = [copies[place] for place in face]
             labels = [Label(copy.age_low, copy.age_high, copy.gender) for copy in same]
-            for copy, (other, conflict) in sort_out(labels).items():
-                found.append(Rejection(same[copy].key, CONFLICT if conflict else DUPLICATE, same[other].key))
+            for place, (other, conflict) in labels_to_drop(labels).items():
+                found.append(Rejection(same[place].key, CONFLICT if conflict else DUPLICATE, same[other].key))
     return found
+
+
+def _boxes(copies: Sequence[Sample]) -> list[Box | None]:
+    """The known boxes in one unit: pixels where any label has them, else parts of the picture."""
+    in_pixels = any(copy.known_xyxy is not None for copy in copies)
+    return [copy.known_xyxy if in_pixels else copy.known_box for copy in copies]
 
 
 def _suspects(names: Iterable[str], files: FileTree) -> Iterator[str]:
@@ -85,30 +91,6 @@ def _grouped(names: Iterable[str], by: Callable[[str], object]) -> list[list[str
     for name in names:
         groups[by(name)].append(name)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _same_faces(copies: Sequence[Sample]) -> list[list[Sample]]:
-    """Labels of one picture, those of one face together."""
-    faces: list[list[Sample]] = []
-    for copy in copies:
-        for face in faces:
-            if _overlap(face[0], copy) >= _SAME_FACE_IOU:
-                face.append(copy)
-                break
-        else:
-            faces.append([copy])
-    return faces
-
-
-def _overlap(a: Sample, b: Sample) -> float:
-    """IoU of the known boxes; labels without one are about the same face."""
-    first, second = (a.known_xyxy, b.known_xyxy) if a.known_xyxy else (a.known_box, b.known_box)
-    if first is None or second is None or first == second:
-        return float(first == second)
-    width = max(min(first[2], second[2]) - max(first[0], second[0]), 0)
-    height = max(min(first[3], second[3]) - max(first[1], second[1]), 0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return width * height / max(areas - width * height, 1e-9)
 
 
 def _digests(files: FileTree, names: Sequence[str]) -> list[bytes]:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from agegender_core.predict import Predictor
 from agegender_train.files import folder_lock
 from agegender_train.metrics.errors import age_error, gender_error
-from agegender_train.review.chips import ChipReader
 from agegender_train.review.predictions import Predictions
 from agegender_train.review.selection import STATES, Selection
 from agegender_train.store import Store
@@ -38,7 +37,7 @@ class ReviewSession:
 
     Attributes:
         store: as above.
-        chips: the pictures by row.
+        chips: the faces' JPEGs by row.
         predictions: the model's.
         repaired: whether the file ended in half a line, which doesn't count.
     """
@@ -52,7 +51,7 @@ class ReviewSession:
     ) -> None:
         self.store, self._log, self._now = store, log, now
         self.repaired = log.repaired
-        self.chips = ChipReader(store)
+        self.chips = store.encoded()
         self.predictions = Predictions(store, predictor)
         self._names = store.columns("dataset", "key", "face")
         self._labels = store.labels()

@@ -1,6 +1,5 @@
 """Which faces to train on and which to test on: folds, and the splits that the datasets' authors made."""
 
-from agegender_train.duplicates.components import connect
 from agegender_train.splits.assign import assign_folds
 from agegender_train.splits.balance import balance
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split
@@ -18,7 +17,6 @@ __all__ = [
     "SplitSettings",
     "assign_folds",
     "balance",
-    "connect",
     "list_splits",
     "make_split",
     "read_split",

@@ -30,7 +30,7 @@ def assign_folds(
 
     Args:
         names: n different names, one a row.
-        components: int64 (n,), equal for rows that must not be parted; see `connect`.
+        components: int64 (n,), equal for rows that must not be parted; see `connected_components`.
         strata: n tuples of equal length, of plain strings or numbers: what kind each row is in each respect. Every
             value and every combination of values is spread.
         folds: how many, at least 2.

@@ -10,13 +10,20 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.duplicates.components import connect
+from agegender_train.duplicates.components import connected_components
 from agegender_train.splits.assign import assign_folds
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 from agegender_train.store.labels import Labels
 
-HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
+HELD_OUT = -1
+"""In the sides of a split: a face that is neither trained nor validated on."""
+TRAIN = -2
+"""In the sides of an official split: to train on."""
+VAL = -3
+"""In the sides of an official split: to validate on."""
+TEST = -4
+"""In the sides of an official split: to test on."""
 SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}
 """What a split calls the rows that are in no fold, and the number that stands for each."""
 
@@ -118,7 +125,7 @@ def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: Sp
     same: list[Sequence[Hashable | None]] = [table.photos()]
     if settings.by == "subject":
         same.append(table.people())
-    components = connect(len(table), same, copies)
+    components = connected_components(len(table), same, copies)
     official = _official(table.labels, strict=settings.official)
     if settings.official:
         for index, name in enumerate(table.names):

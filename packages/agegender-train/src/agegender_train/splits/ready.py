@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from agegender_train.duplicates.copies import Progress, find_copies
+from agegender_train.duplicates.copies import find_copies
+from agegender_train.files import Progress
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split
 from agegender_train.splits.make import SplitSettings, made_of, make_split
 from agegender_train.store import Store

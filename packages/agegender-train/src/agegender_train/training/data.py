@@ -20,7 +20,7 @@ from agegender_train.store import Store
 from agegender_train.store.labels import Labels
 from agegender_train.training.objective import Objective
 from agegender_train.training.sharing import Crew
-from agegender_train.training.teachers import digests, load_teachers, teach
+from agegender_train.training.teachers import digests, load_teachers, teacher_targets
 from agegender_train.training.validation import validate
 
 
@@ -93,7 +93,7 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: 
         settings.balance,
         outputs=objective.outputs,
         share=(crew.process, crew.processes),
-        taught=teach(teachers, faces, training, settings.teacher_share) if teachers else None,
+        teacher=teacher_targets(teachers, faces, training, settings.teacher_share) if teachers else None,
     )
     if settings.batch_size % crew.devices:
         raise ValueError(

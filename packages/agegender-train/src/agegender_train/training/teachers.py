@@ -1,4 +1,4 @@
-"""What finished models say of the training faces, for a network that learns from them beside the labels."""
+"""Knowledge distillation: what finished models predict for the training faces, as targets beside the labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.predict import Predictor, load_predictor
-from agegender_train.batches.batches import Taught
+from agegender_train.batches.batches import TeacherTargets
 from agegender_train.batches.face_set import FaceSet
 
 _BATCH = 256
 
 
 def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, threads: int) -> list[Predictor]:
-    """The models at `paths`, each of which looks at a face twice, the second time mirrored.
+    """The models at `paths`. Each averages its predictions for a face and its mirror image.
 
     Args:
-        paths: model files, or names of those that come with the package.
-        faces: that they shall see.
-        distribution: whether a probability for each age is wanted of them.
-        threads: of each.
+        paths: model files, or names of built-in models.
+        faces: the faces that they will predict.
+        distribution: whether they must give a probability for each age.
+        threads: of each model.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model, wants faces that are cut otherwise, or gives no probabilities.
+        ValueError: it is no model file, wants chips of another size or padding, or gives no probability for each age.
     """
     teachers = [load_predictor(path, threads=threads, flip=True) for path in paths]
     cut = faces.chip_size, faces.chip_padding
@@ -40,34 +40,36 @@ def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, thre
                 f"{cut[0]} px with padding {cut[1]}"
             )
         if distribution and not teacher.has_distribution:
-            raise ValueError(f"the teacher {path} gives years alone; this network learns probabilities of the ages")
+            raise ValueError(f"the teacher {path} gives years only; this network needs a probability for each age")
     return teachers
 
 
 def digests(teachers: Sequence[Predictor]) -> list[dict[str, Any]]:
-    """What a run's configuration says of its teachers: their names and a hash of each file."""
+    """The teachers as config.json lists them: name and BLAKE2b hash of each file."""
     return [
         {"name": teacher.name, "blake2b": blake2b(Path(teacher.path).read_bytes(), digest_size=16).hexdigest()}
         for teacher in teachers
     ]
 
 
-def teach(teachers: Sequence[Predictor], faces: FaceSet, rows: npt.NDArray[np.int64], share: float) -> Taught:
-    """The teachers' mean opinion of some faces as they are, without augmentation.
+def teacher_targets(
+    teachers: Sequence[Predictor], faces: FaceSet, rows: npt.NDArray[np.int64], share: float
+) -> TeacherTargets:
+    """The mean of the teachers' predictions for faces without augmentation.
 
     Args:
-        teachers: at least one; the ages are probabilities if all have such, years otherwise.
+        teachers: at least one. The ages are distributions if all teachers have one, years otherwise.
         faces: where the chips come from.
         rows: of `faces`.
-        share: see `batches.Taught`.
+        share: see `TeacherTargets`.
     """
     distribution = all(teacher.has_distribution for teacher in teachers)
     ages: list[npt.NDArray[np.float32]] = []
     p_male: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(rows), _BATCH):
         chips = faces.chips(rows[start : start + _BATCH])
-        said = [teacher.predict_chips(chips) for teacher in teachers]
-        columns = [one.age_probs if distribution else one.age[:, None] for one in said]
+        predictions = [teacher.predict_chips(chips) for teacher in teachers]
+        columns = [one.age_probs if distribution else one.age[:, None] for one in predictions]
         ages.append(np.mean(np.stack([column for column in columns if column is not None]), axis=0))
-        p_male.append(np.mean([one.p_male for one in said], axis=0))
-    return Taught(np.concatenate(ages), np.concatenate(p_male)[:, None], share)
+        p_male.append(np.mean([one.p_male for one in predictions], axis=0))
+    return TeacherTargets(np.concatenate(ages), np.concatenate(p_male)[:, None], share)
