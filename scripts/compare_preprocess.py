@@ -1,11 +1,12 @@
-"""How fast `preprocess` is beside the plain way, with the same output, and where the floors are.
+"""Print the table of docs/preprocess-speed.md: `preprocess` against a plain pipeline with the same output.
 
     uv run python scripts/compare_preprocess.py fairface FOLDER --limit 4000
     uv run python scripts/compare_preprocess.py large-photos UTKFACE_TAR --backgrounds FOLDER --limit 60
 
-The plain way is a `multiprocessing.Pool` of dlib-bin (`get_frontal_face_detector` on RGB, our landmark model as its
-`shape_predictor`, `get_face_chip`) with OpenCV's `imdecode` and `imwrite`. Both ways take turns in one run, so that a
-busy machine slows both. "large-photos" makes 12-megapixel JPEGs by pasting faces of the source on backgrounds.
+The plain pipeline is a `multiprocessing.Pool` of dlib-bin (`get_frontal_face_detector` on RGB, our landmark model as
+its `shape_predictor`, `get_face_chip`) with OpenCV's `imdecode` and `imwrite`. Both take turns in one run, so that a
+busy machine slows both. Beside them stand two floors: decoding alone, and detection alone. "large-photos" makes
+12-megapixel JPEGs by pasting faces of the source on backgrounds.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class PlainResult(NamedTuple):
 
 
 class Plain:
-    """The plain way, in one process of the pool."""
+    """The plain pipeline, in one process of the pool."""
 
     instance: Plain
 
@@ -149,7 +150,7 @@ def read_rows(store: Path) -> list[dict[str, Any]]:
 
 
 def read_copies(store: Path) -> set[str]:
-    """The pictures that `preprocess` didn't decode, because their label or their copy told that they are of no use."""
+    """The pictures that `preprocess` didn't decode, because of their label or because they are copies."""
     import pyarrow.parquet as pq
 
     seen = {NO_FACE, TOO_SMALL, UNREADABLE}
@@ -170,7 +171,7 @@ def compare(
         for turn in range(rounds):
             out = scratch / f"store-{turn}"
             audit, seconds = timed(
-                # The plain way doesn't look for near-duplicates.
+                # The plain pipeline doesn't look for near-duplicates.
                 lambda out=out: preprocess(reader, paths, out, workers=workers, limit=limit, near_duplicates=None)
             )
             ours_s.append(seconds)

@@ -1,4 +1,4 @@
-"""Twelve-megapixel photos for scripts/compare_preprocess.py: known faces pasted on photo-like backgrounds."""
+"""Make 12-megapixel photos for scripts/compare_preprocess.py, which imports this: faces pasted on backgrounds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FACE_SIDES = (100, 1500)
 
 
 class LargePhotos(Dataset):
-    """The photos that `make_large_photos` has made; where their faces are isn't told to `preprocess`."""
+    """The photos that `make_large_photos` has made; `preprocess` doesn't get the places of their faces."""
 
     name: ClassVar[str] = "large-photos"
     title: ClassVar[str] = "Faces pasted on backgrounds of 12 megapixels"

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from agegender_train.baselines.ssrnet_authors import load_authors_weights
+from agegender_train.baselines.ssrnet import load_authors_weights
 from agegender_train.models import build_model, get_network, network_names
 from agegender_train.models._norm import BatchNormalization
 from agegender_train.models.ssrnet import SoftStagewiseRegression
