@@ -14,8 +14,7 @@ from agegender_cli.eval import evaluate
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
-from agegender_train.store.decision_log import DecisionLog
-from agegender_train.store.decisions import Decision
+from agegender_train.store.decisions import Decision, DecisionLog
 
 app = typer.Typer()
 app.command()(evaluate)

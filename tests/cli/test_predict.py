@@ -50,7 +50,7 @@ def test_the_readmes_first_command(astronaut_path: Path) -> None:
     (face,) = pictures[0]["faces"]
     assert set(face) == {"box", "score", "age", "age_std", "age_interval", "gender", "p_male"}
     assert face["gender"] == "female"
-    assert face["box"] == [179, 83, 266, 170]
+    assert face["box"] == [179, 83, 267, 171]
     table = run("predict", astronaut_path).stdout
     assert f"{int(face['age'] + 0.5)} ± {face['age_std']:.0f}" in table
 

@@ -22,7 +22,7 @@ from agegender_cli.errors import UserError
 from agegender_cli.review import review
 from agegender_core.predict import DEFAULT_MODEL_PATH
 from agegender_train.store import Decision, Store
-from agegender_train.store.decision_log import DecisionLog
+from agegender_train.store.decisions import DecisionLog
 
 app = typer.Typer()
 app.command()(review)
@@ -78,7 +78,7 @@ def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path, reviewi
                 timeout=60,
             )
             assert second.returncode == 2
-            assert second.stderr.startswith("agegender: another process is at work on")
+            assert second.stderr.startswith("agegender: another process is working on")
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=20) == 0
             assert process.stdout is not None
@@ -109,7 +109,7 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
         served.append((session.predictions.running or session.predictions.age is not None, port))
         announce("http://127.0.0.1:1/secret/")
 
-    monkeypatch.setattr("agegender_train.review.serving.serve", serve)
+    monkeypatch.setattr("agegender_train.review.server.serve", serve)
     monkeypatch.setattr("webbrowser.open", opened.append)
     result = run(store)
     assert "0 accepted, 0 rejected, 0 corrected" in result.stderr
@@ -120,7 +120,7 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_half_a_line_is_reported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agegender_train.review.serving.serve", lambda *_: None)
+    monkeypatch.setattr("agegender_train.review.server.serve", lambda *_: None)
     file = store / "review.csv"
     DecisionLog(file).append([Decision("1.jpg", 0, "accept")])
     with file.open("a") as log:
@@ -145,7 +145,7 @@ def test_mistakes_are_one_sentence(store: Path, tmp_path: Path, monkeypatch: pyt
         assert isinstance(result.exception, ValueError | OSError)
         assert message in str(result.exception)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.delitem(sys.modules, "agegender_train.review.serving", raising=False)
+    monkeypatch.delitem(sys.modules, "agegender_train.review.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = run(store)
     assert isinstance(result.exception, UserError)

@@ -129,8 +129,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing_broken(
                 break
             assert done.returncode == 2
             assert done.stderr == (
-                f"agegender: the disk of {out} is full: make room and run the same command again, "
-                "it goes on from there\n"
+                f"agegender: the disk of {out} is full: free some space and run the same command again to continue\n"
             )
             assert not list(out.rglob("*.tmp"))
             for part in [*out.glob(".work/part-*.json"), *out.glob("audit/part-*.json")]:

@@ -50,7 +50,7 @@ def audit(
     """
     require_train()
     from agegender_train.audit import Summary, find_overlaps, write_page
-    from agegender_train.audit.sources import match_sources
+    from agegender_train.audit.summary import match_sources
     from agegender_train.store.face_table import FaceTable
 
     opened, names = _open(stores)

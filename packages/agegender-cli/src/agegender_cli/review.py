@@ -41,7 +41,7 @@ def review(
     from agegender_train.review.session import open_session
 
     try:
-        from agegender_train.review.serving import serve
+        from agegender_train.review.server import serve
     except ModuleNotFoundError as error:
         raise UserError(
             f"review needs a package that is not installed: {error.name}", hint="pip install 'agegender-train[review]'"

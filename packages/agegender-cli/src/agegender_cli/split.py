@@ -56,7 +56,7 @@ def split(
       agegender split stores/adience --official
     """
     require_train()
-    from agegender_train.audit.fold_plot import plot_folds
+    from agegender_train.audit.plots import plot_folds
     from agegender_train.duplicates.copies import find_copies
     from agegender_train.files import write_atomically
     from agegender_train.splits import SplitSettings, balance, make_split, write_split

@@ -21,7 +21,7 @@ from .progress import progress_bars
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import FrameResult, Pipeline
-    from agegender_core.sinks import PictureSink, ResultSink
+    from agegender_core.sinks import FrameSink, ResultSink
     from agegender_core.video import Source
 
 
@@ -133,7 +133,7 @@ def _sinks(video: Source, output: Path | None, tracks: str | None, show: bool | 
 
     if show is None:
         try:
-            window: PictureSink = WindowSink(f"agegender: {video.name}")
+            window: FrameSink = WindowSink(f"agegender: {video.name}")
         except SinkError as error:
             if output is None and tracks is None:
                 raise UserError(
