@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,16 @@ def run(*arguments: object, code: int = 0) -> Result:
 def leave_out(store: Store, *rows: tuple[str, str, str]) -> None:
     columns = zip(("source", "reason", "value"), zip(*rows, strict=True), strict=True)
     pq.write_table(pa.table({name: list(column) for name, column in columns}), store.path / "audit.parquet")
+
+
+def test_csv_has_a_row_for_each_store(make_store: MakeStore) -> None:
+    stores = [make_store("first", n=40, subjects=10, exact=True), make_store("second", n=20)]
+    leave_out(stores[0], ("a.jpg", "no face", ""))
+    first, second = csv.DictReader(run(*(s.path for s in stores), "--format", "csv").stdout.splitlines())
+    assert [first[name] for name in ("name", "faces", "left_out", "female", "male", "subjects")] == [
+        *("first", "40", "1", "20", "20", "10")
+    ]
+    assert (second["name"], second["faces"], second["subjects"]) == ("second", "20", "")
 
 
 def test_one_store_is_printed_and_its_page_is_written_into_it(make_store: MakeStore) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,20 @@ def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: 
     assert lines["age MAE"][0] == lines["age MAE"][1]
     assert "test it on other faces" in result.stderr
     assert "calibration" in " ".join(load_predictor(out).metadata)
+
+
+def test_figures_as_json_and_csv(model: Path, make_store: Any, tmp_path: Path) -> None:
+    words = (model, make_store("figures", n=150, exact=True).path, "--output", tmp_path / "c.onnx", "--quiet")
+    result = run(*words, "--format", "json")
+    assert result.stderr == ""
+    figures = json.loads(result.stdout)
+    assert figures["model"] == str(tmp_path / "c.onnx")
+    assert "interval" in figures["heads"]["age"]
+    rows = list(csv.DictReader(run(*words, "--format", "csv").stdout.splitlines()))
+    assert [row["model"] for row in rows] == ["before", "after"]
+    for row in rows:
+        assert float(row["age_mae"]) == pytest.approx(figures[row["model"]]["age_mae"])
+        assert int(row["n"]) == 150
 
 
 def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,17 @@ def test_two_reports_of_one_model_are_told_apart_and_compared(reports: list[Path
         {"model": "guess (after)", "rank": 1},
         {"model": "guess (before)", "rank": 2},
     ]
+
+
+def test_csv_has_a_row_for_each_result_and_each_part(reports: list[Path]) -> None:
+    result = run("compare", *reports, "--format", "csv")
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    whole = [row for row in rows if row["kind"] == "all"]
+    results = json.loads(run("compare", *reports, "--format", "json").stdout)["results"]
+    assert [row["model"] for row in whole] == [row["model"] for row in results]
+    assert [float(row["age_mae"]) for row in whole] == [row["age_mae"] for row in results]
+    bands = {row["part"]: row["n"] for row in rows if row["kind"] == "band" and row["model"] == whole[0]["model"]}
+    assert bands == {name: str(part["n"]) for name, part in results[0]["parts"]["band"].items()}
 
 
 def test_a_single_report_can_be_held_against_limits(reports: list[Path]) -> None:

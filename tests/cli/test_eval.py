@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,20 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
     assert "On 20 faces of groups that all predicted:" in lines
     assert "report.html shows it" in result.stderr
     assert (tmp_path / "report/report.html").exists()
+
+
+def test_figures_as_json_and_csv_are_those_of_the_report(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store = make_store("ages", 10, exact=True)
+    result = run(store.path, "--model", models[0], "-o", tmp_path / "a", "--no-faces", "--format", "json", "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    report = json.loads((tmp_path / "a/metrics.json").read_text())
+    printed = json.loads(result.stdout)
+    assert printed == {"report": str(tmp_path / "a"), **{name: report[name] for name in ("results", "comparisons")}}
+    assert result.stderr == ""
+    result = run(store.path, "--model", models[0], "-o", tmp_path / "b", "--no-faces", "--format", "csv")
+    first = next(csv.DictReader(result.stdout.splitlines()))
+    assert (first["model"], first["test_set"], first["kind"]) == ("one", "ages", "all")
+    assert float(first["age_mae"]) == pytest.approx(report["results"][0]["age_mae"])
 
 
 def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path], tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -65,6 +66,20 @@ def test_a_folder_becomes_a_store_and_the_audit_is_printed(source: Path, tmp_pat
     assert chip[70, 70, 0] > chip[70, 70, 2]  # skin is more red than blue
     again = run("utkface", source, "--output", tmp_path / "store", "--quiet")
     assert again.stdout == result.stdout
+
+
+def test_the_audit_as_json_and_csv_and_the_list_of_datasets(source: Path, tmp_path: Path) -> None:
+    words = ("utkface", source, "--output", tmp_path / "store", "--quiet")
+    audit = json.loads(run(*words, "--format", "json").stdout)
+    assert (audit["pictures"], audit["rejected"]["unreadable"]) == (5, 1)
+    result = run(*words, "--format", "csv")
+    rows = [tuple(row.values()) for row in csv.DictReader(result.stdout.splitlines())]
+    assert rows[:2] == [("", "pictures", "5"), ("", "kept", "1")]
+    assert ("reason", "unreadable", "1") in rows
+    assert result.stderr == ""
+    listed = json.loads(run("--list", "--format", "json").stdout)
+    assert {"name", "title", "layout", "licence", "url"} == set(listed[0])
+    assert "fairface" in [row["name"] for row in listed]
 
 
 def test_options_reach_the_store(source: Path, tmp_path: Path) -> None:

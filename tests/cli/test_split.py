@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Callable
@@ -39,6 +40,13 @@ def test_folds_are_written_and_their_balance_is_printed(make_store: MakeStore) -
     assert (store.path / "splits" / "folds-3.csv").exists()
     assert (store.path / "splits" / "folds-3.png").read_bytes().startswith(b"\x89PNG")
     assert sorted(set(read_split(store, "folds-3").tolist())) == [0, 1, 2]
+
+
+def test_the_balance_as_csv_has_a_row_for_each_fold(make_store: MakeStore) -> None:
+    result = run(make_store("as-csv", n=40, exact=True).path, "--folds", 4, "--format", "csv", "--quiet")
+    rows = list(csv.DictReader(result.stdout.splitlines()))
+    assert [(row["fold"], row["n"]) for row in rows] == [*((str(fold), "10") for fold in range(4)), ("all", "40")]
+    assert float(rows[-1]["0-9"]) >= 0
 
 
 def test_the_balance_as_json_is_one_document(make_store: MakeStore) -> None:

@@ -80,7 +80,7 @@ def test_a_history_without_a_state_is_left_alone(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     run.begin(config())
     (tmp_path / "history.csv").write_text("epoch,loss\n1,2\n")
-    with pytest.raises(FileExistsError, match="without a state to go on from"):
+    with pytest.raises(FileExistsError, match="without a state to resume from"):
         run.begin(config())
 
 
