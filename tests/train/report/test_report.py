@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.patches import StepPatch
 
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation import Evaluation, evaluate
 from agegender_train.report import Limit, broken_limits, make_card, parse_limits, read_report, write_report
+from agegender_train.report.plots import plot_ages
 from agegender_train.report.results import with_not_found
 
 
@@ -147,6 +150,17 @@ def test_what_is_no_report_is_refused(written: Path, tmp_path: Path, damage: str
     file.write_text({"cut": text[:100], "format": text.replace('"format": 2', '"format": 9'), "other": "[]"}[damage])
     with pytest.raises(ValueError, match=r"metrics.json is no report of agegender eval"):
         read_report(out)
+
+
+def test_the_oldest_ages_are_drawn_too(make_store: Any) -> None:
+    """A network that says 100 years for everybody, or more, has its faces in the plot."""
+    outcomes = evaluate(Guess("old", 0), make_store("ages", 12, exact=True), rounds=0).outcomes
+    for age in (100.0, 130.0):
+        old = replace(outcomes, prediction=replace(outcomes.prediction, age=np.full(12, age, np.float32)))
+        true, predicted = plot_ages({"old": old}).axes[0].findobj(StepPatch)
+        for patch in (true, predicted):
+            assert 2 * patch.get_data().values.sum() == pytest.approx(100)
+        assert predicted.get_data().values[-1] == 50
 
 
 def test_limits() -> None:

@@ -206,7 +206,7 @@ def plot_ages(models: Mapping[str, Outcomes]) -> Any:
     if not (exact + spread).sum():
         return None
     figure, panels = new_figure(1.0 + 1.5 * len(models), len(models), sharex=True, sharey=True)
-    edges = np.arange(0, MAX_AGE + 2, 2) - 0.5
+    edges = np.arange(0, MAX_AGE + 3, 2) - 0.5
     for place, (axes, (model, outcomes)) in enumerate(zip(panels, models.items(), strict=True)):
         exact, spread = faces_per_year(outcomes.labels)
         truth, _ = np.histogram(np.arange(MAX_AGE + 1), edges, weights=exact + spread)
