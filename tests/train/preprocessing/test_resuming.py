@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(source: Path, out: Path, *how: str) -> list[str]:
     """This file as a script; `how` it shall end, then the real command's arguments."""
-    arguments = ["preprocess", "utkface", str(source), "--out", str(out), "--boxes", "known", "--workers", "2"]
+    arguments = ["preprocess", "utkface", str(source), "--output", str(out), "--boxes", "known", "--workers", "2"]
     return [sys.executable, __file__, *how, "--", *arguments, "--no-report", "--quiet"]
 
 

@@ -139,7 +139,8 @@ def test_the_chip_of_a_large_photo_is_that_of_dlib_for_the_same_rectangle(large_
     (row,) = process_picture(large_photo, Sample("1.jpg", 3, 3, 1), PreprocessSettings("test"), tools).rows
     assert sizes[0] == (750, 1000, 3)
     rgb = decode(large_photo, "")
-    rectangle = dlib.rectangle(*(int(edge) for edge in row["box"]))
+    left, top, right, bottom = map(int, row["box"])
+    rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
     shape = dlib.shape_predictor(str(LANDMARKS_PATH))(rgb, rectangle)
     theirs = dlib.get_face_chip(rgb, shape, 140, 0.4)
     np.testing.assert_array_equal(decode_chip(row["image"]["bytes"]), decode_chip(encode_chip(theirs)))

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.boxes import iou
 from agegender_core.faces import Faces, Frame, Stage
 
 Policy: TypeAlias = Literal["largest", "one", "all"]
@@ -58,7 +59,7 @@ def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], polic
     if not len(found):
         return found
     if known is not None:
-        overlap = _iou(found, known)
+        overlap = iou(found.xyxy, known.xyxy)[:, 0]
         best = int(np.argmax(overlap))
         return found[best : best + 1] if overlap[best] >= _KNOWN_FACE_IOU else found[:0]
     if len(found) == 1:
@@ -85,14 +86,6 @@ def _area(faces: Faces) -> npt.NDArray[Any]:
     left, top, right, bottom = faces.xyxy.T
     area: npt.NDArray[Any] = (right - left) * (bottom - top)
     return area
-
-
-def _iou(faces: Faces, known: Faces) -> npt.NDArray[Any]:
-    start = np.maximum(faces.xyxy[:, :2], known.xyxy[:, :2])
-    end = np.minimum(faces.xyxy[:, 2:], known.xyxy[:, 2:])
-    common = np.maximum(end - start, 0).prod(axis=1)
-    iou: npt.NDArray[Any] = common / (_area(faces) + _area(known) - common)
-    return iou
 
 
 def find_largest(frame: Frame, detector: Stage, smallest: float) -> Faces:
@@ -212,14 +205,8 @@ def _half(frame: Frame) -> Frame:
 
 
 def _enlarged(faces: Faces, scale: int) -> Faces:
-    """The boxes found in a frame that was reduced `scale` times, in pixels of the frame.
-
-    A HOG box is dlib's inclusive rectangle: its right and bottom are the last pixels in it, and one pixel of the
-    reduced frame is `scale` pixels of the frame.
-    """
-    xyxy = faces.xyxy * np.float32(scale)
-    xyxy[:, 2:] += scale - 1
-    return faces.with_columns(xyxy=xyxy)
+    """The boxes of a picture that was reduced `scale` times."""
+    return faces.with_columns(xyxy=faces.xyxy * np.float32(scale))
 
 
 def _sides(faces: Faces) -> npt.NDArray[np.float32]:
