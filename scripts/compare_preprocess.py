@@ -33,8 +33,8 @@ from agegender_core.align import LANDMARKS_PATH
 from agegender_train.datasets import Dataset, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import preprocess
-from agegender_train.preprocessing.choice import choose_faces
 from agegender_train.preprocessing.pictures import NO_FACE, TOO_SMALL, UNREADABLE
+from agegender_train.preprocessing.search import choose_faces
 from agegender_train.store import Store, decode_chip, encode_chip
 
 SIZE, PADDING = 140, 0.4
@@ -64,7 +64,7 @@ class Plain:
         bgr = cv2.imdecode(np.frombuffer(self.files.read(sample.file), np.uint8), cv2.IMREAD_COLOR)
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         size = rgb.shape[1], rgb.shape[0]
-        boxes = [[r.left(), r.top(), r.right(), r.bottom()] for r in self.detector(rgb, 0)]
+        boxes = [[r.left(), r.top(), r.right() + 1, r.bottom() + 1] for r in self.detector(rgb, 0)]
         known = known_box(sample, *size)
         chosen, how = choose_faces(as_faces(boxes), known, size, "largest"), "detected"
         if not len(chosen) and known is not None:
@@ -77,7 +77,8 @@ class Plain:
         return PlainResult(sample.key, how, tuple(chosen.xyxy[0].tolist()))
 
     def chip(self, rgb: Any, box: Any) -> Any:
-        rectangle = dlib.rectangle(*(round(float(edge)) for edge in box))
+        left, top, right, bottom = (round(float(edge)) for edge in box)
+        rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
         return dlib.get_face_chip(rgb, self.landmarks(rgb, rectangle), SIZE, PADDING)
 
 

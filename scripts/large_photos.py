@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from agegender_core import Faces, HogDetector, decode_image, read_image
-from agegender_core._core import iou
+from agegender_core import Faces, HogDetector, decode_image, iou, read_image
 from agegender_train.datasets import Dataset, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Rejection, is_picture
@@ -37,8 +36,7 @@ class LargePhotos(Dataset):
 
     def count_right(self, boxes: Mapping[str, Sequence[float]]) -> int:
         """How many of `boxes` (pixels, by key) have an IoU of at least 0.4 with the pasted face."""
-        pairs = [(box, self.faces[key]) for key, box in boxes.items() if len(box) == 4]
-        return sum(iou(*(np.array([box], np.float64) for box in pair)).item() >= 0.4 for pair in pairs)
+        return sum(len(box) == 4 and iou([box], [self.faces[key]])[0, 0] >= 0.4 for key, box in boxes.items())
 
 
 def make_large_photos(out: Path, faces: Path, backgrounds: Path, count: int, seed: int = 1) -> LargePhotos:

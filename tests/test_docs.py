@@ -108,19 +108,18 @@ def test_examples_of_the_help_are_parsed_by_the_program(name: str) -> None:
         parse(re.split(r"\s{3,}", line)[0])
 
 
-def test_json_of_the_page_is_what_the_command_prints() -> None:
+def test_json_of_the_page_is_what_the_commands_print(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
     from agegender_cli.main import app
 
-    page = (DOCS / "predict-and-stream.md").read_text()
-    command = ["predict", str(ROOT / "samples/astronaut.jpg"), "--format", "json"]
-    printed = json.loads(CliRunner().invoke(app, command).stdout)
-    printed[0]["source"] = "samples/astronaut.jpg"
-    shown = json.loads(blocks(page, "json")[0])
-    assert printed == approximately(shown)
-    faces = json.loads(blocks(page, "json")[1])["faces"]
-    assert set(faces[0]) == {*shown[0]["faces"][0], "track_id", "raw"}
+    monkeypatch.chdir(ROOT)
+    picture, frame = (json.loads(block) for block in blocks((DOCS / "predict-and-stream.md").read_text(), "json"))
+    result = CliRunner().invoke(app, ["predict", "samples/astronaut.jpg", "--format", "json"])
+    assert json.loads(result.stdout) == approximately(picture)
+    tracks = tmp_path / "tracks.jsonl"
+    CliRunner().invoke(app, ["stream", "samples/astronaut.mp4", "--no-show", "--tracks", str(tracks), "-q"])
+    assert json.loads(tracks.read_text().splitlines()[30]) == approximately(frame)
 
 
 def approximately(shown: Any) -> Any:

@@ -11,9 +11,10 @@ import pytest
 from agegender_core.decoding import Decoder, logit_of
 from agegender_core.predict import load_predictor
 from agegender_core.spec import PreprocessSpec
+from agegender_core.weighted import weighted_quantile
 from agegender_train.calibration import LEAST_FACES, calibrate_model, calibrated_heads, plain_heads
 from agegender_train.calibration.age import clearly_helps, fit_correction
-from agegender_train.calibration.neighbours import likely_ages, possible_ages, weighted_quantile
+from agegender_train.calibration.neighbours import likely_ages, possible_ages
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
 from agegender_train.export import export_onnx
 from agegender_train.metrics import Scores

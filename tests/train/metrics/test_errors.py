@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agegender_core.faces import Faces
-from agegender_core.quality import face_quality, frontalness
+from agegender_core.quality import face_quality, frontality
 from agegender_train.metrics import Scores, age_deviation, age_error, gender_error
 from agegender_train.metrics.errors import interval_distance
 from agegender_train.store.labels import Labels
@@ -54,8 +54,8 @@ def test_turned_away_is_what_a_face_loses_of_its_quality() -> None:
     eyes = [(60, 40), (50, 40), (10, 40), (20, 40)]
     noses = (35, 25, 15)
     points = np.array([[*eyes, (nose, 60)] for nose in noses], np.float32)
-    found = frontalness(points)
+    found = frontality(points)
     np.testing.assert_allclose(found, [1, 0.5, 0], atol=1e-12)
     faces = Faces(np.float32([[0, 0, 96, 96]] * 3), np.ones(3, np.float32), landmarks=points)
     np.testing.assert_allclose(face_quality(faces), np.maximum(found, 0.01))
-    assert math.isnan(frontalness(np.full((1, 5, 2), np.nan))[0])
+    assert math.isnan(frontality(np.full((1, 5, 2), np.nan))[0])

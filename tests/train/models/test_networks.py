@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agegender_core.predict import load_predictor
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.models import network_names, recommended
 from agegender_train.training import train
 

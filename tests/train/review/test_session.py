@@ -183,7 +183,7 @@ def test_decisions_on_faces_that_are_gone_stay_in_the_file(store: Store, model: 
 
 
 def test_a_second_session_is_refused(session: ReviewSession, store: Store, model: Brightness) -> None:
-    with pytest.raises(OSError, match="another process is at work on"), open_session(store.path, model):
+    with pytest.raises(OSError, match="another process is working on"), open_session(store.path, model):
         pass
     with pytest.raises(FileNotFoundError, match="is no folder"), open_session(store.path / "nothing", model):
         pass

@@ -18,7 +18,7 @@ from agegender_train.batches.face_set import FaceSet
 from agegender_train.evaluation import evaluate
 from agegender_train.files import write_atomically
 from agegender_train.store import FORMAT, Decision, Store, chips, decode_chip, encode_chip, encode_shard
-from agegender_train.store.decision_log import DecisionLog
+from agegender_train.store.decisions import DecisionLog
 
 GENDERS = (1, 0, None)
 

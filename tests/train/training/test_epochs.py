@@ -14,9 +14,9 @@ import pytest
 
 from agegender_train.runs.folder import RunFolder
 from agegender_train.runs.settings import Settings
-from agegender_train.training.epochs import EpochEnd, TrainingProgress
-from agegender_train.training.interrupts import Interrupt, interrupt_between_steps
-from agegender_train.training.state import SavedState, Standing
+from agegender_train.training.devices import Replicas
+from agegender_train.training.epochs import EpochEnd, Interrupt, TrainingProgress, interrupt_between_steps
+from agegender_train.training.state import SavedState, Status
 
 NAMES = ("interval_mae", "middle_mae", "middle_bias", "age_mae", "group_accuracy", "gender_accuracy")
 
@@ -29,23 +29,23 @@ def small_model() -> Any:
 
 
 class Training:
-    """Epochs of two steps each without a network worth the name; validation says what it is told to."""
+    """Epochs of two steps each without a network worth the name; validation gives the figures at hand."""
 
     def __init__(self, out: Path, settings: Settings, figures: list[float] | None, last_phase: int = 0) -> None:
         self.run = RunFolder(out)
         empty: dict[str, Any] = {"data": [], "faces": {}, "spec": {}, "parameters": 3, "backend": "b"}
         self.run.begin({"settings": asdict(settings), **empty})
-        self.standing = SavedState(self.run.state).standing if self.run.state.exists() else Standing()
-        self.run.settle(self.standing.best_epoch, self.standing.rows)
+        self.status = SavedState(self.run.state).status if self.run.state.exists() else Status()
+        self.run.settle(self.status.best_epoch, self.status.rows)
         self.heard: list[TrainingProgress] = []
-        self.interrupt = Interrupt()
+        self.interrupt = Interrupt(Replicas())
         self.model = small_model()
         by = settings.best_by
 
         def validate(_: Any) -> tuple[dict[str, Any], float]:
-            value = figures[self.standing.epoch - 1] if figures else math.nan
-            told = {name: value if name == by else None for name in NAMES}
-            return told, value if by == "val_loss" else 0.0
+            value = figures[self.status.epoch - 1] if figures else math.nan
+            found = {name: value if name == by else None for name in NAMES}
+            return found, value if by == "val_loss" else 0.0
 
         self.end = EpochEnd(
             self.run,
@@ -53,7 +53,7 @@ class Training:
             2,
             None if figures is None else validate,
             small_model(),
-            self.standing,
+            self.status,
             last_phase,
             self.interrupt,
             self.heard.append,
@@ -61,7 +61,7 @@ class Training:
         self.end.set_model(self.model)
 
     def epoch(self) -> None:
-        number = self.standing.epoch
+        number = self.status.epoch
         self.end.on_epoch_begin(number)
         for step in range(2):
             self.model.set_weights([np.full((2, 1), number + step / 2), np.zeros(1)])
@@ -91,10 +91,10 @@ def test_the_best_epoch_is_kept(tmp_path: Path, asked: dict[str, Any], figures: 
     training = Training(tmp_path, ask(**asked), figures)
     for _ in range(3):
         training.epoch()
-    assert training.standing.best_epoch == best
+    assert training.status.best_epoch == best
     assert training.weight_of("best") == best - 0.5
     assert training.weight_of("last") == 2.5
-    assert [row["epoch"] for row in training.standing.rows] == [1, 2, 3]
+    assert [row["epoch"] for row in training.status.rows] == [1, 2, 3]
 
 
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
@@ -131,8 +131,8 @@ def test_a_row_is_written_once_wherever_the_process_was_killed(tmp_path: Path, m
     # Each in turn is the moment of the kill: before, while and after the state of the second epoch is kept.
     for owner, name in ((RunFolder, "save_model"), (Training, "nothing"), (RunFolder, "settle")):
         again = Training(tmp_path, settings, [3.0, 1.0])
-        again.standing.epoch, again.standing.step = 1, 0
-        del again.standing.rows[1:]
+        again.status.epoch, again.status.step = 1, 0
+        del again.status.rows[1:]
         with monkeypatch.context() as patch:
             if name == "nothing":
                 patch.setattr("agegender_train.training.epochs.save_state", killed)
@@ -143,9 +143,9 @@ def test_a_row_is_written_once_wherever_the_process_was_killed(tmp_path: Path, m
         after = Training(tmp_path, settings, [3.0, 1.0])
         with (tmp_path / "history.csv").open(newline="") as file:
             epochs = [int(row["epoch"]) for row in csv.DictReader(file)]
-        assert epochs == list(range(1, after.standing.epoch + 1))
-        assert after.weight_of("best") == after.standing.best_epoch - 0.5
-    assert (after.standing.epoch, after.standing.best_epoch) == (2, 2)
+        assert epochs == list(range(1, after.status.epoch + 1))
+        assert after.weight_of("best") == after.status.best_epoch - 0.5
+    assert (after.status.epoch, after.status.best_epoch) == (2, 2)
 
 
 def test_ctrl_c_waits_for_the_step_and_keeps_its_state(tmp_path: Path) -> None:
@@ -154,8 +154,8 @@ def test_ctrl_c_waits_for_the_step_and_keeps_its_state(tmp_path: Path) -> None:
     training.interrupt.asked = True
     with pytest.raises(KeyboardInterrupt):
         training.end.on_train_batch_end(0, {"loss": 1.0})
-    standing = SavedState(training.run.state).standing
-    assert (standing.epoch, standing.step) == (0, 1)
+    status = SavedState(training.run.state).status
+    assert (status.epoch, status.step) == (0, 1)
 
 
 def test_a_state_is_kept_every_so_many_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,17 +166,17 @@ def test_a_state_is_kept_every_so_many_minutes(tmp_path: Path, monkeypatch: pyte
     clock = 599.0
     training.end.on_train_batch_end(0, {"loss": 1.0})
     assert not training.run.state.exists()
-    training.standing.step = 0
+    training.status.step = 0
     clock = 600.0
     training.end.on_train_batch_end(0, {"loss": 1.0})
-    assert SavedState(training.run.state).standing.seconds == 600
+    assert SavedState(training.run.state).status.seconds == 600
 
 
 def test_the_first_ctrl_c_is_noted_and_the_second_stops_at_once() -> None:
     before = signal.getsignal(signal.SIGINT)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with interrupt_between_steps() as interrupt:
+        with interrupt_between_steps(Replicas()) as interrupt:
             assert not interrupt.asked
             os.kill(os.getpid(), signal.SIGINT)
             assert interrupt.asked
@@ -184,7 +184,7 @@ def test_the_first_ctrl_c_is_noted_and_the_second_stops_at_once() -> None:
                 os.kill(os.getpid(), signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with interrupt_between_steps():
+        with interrupt_between_steps(Replicas()):
             assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN, "a program's own choice is left alone"
     finally:
         signal.signal(signal.SIGINT, before)

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from agegender_train.training.state import SavedState, Standing, save_state
+from agegender_train.training.state import SavedState, Status, save_state
 
 
 def small_model(units: int = 2, momentum: float = 0.5) -> Any:
@@ -25,7 +25,8 @@ def small_model(units: int = 2, momentum: float = 0.5) -> Any:
 
 def step(model: Any, number: int) -> None:
     rng = np.random.default_rng(number)
-    model.fit(rng.uniform(-1, 1, (4, 3)).astype(np.float32), np.ones((4, 2), np.float32), steps_per_epoch=1, verbose=0)
+    faces = rng.uniform(-1, 1, (4, 3)).astype(np.float32)
+    model.fit(faces, np.ones((4, 2), np.float32), steps_per_epoch=1, shuffle=False, verbose=0)
 
 
 def everything(model: Any) -> list[np.ndarray]:
@@ -36,10 +37,10 @@ def test_a_restored_model_takes_the_steps_that_the_first_would_have_taken(tmp_pa
     first, second, path = small_model(), small_model(), tmp_path / "state.npz"
     for number in range(3):
         step(first, number)
-    standing = Standing(2, 5, 1.5, 0.25, 1, [{"epoch": 1, "loss": 0.1 + 0.2, "val_loss": None}])
-    save_state(path, standing, first)
+    status = Status(2, 5, 1.5, 0.25, 1, [{"epoch": 1, "loss": 0.1 + 0.2, "val_loss": None}])
+    save_state(path, status, first)
     saved = SavedState(path)
-    assert saved.standing == standing
+    assert saved.status == status
     saved.restore(second)
     for number in range(3, 6):
         step(first, number)
@@ -53,7 +54,7 @@ def test_a_restored_model_takes_the_steps_that_the_first_would_have_taken(tmp_pa
 def test_running_means_go_on(tmp_path: Path) -> None:
     first, second, path = small_model(), small_model(), tmp_path / "state.npz"
     step(first, 0)
-    save_state(path, Standing(), first)
+    save_state(path, Status(), first)
     step(second, 1)
     SavedState(path).restore_metrics(second)
     assert [float(metric.result()) for metric in second.metrics] == [float(metric.result()) for metric in first.metrics]
@@ -61,7 +62,7 @@ def test_running_means_go_on(tmp_path: Path) -> None:
 
 def test_a_state_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, path = small_model(), tmp_path / "state.npz"
-    save_state(path, Standing(epoch=1), model)
+    save_state(path, Status(epoch=1), model)
 
     def full(file: Any, **_: Any) -> None:
         file.write(b"PK half of it")
@@ -69,14 +70,14 @@ def test_a_state_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(OSError, match="no space left"):
-        save_state(path, Standing(epoch=2), model)
-    assert SavedState(path).standing.epoch == 1
+        save_state(path, Status(epoch=2), model)
+    assert SavedState(path).status.epoch == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"PK half of it", None])
 def test_what_is_no_state_is_named(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "state.npz"
-    save_state(path, Standing(), small_model())
+    save_state(path, Status(), small_model())
     path.write_bytes(path.read_bytes()[:900] if content is None else content)
     with pytest.raises(OSError, match=r"state\.npz doesn't hold the state of a training"):
         SavedState(path)
@@ -84,6 +85,6 @@ def test_what_is_no_state_is_named(tmp_path: Path, content: bytes | None) -> Non
 
 def test_a_state_of_another_network_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "state.npz"
-    save_state(path, Standing(), small_model(units=3))
+    save_state(path, Status(), small_model(units=3))
     with pytest.raises(OSError, match=r"state\.npz holds the state of another model"):
         SavedState(path).restore(small_model())

@@ -13,7 +13,7 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches, TeacherTargets
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.export import export_onnx
-from agegender_train.losses import IntervalAgeLoss, IntervalCrossEntropy, TaughtAgeLoss
+from agegender_train.losses import AgeDistillationLoss, IntervalAgeLoss, IntervalCrossEntropy
 from agegender_train.models import build_model, get_network
 from agegender_train.runs.settings import Settings
 from agegender_train.training import train
@@ -37,27 +37,29 @@ def test_the_teachers_part_is_the_divergence_from_its_distribution() -> None:
     divergence = (teacher * np.log(teacher / predicted)).sum()
     own = value(IntervalCrossEntropy(), label, predicted)
     target = np.concatenate([label, teacher])
-    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=1.0), target, predicted) == pytest.approx(
+    assert value(AgeDistillationLoss(IntervalCrossEntropy(), share=1.0), target, predicted) == pytest.approx(
         divergence, rel=1e-2
     )
-    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=0.0), target, predicted) == pytest.approx(own, rel=1e-5)
-    mixed = value(TaughtAgeLoss(IntervalCrossEntropy(), share=0.25), target, predicted)
+    assert value(AgeDistillationLoss(IntervalCrossEntropy(), share=0.0), target, predicted) == pytest.approx(
+        own, rel=1e-5
+    )
+    mixed = value(AgeDistillationLoss(IntervalCrossEntropy(), share=0.25), target, predicted)
     assert mixed == pytest.approx(0.75 * own + 0.25 * divergence, rel=1e-2)
-    assert value(TaughtAgeLoss(IntervalCrossEntropy(), share=1.0), target, teacher) == pytest.approx(0, abs=1e-4)
+    assert value(AgeDistillationLoss(IntervalCrossEntropy(), share=1.0), target, teacher) == pytest.approx(0, abs=1e-4)
 
 
 def test_of_years_it_is_the_absolute_error() -> None:
-    loss = TaughtAgeLoss(IntervalAgeLoss(), share=1.0)
+    loss = AgeDistillationLoss(IntervalAgeLoss(), share=1.0)
     assert value(loss, [20.0, 29.0, 24.0], [31.0]) == pytest.approx(7.0)
 
 
 def test_the_loss_survives_saving() -> None:
-    loss = TaughtAgeLoss(IntervalCrossEntropy(spread=2.0), share=0.3)
+    loss = AgeDistillationLoss(IntervalCrossEntropy(spread=2.0), share=0.3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(loss))
     target = np.concatenate([[20.0, 29.0], peak(25)])
     assert value(again, target, peak(40)) == value(loss, target, peak(40))
     with pytest.raises(ValueError, match=r"share must be in \[0, 1\], got 1.5"):
-        TaughtAgeLoss(IntervalCrossEntropy(), share=1.5)
+        AgeDistillationLoss(IntervalCrossEntropy(), share=1.5)
 
 
 def test_batches_carry_what_the_teacher_said_of_each_face(make_store: Any) -> None:

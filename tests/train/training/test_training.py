@@ -11,10 +11,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import onnx
 import pytest
 
 from agegender_core.predict import load_predictor
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.evaluation import evaluate
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import build_model
@@ -24,7 +25,7 @@ from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 from agegender_train.training import RunResult, train
 from agegender_train.training.epochs import TrainingProgress
-from agegender_train.training.schedules import WarmUpCosine
+from agegender_train.training.phases import WarmUpCosine
 from agegender_train.training.validation import exported_weights
 
 SMALL = Settings(
@@ -36,6 +37,12 @@ SMALL = Settings(
     ema=0.5,
     seed=4,
 )
+
+
+def figures_in(model: Path) -> dict[str, Any]:
+    texts = {item.key: item.value for item in onnx.load(model).metadata_props}
+    (figures,) = json.loads(texts["agegender.metrics"])
+    return dict(figures)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +117,18 @@ def test_it_trains_without_validation_ages_or_genders(make_store: Any, tmp_path:
     assert "val_loss" not in result.history[0]
     assert result.metrics["gender_accuracy"] is None
     assert result.metrics["n"] == 40
+    assert result.test_set == "training faces, none held out (all 40)"
+    assert figures_in(result.model)["test_set"] == result.test_set
+
+
+def test_figures_of_training_faces_are_called_that(trained: Any, make_store: Any, tmp_path: Path) -> None:
+    _, validated, _ = trained
+    assert figures_in(validated.model)["test_set"] == validated.test_set == "validation part of the training data"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agegender_train.training.loop._TRAINING_SAMPLE", 24)
+        result = train([make_store(n=40)], tmp_path / "run", replace(SMALL, epochs=1, validation_fraction=0.0))
+    assert result.test_set == "training faces, none held out (the first 24 of 40)"
+    assert result.metrics["n"] == figures_in(result.model)["n"] == 24
 
 
 def test_masked_labels_move_no_weight() -> None:

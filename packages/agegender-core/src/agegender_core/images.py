@@ -79,7 +79,7 @@ def decode_own(data: bytes, name: str = "picture") -> Frame:
 def _decode(data: bytes, header: Header) -> Frame | None:
     raw = np.frombuffer(data, np.uint8)
     if header.tiff_orientation_at is not None and header.orientation != 1:
-        # OpenCV turns TIFFs whatever it is asked: we turn all kinds of pictures alike, and tell it that they stand.
+        # OpenCV always turns TIFFs. We turn all kinds of pictures ourselves, so it gets this one marked as upright.
         raw = raw.copy()
         raw[header.tiff_orientation_at : header.tiff_orientation_at + 2] = (
             (1, 0) if header.tiff_order == "little" else (0, 1)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from agegender_core.decoding import MAX_AGE, Curve
-from agegender_train.calibration.neighbours import AGES, Floats, Neighbourhoods, weighted_quantile
+from agegender_core.weighted import weighted_quantile
+from agegender_train.calibration.neighbours import AGES, Floats, Neighbourhoods
 from agegender_train.metrics.errors import interval_distance
 
 Mask = npt.NDArray[np.bool_]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Curve
+from agegender_core.weighted import weighted_quantile
 from agegender_train.store.labels import Labels
 
 Floats = npt.NDArray[np.float64]
@@ -79,17 +80,6 @@ class Neighbourhoods:
         near = zip(self.rows, self.weights, strict=True)
         masses = ((rows, chances[rows] * weights[:, None]) for rows, weights in near)
         return np.array([weighted_quantile(values[rows].ravel(), mass.ravel(), level) for rows, mass in masses])
-
-
-def weighted_quantile(values: Floats, weights: Floats, level: float) -> float:
-    """The least of `values` (n,) up to which lies at least the part `level` of the weight; the greatest for >= 1."""
-    there = weights > 0
-    values, weights = values[there], weights[there]
-    order = np.argsort(values, kind="stable")
-    total = np.cumsum(weights[order])
-    # Rounding in the sum must not push a level that is met exactly to the next value.
-    place = np.searchsorted(total, level * total[-1] * (1 - 1e-12))
-    return float(values[order][min(int(place), len(values) - 1)])
 
 
 def possible_ages(labels: Labels) -> npt.NDArray[np.bool_]:

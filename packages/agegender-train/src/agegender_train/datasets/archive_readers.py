@@ -26,7 +26,7 @@ _MAX_RATIO, _MIN_UNPACKED = 100, 1 << 28  # pictures hardly shrink; gzip makes a
 
 
 class Entry(NamedTuple):
-    """One file of a folder or an archive: its name, bytes, CRC-32 where a directory tells it, and how to read it."""
+    """One file of a folder or an archive: its name, bytes, CRC-32 where a directory has it, and how to read it."""
 
     name: str
     size: int

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
-from agegender_train.store.labels import Labels
+from agegender_core.boxes import iou
+from agegender_train.store.labels import GENDER_MISSING, Labels
 
 CONFLICT = "conflicting labels"
 
@@ -28,7 +29,8 @@ class Label(NamedTuple):
     def of(cls, labels: Labels, row: int) -> Label:
         """The label of one face."""
         low, high, gender = float(labels.age_low[row]), float(labels.age_high[row]), int(labels.gender[row])
-        return cls(*((None, None) if math.isnan(low) else (low, high)), None if gender < 0 else gender)
+        known, gendered = not math.isnan(low), gender != GENDER_MISSING
+        return cls(low if known else None, high if known else None, gender if gendered else None)
 
     @property
     def detail(self) -> tuple[bool, float]:
@@ -44,16 +46,9 @@ def is_same_face(first: Box | None, second: Box | None) -> bool:
     worst an entry is dropped, while the other error keeps labels that contradict each other, or puts one face on two
     sides of a split.
     """
-    if first is None or second is None or any(map(math.isnan, (*first, *second))):
+    if first is None or second is None or not all(map(math.isfinite, (*first, *second))):
         return True
-    return tuple(first) == tuple(second) or _iou(first, second) >= SAME_FACE_IOU
-
-
-def _iou(a: Box, b: Box) -> float:
-    width = max(min(a[2], b[2]) - max(a[0], b[0]), 0.0)
-    height = max(min(a[3], b[3]) - max(a[1], b[1]), 0.0)
-    union = _area(a) + _area(b) - width * height
-    return width * height / union if union > 0 else 0.0
+    return tuple(first) == tuple(second) or bool(iou([first], [second])[0, 0] >= SAME_FACE_IOU)
 
 
 def _area(box: Box) -> float:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core.quality import frontalness
+from agegender_core.quality import frontality
 from agegender_train.store import Store
 
 _BORDER = 0.2
@@ -22,7 +22,7 @@ def store_traits(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         box_from: object, "detected" or "known" (the dataset's own box);
         score: float64, of the detector; NaN where there is none;
         size: float64, the shorter side of the face's box in pixels of the picture; NaN where there is no box;
-        turn: float64, 1 - `frontalness`: 0 with the nose in the middle between the eyes, 1 with the nose below an eye's
+        turn: float64, 1 - `frontality`: 0 with the nose in the middle between the eyes, 1 with the nose below an eye's
         centre; NaN where there are no landmarks.
     """
     table = store.columns("face", "box_from", "score", "box", "landmarks").to_pydict()
@@ -35,7 +35,7 @@ def store_traits(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         "box_from": box_from,
         "score": np.array([np.nan if value is None else value for value in picked["score"]], np.float64),
         "size": np.minimum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]),
-        "turn": 1 - frontalness(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
+        "turn": 1 - frontality(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -18,8 +18,8 @@ class Progress(Protocol):
         """`done` of the `total` items of a phase are finished, those of earlier runs included."""
 
 
-def no_progress(phase: str, done: int, total: int) -> None:
-    """A `Progress` that reports to nobody."""
+def no_progress(*_: Any, **__: Any) -> None:
+    """The progress of callers that don't ask for any: fits every signature."""
 
 
 def map_in_order(executor: Executor, work: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

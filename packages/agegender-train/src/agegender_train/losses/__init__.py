@@ -1,26 +1,27 @@
-"""Losses for labels as they come: ages as intervals, genders that may be missing.
+"""Losses for labels with age intervals and missing values.
 
-Labels enter as float (n, 2), low and high in years, and float (n, 1), 1 male and 0 female. A missing label is any
-finite number with a sample weight of 0: the caller masks, the losses never see a NaN.
+Labels are float (n, 2), low and high in years, and float (n, 1), 1 male and 0 female. A missing label is any finite
+number with a sample weight of 0: the caller masks, the losses never see a NaN.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from agegender_train.losses.distribution import (
+from agegender_train.losses.ages import (
+    AgeDistillationLoss,
     AgeDistributionLoss,
+    IntervalAgeLoss,
     IntervalCrossEntropy,
     LabelDistributionLoss,
     MeanVarianceLoss,
     OrdinalLoss,
 )
 from agegender_train.losses.gender import GenderLoss
-from agegender_train.losses.interval import IntervalAgeLoss
-from agegender_train.losses.taught import TaughtAgeLoss
 
 __all__ = [
     "AGE_LOSSES",
+    "AgeDistillationLoss",
     "AgeDistributionLoss",
     "GenderLoss",
     "IntervalAgeLoss",
@@ -28,7 +29,6 @@ __all__ = [
     "LabelDistributionLoss",
     "MeanVarianceLoss",
     "OrdinalLoss",
-    "TaughtAgeLoss",
     "make_age_loss",
 ]
 
@@ -39,7 +39,7 @@ AGE_LOSSES: dict[str, type[Any]] = {
     "ordinal": OrdinalLoss,
     "distribution": LabelDistributionLoss,
 }
-"""By the names that users give."""
+"""By the names that `Settings.age_loss` takes."""
 
 
 def make_age_loss(name: str, decode: str, **options: float) -> Any:
@@ -51,7 +51,8 @@ def make_age_loss(name: str, decode: str, **options: float) -> Any:
         options: the loss's own arguments.
 
     Raises:
-        ValueError: there is no such loss, it has no such option, or it needs probabilities that the head doesn't give.
+        ValueError: there is no such loss, it has no such option, or it needs a distribution that the head doesn't
+            give.
     """
     if name not in AGE_LOSSES:
         raise ValueError(f"age_loss must be one of {', '.join(AGE_LOSSES)}, got {name!r}")

@@ -1,4 +1,4 @@
-"""Cross-entropy of a gender."""
+"""The loss of a gender."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable(package="agegender")
 class GenderLoss(keras.losses.Loss):  # type: ignore[misc]
-    """Binary cross-entropy of the probability of male, also of one that a regression gives and that may leave [0, 1].
+    """Binary cross-entropy of the probability of male; a regression's output may leave [0, 1].
 
-    The probability is clipped to [floor, 1 - floor]; beyond, where the clipped term has no slope, the distance to the
-    clipped value is added. So a value above 1 is drawn back for a male and drawn down for a female.
+    The probability is clipped to [floor, 1 - floor]. Beyond, where the clipped term has no slope, the distance to the
+    clipped value is added, so that a value above 1 is pulled back for both genders.
 
     Args:
         floor: bound of the probability and, as 1 / floor, of the slope. A softmax needs hardly any.
-        smoothing: how much of each label is given to the other gender, in [0, 0.5): 0.05 says that a label is right in
-            95 of 100 cases, and keeps the network from being surer than that.
+        smoothing: part of each label that is given to the other gender, in [0, 0.5). 0.05 assumes that 95 of 100
+            labels are right, and keeps the network from being more confident than that.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What is left out before any picture is decoded: labels that can't be right, and copies."""
+"""What is rejected before any picture is decoded: labels that can't be right, and copies of files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BATCH = 64
 
 
 def check_label(sample: Sample) -> Rejection | None:
-    """Why a sample's label is of no use, whatever its picture; ``None`` if it is."""
+    """Why a sample's label is unusable, whatever its picture; ``None`` if it is usable."""
     if sample.age_low is None or sample.age_high is None:
         return Rejection(sample.key, NO_LABEL) if sample.gender is None else None
     if not 0 <= sample.age_low <= sample.age_high <= MAX_AGE:
@@ -30,16 +30,16 @@ def check_label(sample: Sample) -> Rejection | None:
 def find_duplicates(
     samples: Iterable[Sample], files: FileTree, executor: Executor, progress: Callable[[int, int], None]
 ) -> list[Rejection]:
-    """The labels to leave out because the same face is there under another name or label.
+    """The labels to reject because the same face occurs under another name or label.
 
-    Copies are equal files, byte by byte, or one file with several labels; where their known boxes overlap by less than
-    half they are different faces of it. Of copies whose labels agree (see `sort_out`) one stays, of others none.
+    Copies are equal files, byte for byte, or one file with several labels, as far as these are of the same face (see
+    `group_by_face`). Of copies whose labels agree one stays, of others none (see `labels_to_drop`).
 
     Args:
-        samples: in the fixed order that "first" refers to.
-        files: where their contents are. Only files of equal size (and CRC, where an archive tells it) are read.
+        samples: in the order by which one of them is the first.
+        files: where their contents are. Only files of equal size (and CRC, where an archive gives it) are read.
         executor: reads and hashes.
-        progress: called with the number of files that are hashed and the number of all.
+        progress: called with the number of files hashed and the number to hash.
     """
     by_file: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -51,7 +51,7 @@ def find_duplicates(
     done = 0
     for batch, digests in zip(batches, executor.map(lambda batch: _digests(files, batch), batches), strict=True):
         for name, digest in zip(batch, digests, strict=True):
-            contents[digest or name.encode()].append(name)  # what can't be read is counted as unreadable later
+            contents[digest or name.encode()].append(name)  # what can't be read is rejected as unreadable later
         done += len(batch)
         progress(done, len(suspects))
     hashed = set(suspects)

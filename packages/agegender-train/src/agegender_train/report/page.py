@@ -10,7 +10,7 @@ import numpy as np
 from agegender_train.evaluation import Evaluation
 from agegender_train.metrics import age_error
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
-from agegender_train.pages.thumbnails import Cell, Sheet, label_text, sample, thumbnail
+from agegender_train.pages.sheets import Cell, Sheet, label_text, sample, thumbnail
 from agegender_train.report.plots import file_name
 from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
 from agegender_train.store.labels import Labels

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agegender_train.store.labels import GENDER_MISSING, Labels, parse_age_group
 
 STATES = ("undecided", "accepted", "rejected", "corrected")
-"""What a face's state is called; its number is the place in this list."""
+"""The names of a face's states; a state's number is its place in this list."""
 
 ORDERS = ("store", "age", "age-error", "gender-error")
 GENDERS = {"m": 1, "f": 0, "missing": GENDER_MISSING}
@@ -20,7 +20,7 @@ GENDERS = {"m": 1, "f": 0, "missing": GENDER_MISSING}
 
 @dataclass(frozen=True)
 class Selection:
-    """What the page was asked to show. An empty text stands for everything.
+    """Which faces the page shows. An empty text stands for all.
 
     The labels that it is about are those of the store, not the corrected ones: a face that was corrected stays where
     it was.
@@ -54,7 +54,7 @@ class Selection:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Selection:
-        """Of the parts of an address that are known by name; others are passed over."""
+        """From the parts of an address with known names; others are ignored."""
         return cls(**{field.name: query[field.name] for field in fields(cls) if query.get(field.name)})
 
     def to_query(self) -> str:

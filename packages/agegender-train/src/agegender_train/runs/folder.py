@@ -1,4 +1,4 @@
-"""The folder of a training run: what was asked, how it went, and what came out."""
+"""The folder of a training run: its configuration, history, checkpoints and model."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _PACKAGES = (
 _QUIETLY: dict[str, Any] = {"capture_output": True, "text": True, "timeout": 10, "check": True}
 
 
-ANYHOW = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
-"""Settings that may change while a run is stopped: its result doesn't depend on them, or only by rounding."""
+EXECUTION_SETTINGS = ("workers", "cache_bytes", "checkpoint_minutes", "tensorboard", "device")
+"""Settings that may change while a run is stopped: its result doesn't depend on them, but for rounding."""
 
 
 class RunFolder:
@@ -41,10 +41,10 @@ class RunFolder:
 
     Args:
         path: of the folder.
-        writes: whether this process is the one that writes it.
+        writes: whether this process writes it; in data-parallel training only one does.
 
     Raises:
-        FileExistsError: the folder already holds a run that came to its end.
+        FileExistsError: the folder already holds a finished run.
     """
 
     def __init__(self, path: Path, writes: bool = True) -> None:
@@ -57,11 +57,11 @@ class RunFolder:
         self._refuse_finished()
 
     def begin(self, config: Mapping[str, Any]) -> None:
-        """Writes config.json, or finds a stopped run of the same there.
+        """Writes config.json, or checks that a stopped run there has the same configuration.
 
         Raises:
-            FileExistsError: there is a run that came to its end, or one without a state to go on from.
-            ValueError: there is a stopped run of other settings, data or backend.
+            FileExistsError: there is a finished run, or one without a state to resume from.
+            ValueError: there is a stopped run with other settings, data or backend.
         """
         self._refuse_finished()
         if not self._config.exists():
@@ -73,13 +73,13 @@ class RunFolder:
         if differences:
             raise ValueError(
                 f"{self.path} holds a stopped run with {'; '.join(differences)}: "
-                "ask for the same to go on with it, or name another folder"
+                "ask for the same to resume it, or name another folder"
             )
         if self._history.exists() and not self.state.exists():
-            raise FileExistsError(f"{self.path} holds a run without a state to go on from; name another folder")
+            raise FileExistsError(f"{self.path} holds a run without a state to resume from; name another folder")
 
     def _refuse_finished(self) -> None:
-        # A run's state goes when its model is whole.
+        # The state is removed once the model is written.
         if self._config.exists() and self.model.exists() and not self.state.exists():
             raise FileExistsError(f"{self.path} already holds a run; name another folder, or delete it")
 
@@ -96,10 +96,10 @@ class RunFolder:
             model.save(unfinished)
 
     def settle(self, best_epoch: int, history: Sequence[Mapping[str, Any]]) -> None:
-        """Makes all files of the run those of the state that was kept last, wherever the process was killed since.
+        """Makes all files of the run agree with the state saved last, wherever the process was killed since.
 
         Args:
-            best_epoch: counted from 1.
+            best_epoch: number of the best epoch, from 1.
             history: a row for each epoch.
         """
         if not self.writes:
@@ -114,7 +114,7 @@ class RunFolder:
             self.plot_history(history)
 
     def finish(self) -> None:
-        """Removes the state, which is of no use beside the finished model."""
+        """Removes the state, which marks the run as finished."""
         if self.writes:
             self.state.unlink(missing_ok=True)
 
@@ -150,17 +150,26 @@ class RunFolder:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """What the configuration `old` has otherwise than `new`, in words."""
-    found = []
-    defaults = json.loads(json.dumps(asdict(Settings())))
-    before = {**defaults, **old.get("settings", {})}
-    for name, value in new["settings"].items():
-        if name not in ANYHOW and before[name] != value:
-            found.append(f"{name} {_words(before[name])}, not {_words(value)}")
+    """What differs in the configuration `old` from `new`, in words."""
+    changed = changed_settings(old.get("settings", {}), new["settings"])
+    found = [f"{name} {_words(before)}, not {_words(now)}" for name, (before, now) in changed.items()]
     for name in ("backend", "data", "faces", "spec", "parameters", "teachers"):
         if (old.get(name) or None) != (new.get(name) or None):
             found.append(f"{name} {_words(old.get(name))}, not {_words(new.get(name))}")
     return found
+
+
+def changed_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The settings, other than `EXECUTION_SETTINGS`, whose values differ: by name, the old and the new value.
+
+    Args:
+        old: settings of a run's config.json; one that its version didn't have counts as the default.
+        new: settings as a dict, see `dataclasses.asdict`.
+    """
+    defaults, wanted = json.loads(json.dumps([asdict(Settings()), new]))
+    before = {**defaults, **old}
+    changed = {name: (before[name], value) for name, value in wanted.items() if before[name] != value}
+    return {name: values for name, values in changed.items() if name not in EXECUTION_SETTINGS}
 
 
 def _words(value: Any) -> str:
@@ -168,7 +177,7 @@ def _words(value: Any) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on."""
+    """Versions of Python and of the installed packages that a result depends on."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:
@@ -179,7 +188,7 @@ def versions() -> dict[str, str]:
 
 
 def git_revision() -> str | None:
-    """The commit that this package's source is checked out at, with "+" after it if files were changed; or ``None``."""
+    """The commit of the checkout that this package lies in, followed by "+" if files were changed; else ``None``."""
     folder, own = str(Path(__file__).parent), Path(__file__).name
     try:
         # An installed package may lie inside somebody else's repository.
@@ -191,5 +200,5 @@ def git_revision() -> str | None:
 
 
 def describe_data(stores: Sequence[Store]) -> list[dict[str, Any]]:
-    """What was trained on: name, number of faces and fingerprint of each store."""
+    """The training data as in config.json: name, number of faces and fingerprint of each store."""
     return [{"name": store.name, "faces": len(store), "fingerprint": store.fingerprint} for store in stores]

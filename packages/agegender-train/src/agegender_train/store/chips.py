@@ -14,6 +14,7 @@ from typing import NamedTuple, overload
 import cv2
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_core.images import decode_own
@@ -138,5 +139,9 @@ def read_images(file: Path) -> list[bytes]:
         OSError: it can't be read.
         ValueError: it is no such shard.
     """
-    column = pq.read_table(file, columns=["image"], memory_map=True)["image"]
-    return [data for chunk in column.chunks for data in chunk.field("bytes").to_pylist()]
+    return images_of(pq.read_table(file, columns=["image"], memory_map=True))
+
+
+def images_of(table: pa.Table) -> list[bytes]:
+    """The JPEGs of a table with the store's column `image`, in their order."""
+    return [data for chunk in table["image"].chunks for data in chunk.field("bytes").to_pylist()]

@@ -17,9 +17,8 @@ import pyarrow.parquet as pq
 from agegender_train.store.changes import Changes
 from agegender_train.store.chips import EncodedChips, decode_chip, read_images
 from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
-from agegender_train.store.description import read_description
 from agegender_train.store.labels import Labels
-from agegender_train.store.schema import SCHEMA
+from agegender_train.store.schema import SCHEMA, read_description
 
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 
@@ -27,12 +26,12 @@ _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 class Store:
     """A finished store, opened for reading; see `Store.open`.
 
-    Rows are counted through all shards. Faces that were rejected in a review are left out and don't count, and the
-    labels are those that the review left.
+    Rows are counted through all shards. Faces that a review rejected are excluded and don't count, and the labels
+    are as the review corrected them.
 
     Attributes:
         path: the store's folder.
-        description: content of ``store.json``; it knows nothing of the review.
+        description: content of ``store.json``, without the review.
         decisions: what the review decided, by key and face; see `agegender_train.store.in_force`.
     """
 
@@ -47,7 +46,7 @@ class Store:
         self.chip_size = int(description["chip_size"])
         """Side of a chip in pixels."""
         self.chip_padding = float(description["chip_padding"])
-        """Margin round the face, as a part of the face's side."""
+        """Margin around the face, as a part of the face's side."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], review: bool = True) -> Store:
@@ -69,7 +68,7 @@ class Store:
         if description is None:
             raise ValueError(f"{path} is no aligned store: it has no store.json; make one with: agegender preprocess")
         if not description["complete"]:
-            raise ValueError(f"{path} is not finished; run the same agegender preprocess command again to go on")
+            raise ValueError(f"{path} is not finished; run the same agegender preprocess command again to continue")
         for shard in description["shards"]:
             file = path / shard["name"]
             if not file.exists() or file.stat().st_size != shard["bytes"]:
@@ -92,7 +91,7 @@ class Store:
 
     @property
     def reviewed(self) -> dict[str, int]:
-        """How many faces the review left out ("rejected") and gave another label ("corrected")."""
+        """How many faces the review excluded ("rejected") and gave another label ("corrected")."""
         return {"rejected": len(self._changes.rejected), "corrected": len(self._changes.corrected)}
 
     @property

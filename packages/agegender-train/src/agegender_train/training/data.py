@@ -1,4 +1,4 @@
-"""What a training learns from and is validated on."""
+"""The data of a training: the faces to learn from and the faces to validate on."""
 
 from __future__ import annotations
 
@@ -18,26 +18,28 @@ from agegender_train.runs.settings import Settings
 from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.store.labels import Labels
+from agegender_train.training.devices import Replicas
 from agegender_train.training.objective import Objective
-from agegender_train.training.sharing import Crew
 from agegender_train.training.teachers import digests, load_teachers, teacher_targets
 from agegender_train.training.validation import validate
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The faces of a training.
+    """The faces of a training, and how its network takes them.
 
     Attributes:
-        network: that learns.
-        objective: what it makes small.
-        spec: how it wants faces.
+        network: the network to train.
+        objective: the losses to minimise.
+        spec: the network's preprocessing.
         faces: of all stores.
-        training: int64, rows of `faces`.
-        validation: int64, rows of `faces`; none of a person in `training`.
+        training: int64, rows of `faces` to learn from.
+        validation: int64, rows of `faces` to validate on. By `validation_fraction`, they share no person with
+            `training`, or no picture in a dataset that names no persons; see `batches.face_set.hold_out`. By a split,
+            what the split says.
         batches: of the training faces.
-        batch_size: faces a batch.
-        teachers: what it learns from beside the labels; see `teachers.digests`.
+        batch_size: faces in a batch.
+        teachers: models to learn from beside the labels; see `teachers.digests`.
     """
 
     network: Network
@@ -51,16 +53,16 @@ class TrainingData:
     teachers: list[dict[str, Any]]
 
     def figures(self, model: Any, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Any], float]:
-        """Figures and loss of `model` on `rows`; see `validate`."""
+        """Metrics and loss of `model` on `rows`; see `validate`."""
         return validate(model, self.network, self.objective, self.faces, rows, self.spec, self.batch_size)
 
     def figures_on_validation(self, model: Any) -> tuple[dict[str, Any], float]:
-        """Figures and loss of `model` on the validation faces."""
+        """Metrics and loss of `model` on the validation faces."""
         return self.figures(model, self.validation)
 
 
-def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: Crew) -> TrainingData:
-    """The data that `settings` ask for, of `stores`.
+def gather(stores: Sequence[Store], settings: Settings, network: Network, replicas: Replicas) -> TrainingData:
+    """The data of `stores` for a training with `settings`.
 
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
@@ -92,12 +94,12 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, crew: 
         settings.augmentation,
         settings.balance,
         outputs=objective.outputs,
-        share=(crew.process, crew.processes),
+        share=(replicas.process, replicas.processes),
         teacher=teacher_targets(teachers, faces, training, settings.teacher_share) if teachers else None,
     )
-    if settings.batch_size % crew.devices:
+    if settings.batch_size % replicas.devices:
         raise ValueError(
-            f"batch_size must be a multiple of {crew.devices}, the number of devices, got {settings.batch_size}"
+            f"batch_size must be a multiple of {replicas.devices}, the number of devices, got {settings.batch_size}"
         )
     if settings.accumulate > batches.per_epoch:
         raise ValueError(f"accumulate must be in 1..{batches.per_epoch}, an epoch's batches, got {settings.accumulate}")

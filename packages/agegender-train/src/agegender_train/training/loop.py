@@ -1,6 +1,6 @@
 """Training of a network on aligned stores, on any backend of Keras.
 
-The loop is `keras.Model.fit` over endless batches; one callback of ours does what belongs to the end of an epoch.
+The loop is `keras.Model.fit` over endless batches; one callback, `EpochEnd`, does all the rest.
 """
 
 from __future__ import annotations
@@ -13,37 +13,47 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches
 from agegender_train.export import export_onnx
-from agegender_train.files import folder_lock
+from agegender_train.files import folder_lock, no_progress
 from agegender_train.models import Network, get_network, recommended
-from agegender_train.runs.folder import ANYHOW, RunFolder, describe_data, git_revision, versions
+from agegender_train.runs.folder import EXECUTION_SETTINGS, RunFolder, describe_data, git_revision, versions
 from agegender_train.runs.settings import Settings
 from agegender_train.store import Store
-from agegender_train.training.compiling import compile_for
 from agegender_train.training.data import TrainingData, gather
-from agegender_train.training.devices import device_scope, precision, prepare_backend
-from agegender_train.training.epochs import EpochEnd, TrainingProgress
-from agegender_train.training.fine_tuning import start_from
-from agegender_train.training.interrupts import interrupt_between_steps
-from agegender_train.training.phases import Phase, plan_phases
-from agegender_train.training.sharing import Crew, agree, alone, join_crew
-from agegender_train.training.state import SavedState, Standing
+from agegender_train.training.devices import (
+    Replicas,
+    check_same,
+    device_scope,
+    precision,
+    prepare_backend,
+    replica_scope,
+    single_device,
+)
+from agegender_train.training.epochs import EpochEnd, TrainingProgress, interrupt_between_steps
+from agegender_train.training.phases import Phase, compile_for, plan_phases
+from agegender_train.training.state import SavedState, Status, start_from
+
+_TRAINING_SAMPLE = 2000
+"""Faces that are measured where there are no validation faces."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What a training left.
+    """The result of a training.
 
     Attributes:
         path: the run folder.
         model: the exported model file.
         history: a row for each epoch, as in history.csv.
-        best_epoch: the epoch whose weights were exported, counted from 1.
-        metrics: figures of the exported weights on the validation faces; see `metrics.Scores.compute`. Nothing where
-            another process of the same training wrote the folder.
+        best_epoch: number of the epoch whose weights were exported, from 1.
+        metrics: of the exported weights on the validation faces, or on `test_set` where there are none; see
+            `metrics.Scores.compute`. Empty where another process of the same training wrote the folder.
+        test_set: what `metrics` were measured on, as the model file names it.
     """
 
     path: Path
@@ -51,6 +61,7 @@ class RunResult:
     history: list[dict[str, Any]]
     best_epoch: int
     metrics: dict[str, Any]
+    test_set: str = ""
 
 
 def train(
@@ -59,52 +70,54 @@ def train(
     settings: Settings | None = None,
     progress: Callable[[TrainingProgress], None] | None = None,
 ) -> RunResult:
-    """Train a network, keep the run in the folder `out`, and export the best weights as ``model.onnx``.
+    """Train a network, write the run to the folder `out`, and export the best weights as ``model.onnx``.
 
     The best epoch is the best by `Settings.best_by` on the validation faces, or the last one where there are none. A
-    run that was stopped, by whatever means, goes on where the same is asked of the same folder again.
+    run that was stopped, whatever stopped it, is resumed by the same call.
 
     Args:
         stores: aligned stores, cut alike.
         out: folder of the run; made if it is not there.
-        settings: what is asked; the defaults when ``None``.
+        settings: of the training; `models.recommended("ssrnet")` when ``None``.
         progress: called after every step and every epoch.
 
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
-            a stopped run of other settings in `out`.
-        FileExistsError: `out` already holds a run that came to its end.
+            a stopped run with other settings in `out`.
+        FileExistsError: `out` already holds a finished run.
         OSError: another process trains in `out`, or the state there can't be read.
-        KeyboardInterrupt: Ctrl-C was pressed; the state after the step was kept.
+        KeyboardInterrupt: Ctrl-C was pressed, in this process or in another one of the same training; the state after
+            the step was saved.
     """
     settings = settings or recommended("ssrnet")
     RunFolder(Path(out))  # refuses a finished run before anything is read
     prepare_backend(settings.deterministic)
-    with join_crew(settings.data_parallel) as crew, device_scope(settings.device):
-        return _train(stores, Path(out), settings, crew, progress)
+    with replica_scope(settings.data_parallel) as replicas, device_scope(settings.device):
+        return _train(stores, Path(out), settings, replicas, progress or no_progress)
 
 
 def _train(
     stores: Sequence[Store],
     out: Path,
     settings: Settings,
-    crew: Crew,
-    progress: Callable[[TrainingProgress], None] | None,
+    replicas: Replicas,
+    progress: Callable[[TrainingProgress], None],
 ) -> RunResult:
-    # At once: what differs between processes, JAX takes for an error of its own, or waits for.
-    same = {name: value for name, value in asdict(settings).items() if name not in ANYHOW}
-    agree(crew, json.dumps([same, describe_data(stores)]))
+    # Before anything else: where processes differ later, JAX reports an error of its own, or waits for ever.
+    same = {name: value for name, value in asdict(settings).items() if name not in EXECUTION_SETTINGS}
+    check_same(replicas, json.dumps([same, describe_data(stores)]))
     network = get_network(settings.model)
-    data = gather(stores, settings, network, crew)
+    data = gather(stores, settings, network, replicas)
     keras.utils.set_random_seed(settings.seed)
     model = _build(network, data.spec, settings)
-    with alone():
-        twin = network.build(input_size=data.spec.input_size, **settings.model_options)
+    with single_device():
+        export_model = network.build(input_size=data.spec.input_size, **settings.model_options)
     phases = list(plan_phases(model, network, settings))
     config = {
         "settings": asdict(settings),
         "spec": asdict(data.spec),
         "data": describe_data(stores),
+        "stores": [str(store.path.absolute()) for store in stores],
         "faces": {"training": len(data.training), "validation": len(data.validation)},
         "teachers": data.teachers,
         "parameters": model.count_params(),
@@ -112,32 +125,32 @@ def _train(
         "versions": versions(),
         "git": git_revision(),
     }
-    run = RunFolder(out, writes=crew.process == 0)
+    run = RunFolder(out, writes=replicas.process == 0)
     with folder_lock(out) if run.writes else nullcontext():
         run.begin(config)
         saved = SavedState(run.state) if run.state.exists() else None
-        standing = saved.standing if saved else Standing()
-        agree(crew, json.dumps(asdict(standing)))
-        run.settle(standing.best_epoch, standing.rows)
-        with interrupt_between_steps() as interrupt:
+        status = saved.status if saved else Status()
+        check_same(replicas, json.dumps(asdict(status)))
+        run.settle(status.best_epoch, status.rows)
+        with interrupt_between_steps(replicas) as interrupt:
             epoch_end = EpochEnd(
                 run,
                 settings,
                 data.batches.per_epoch,
                 data.figures_on_validation if len(data.validation) else None,
-                twin,
-                standing,
+                export_model,
+                status,
                 phases[-1].start,
                 interrupt,
-                progress if run.writes else None,
+                progress if run.writes else no_progress,
             )
             for phase in phases:
-                if standing.epoch < phase.stop and not epoch_end.ends:
+                if status.epoch < phase.stop and not epoch_end.ends:
                     phase.apply(model)
                     compile_for(phase, model, data.objective, settings, data.batches.per_epoch)
                     _run_phase(phase, model, data.batches, settings, epoch_end, saved)
                     saved = None
-        result = RunResult(run.path, run.model, standing.rows, standing.best_epoch, {})
+        result = RunResult(run.path, run.model, status.rows, status.best_epoch, {})
         return _finish(result, run, data, network, settings, config["git"]) if run.writes else result
 
 
@@ -161,18 +174,18 @@ def _run_phase(
     epoch_end: EpochEnd,
     saved: SavedState | None,
 ) -> None:
-    """Trains `model` from where `saved` left it to the end of `phase`."""
-    first, step = epoch_end.standing.epoch, epoch_end.standing.step
+    """Trains `model` to the end of `phase`, from the state `saved` on if there is one."""
+    first, step = epoch_end.status.epoch, epoch_end.status.step
     if saved is not None:
-        # At a phase's start, the state's optimizer is still that of the phase before.
+        # At a phase's start, the saved optimizer is still that of the phase before.
         saved.restore(model, optimizer=(first, step) > (phase.start, 0))
-    # Keras counts an epoch's batches from 0 anew: what is left of a broken one is a short epoch.
+    # Keras counts the batches of each epoch from 0: the rest of an interrupted epoch is a short epoch.
     spans = [(first, first + 1, step), (first + 1, phase.stop, 0)] if step else [(first, phase.stop, 0)]
     for start, stop, done in spans:
         if start == stop or epoch_end.ends:
             continue
         epoch_end.metrics_from = saved if done else None
-        # A stream for each: Keras takes more batches of one than it uses.
+        # A stream for each span: Keras takes more batches from a stream than it uses.
         with batches.stream(start * batches.per_epoch + done, settings.workers) as stream:
             model.fit(
                 stream,
@@ -205,10 +218,10 @@ def _finish(
     result: RunResult, run: RunFolder, data: TrainingData, network: Network, settings: Settings, git: str | None
 ) -> RunResult:
     """Measures the best weights and exports them."""
-    with alone():
+    rows, test_set = _test_set(data)
+    with single_device():
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
-        # Without validation faces, a sample of the training's own tells at least the size of the error.
-        figures, _ = data.figures(best, data.validation if len(data.validation) else data.training[:2000])
+        figures, _ = data.figures(best, rows)
         export_onnx(
             best,
             run.model,
@@ -223,8 +236,17 @@ def _finish(
                 "seed": settings.seed,
                 "git": git,
             },
-            metrics=[{"test_set": "validation part of the training data", **_flat(figures)}],
+            metrics=[{"test_set": test_set, **_flat(figures)}],
             licence=settings.licence,
         )
     run.finish()
-    return replace(result, metrics=figures)
+    return replace(result, metrics=figures, test_set=test_set)
+
+
+def _test_set(data: TrainingData) -> tuple[npt.NDArray[np.int64], str]:
+    """The rows of faces that a finished model is measured on, and what a model file calls them."""
+    if len(data.validation):
+        return data.validation, "validation part of the training data"
+    # Not held out, they show at least the order of magnitude of the error.
+    rows, n = data.training[:_TRAINING_SAMPLE], len(data.training)
+    return rows, f"training faces, none held out ({'all' if len(rows) == n else f'the first {len(rows)} of'} {n})"

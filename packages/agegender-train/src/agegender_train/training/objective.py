@@ -1,4 +1,4 @@
-"""What a training makes small: the losses of both heads, weighted."""
+"""The objective of a training: the weighted losses of both heads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE
-from agegender_train.losses import GenderLoss, TaughtAgeLoss, make_age_loss
+from agegender_train.losses import AgeDistillationLoss, GenderLoss, make_age_loss
 from agegender_train.models import Network
 from agegender_train.runs.settings import Settings
 from agegender_train.store.labels import Labels
@@ -20,7 +20,7 @@ class Objective:
     """The losses of a network's heads.
 
     Raises:
-        ValueError: the settings ask for an age loss that there isn't, or that doesn't fit the network.
+        ValueError: the age loss of the settings is unknown, or doesn't fit the network.
     """
 
     def __init__(self, network: Network, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Objective:
         self.target_widths = {"age": 2, "gender": 1}
         """Columns of the targets; see `batches.Batch`."""
         if settings.teachers:
-            self._losses["age"] = TaughtAgeLoss(self._label_losses["age"], settings.teacher_share)
+            self._losses["age"] = AgeDistillationLoss(self._label_losses["age"], settings.teacher_share)
             self.target_widths["age"] += MAX_AGE + 1 if self.wants_distribution else 1
         self._weights = {"age": settings.age_weight, "gender": settings.gender_weight}
 
@@ -52,7 +52,7 @@ class Objective:
         }
 
     def value(self, outputs: Mapping[str, Any], labels: Labels) -> float:
-        """The weighted loss over faces against their labels: each head's mean over those whose label is known.
+        """The weighted loss against the labels only: of each head the mean over the faces whose label is known.
 
         Args:
             outputs: the model's outputs by name.

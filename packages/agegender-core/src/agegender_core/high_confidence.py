@@ -9,17 +9,17 @@ from .faces import Faces, Frame
 _FORGET_AFTER = 1000
 
 
-class SureFaces:
-    """A stage behind the tracker that drops faces that may be none.
+class HighConfidenceFilter:
+    """A stage after the tracker that drops detections of low confidence unless their track has had a better one.
 
-    A face stays if its score reaches `threshold`, or if its track has done so in some frame before: then the detector
-    runs at a lower threshold than one would trust, and a face that turns away keeps its track. Coasted faces, which
-    have no score, stay if their track is sure. Which rows stay keep their order.
+    A face stays if its score reaches `threshold`, or if its track has done so in this frame or an earlier one. So the
+    detector may run at a lower threshold, and a face that turns away keeps its track. Coasted faces, which have no
+    score, go by their track. The rows that stay keep their order.
 
     It holds the state of one video: use it in order and from one thread.
 
     Args:
-        threshold: the least score that makes a face sure.
+        threshold: the least score of high confidence.
     """
 
     def __init__(self, threshold: float = 0.0) -> None:
@@ -32,7 +32,7 @@ class SureFaces:
         self._last_seen: dict[int, int] = {}
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """The sure ones of `faces`; those without ``track_id`` are judged by their score alone."""
+        """Drop the faces of low confidence; those without ``track_id`` go by their score alone."""
         self._frames += 1
         keep = np.zeros(len(faces), bool)
         if faces.score is not None:

@@ -1,4 +1,4 @@
-"""Label files that are tables of text."""
+"""Label files: tables of text, and finding the pictures that their rows are about."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from agegender_train.datasets.base import MISSING_LABEL, SECOND_COPY, Rejection, is_picture
+
 if TYPE_CHECKING:
     from agegender_train.datasets.archives import FileTree
 
@@ -18,8 +20,8 @@ class Row(NamedTuple):
 
     Attributes:
         line: its last line in the file, counted from 1.
-        fields: what stands in each column, by the column's name in small letters, without blanks round it; a field
-            that the row is too short for is "".
+        fields: the text in each column without surrounding blanks, by the column's name in lower case; "" where the row
+            is too short.
         problem: why the fields can't be trusted, or "".
     """
 
@@ -91,3 +93,62 @@ def _columns(header: str, delimiter: str) -> list[str]:
         return [column.strip().lower() for column in next(csv.reader([header], delimiter=delimiter), [])]
     except csv.Error:
         return []
+
+
+class Pictures:
+    """The pictures of a `FileTree` by the last parts of their names, whatever the folders above.
+
+    Args:
+        files: where they are.
+        parts: how many parts of a name, from its end, identify a picture; all when ``None``.
+        any_suffix: whether the suffix is ignored, too, as for pictures that somebody has re-encoded.
+    """
+
+    def __init__(self, files: FileTree, parts: int | None, any_suffix: bool = True) -> None:
+        self._parts = parts
+        self._any_suffix = any_suffix
+        self._names = [name for name in files.names if is_picture(name)]
+        self._by_tail: dict[str, str] = {}
+        self._first: dict[str, str] = {}  # of a second copy
+        self._used: set[str] = set()
+        self._keys: set[str] = set()
+        for name in self._names:
+            first = self._by_tail.setdefault(self._tail(name), name)
+            if first != name:
+                self._first[name] = first
+
+    def find(self, *labels: str) -> str | None:
+        """The picture that a label is about: the first of these names that exists, or ``None``.
+
+        A picture under another of the names counts as a second one for the same label.
+        """
+        found = [name for label in labels if (name := self._by_tail.get(self._tail(label))) is not None]
+        if not found:
+            return None
+        self._used.add(found[0])
+        for other in found[1:]:
+            self._first.setdefault(other, found[0])
+        return found[0]
+
+    def key(self, name: str) -> str:
+        """`name`, with ``#2`` and so on appended when an earlier label has it already."""
+        key, count = name, 1
+        while key in self._keys:
+            count += 1
+            key = f"{name}#{count}"
+        self._keys.add(key)
+        return key
+
+    def left_over(self) -> Iterator[Rejection]:
+        """A rejection for each picture that no label is about."""
+        for name in self._names:
+            if name not in self._used:
+                yield (
+                    Rejection(name, SECOND_COPY, self._first[name])
+                    if name in self._first
+                    else Rejection(name, MISSING_LABEL)
+                )
+
+    def _tail(self, name: str) -> str:
+        tail = name if self._parts is None else "/".join(name.split("/")[-self._parts :])
+        return tail[: tail.rindex(".")] if self._any_suffix and is_picture(tail) else tail

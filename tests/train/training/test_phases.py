@@ -8,10 +8,9 @@ import pytest
 
 from agegender_train.models import get_network
 from agegender_train.runs.settings import Settings
-from agegender_train.training.compiling import compile_for, learning_rate
 from agegender_train.training.devices import precision
 from agegender_train.training.objective import Objective
-from agegender_train.training.phases import Phase
+from agegender_train.training.phases import Phase, compile_for, learning_rate
 from agegender_train.training.validation import exported_weights
 
 LAST = Phase(1, 5, frozenset(), False)
@@ -39,7 +38,7 @@ def batch(number: int, faces: int) -> tuple[Any, ...]:
 
 def test_accumulated_batches_are_one_step_of_the_batch_that_they_make() -> None:
     plain = Settings(schedule="constant", ema=0.6)
-    alone, accumulated = small_model(plain), small_model(Settings(schedule="constant", ema=0.6, accumulate=3))
+    whole_steps, accumulated = small_model(plain), small_model(Settings(schedule="constant", ema=0.6, accumulate=3))
     for step in range(4):
         parts = [batch(3 * step + i, 4) for i in range(3)]
         whole = (
@@ -51,14 +50,14 @@ def test_accumulated_batches_are_one_step_of_the_batch_that_they_make() -> None:
             now = accumulated.get_weights()
             assert all((a == b).all() for a, b in zip(before, now, strict=True)), f"moved by batch {number} of three"
             accumulated.train_on_batch(*part)
-        alone.train_on_batch(*whole)
-        for one, other in zip(alone.get_weights(), accumulated.get_weights(), strict=True):
+        whole_steps.train_on_batch(*whole)
+        for one, other in zip(whole_steps.get_weights(), accumulated.get_weights(), strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
-    assert int(accumulated.optimizer.iterations) == int(alone.optimizer.iterations) == 4
+    assert int(accumulated.optimizer.iterations) == int(whole_steps.optimizer.iterations) == 4
     # The average follows a step over as many batches as make one: two more, and it is where that of plain steps is.
     for number in (100, 101):
         accumulated.train_on_batch(*batch(number, 4))
-    for one, other in zip(exported_weights(alone), exported_weights(accumulated), strict=True):
+    for one, other in zip(exported_weights(whole_steps), exported_weights(accumulated), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 

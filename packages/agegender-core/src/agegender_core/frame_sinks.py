@@ -1,4 +1,4 @@
-"""Where pictures go: video files and windows. Context managers both."""
+"""Where drawn frames go: video files and windows. Context managers both."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class SinkError(OSError):
     """A sink that can't be opened or written; the message names it."""
 
 
-class PictureSink(Protocol):
-    """Takes pictures one by one."""
+class FrameSink(Protocol):
+    """Takes frames one by one."""
 
     @property
     def done(self) -> bool:
-        """Whether whoever looks at it wants no more."""
+        """Whether the viewer has had enough."""
 
-    def write(self, picture: Frame, time: float) -> None:
-        """Take a picture: uint8 RGB (H, W, 3), and its time in seconds."""
+    def write(self, frame: Frame, time: float) -> None:
+        """Take a frame: uint8 RGB (H, W, 3), and its time in seconds."""
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -45,18 +45,18 @@ class PictureSink(Protocol):
 
 
 class VideoSink:
-    """Writes pictures into a video file.
+    """Writes frames into a video file.
 
     They go into ``NAME.partial.SUFFIX`` beside it, which becomes the file when the sink is closed. That happens after
     an exception and on Ctrl-C too, so that what was done can be played; a file of that name from an earlier run is
-    replaced then and not before. Without a single picture no file is made.
+    replaced then and not before. Without a single frame no file is made.
 
     Args:
         path: ends in .mp4, .mov, .mkv or .avi.
         fps: frames per second of the file, > 0.
-        size: width and height in pixels; pictures of another size are resized.
-        keep_time: repeat and leave out pictures so that the video plays at the speed of their times: for live sources,
-            which seldom come at their nominal rate. Otherwise each picture becomes one frame.
+        size: width and height in pixels; frames of another size are resized.
+        keep_time: repeat and leave out frames so that the video plays at the speed of their times: for live sources,
+            which seldom come at their nominal rate. Otherwise each frame is written once.
 
     Attributes:
         codec: the four letters of the codec in use.
@@ -97,12 +97,12 @@ class VideoSink:
         self._partial.unlink(missing_ok=True)
         raise SinkError(f"{self.path} can't be written: no access, or no codec of {', '.join(codecs)} in this OpenCV")
 
-    def write(self, picture: Frame, time: float) -> None:
-        """Add a picture: uint8 RGB (H, W, 3), and its time in seconds."""
-        if (picture.shape[1], picture.shape[0]) != self.size:
+    def write(self, frame: Frame, time: float) -> None:
+        """Add a frame: uint8 RGB (H, W, 3), and its time in seconds."""
+        if (frame.shape[1], frame.shape[0]) != self.size:
             # OpenCV would drop it without a word.
-            picture = np.asarray(cv2.resize(picture, self.size, interpolation=cv2.INTER_AREA), np.uint8)
-        bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+            frame = np.asarray(cv2.resize(frame, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+        bgr = cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         for _ in range(self._repeats(time)):
             self._writer.write(bgr)
             self.frames += 1
@@ -139,7 +139,7 @@ class VideoSink:
 
 
 class WindowSink:
-    """Shows pictures in a window, no faster than their times say; q, Esc or closing the window ends it.
+    """Shows frames in a window, no faster than their times say; q, Esc or closing the window ends it.
 
     Attributes:
         done: the user has ended it.
@@ -163,14 +163,14 @@ class WindowSink:
                 "no window can be shown: the OpenCV that is installed has none (pip install 'agegender-core[window]')"
             ) from None
 
-    def write(self, picture: Frame, time: float) -> None:
-        """Show a picture: uint8 RGB (H, W, 3), and its time in seconds."""
+    def write(self, frame: Frame, time: float) -> None:
+        """Show a frame: uint8 RGB (H, W, 3), and its time in seconds."""
         if self._start is None:
-            height, width = picture.shape[:2]
+            height, width = frame.shape[:2]
             shrink = min(1.0, 1280 / width, 800 / height)
             cv2.resizeWindow(self.title, round(width * shrink), round(height * shrink))
             self._start = clock.monotonic() - time
-        cv2.imshow(self.title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        cv2.imshow(self.title, cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
         early = time - (clock.monotonic() - self._start)
         key = cv2.waitKey(max(1, min(round(1000 * early), 1000))) & 0xFF
         closed = cv2.getWindowProperty(self.title, cv2.WND_PROP_VISIBLE) < 1
