@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
 from typing import Any
 
 from agegender_train.models._network import Network
+from agegender_train.registry import load_part, part_names
 from agegender_train.runs.settings import Settings
 
 __all__ = ["Network", "build_model", "get_network", "network_names", "recommended"]
@@ -14,7 +13,7 @@ __all__ = ["Network", "build_model", "get_network", "network_names", "recommende
 
 def network_names() -> list[str]:
     """The names of all networks, sorted; imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return part_names(__path__)
 
 
 def get_network(name: str) -> Network:
@@ -23,9 +22,7 @@ def get_network(name: str) -> Network:
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
-    if name not in network_names():
-        raise ValueError(f"name must be one of {', '.join(network_names())}, got {name!r}")
-    network: Network = import_module(f"{__name__}.{name}").NETWORK
+    network: Network = load_part(__name__, __path__, name, "name").NETWORK
     return network
 
 
