@@ -1,6 +1,6 @@
 # Training on an NVIDIA GPU: needs the NVIDIA container toolkit on the host, and nothing else there.
 #   docker build -t agegender .
-#   docker run --gpus all -v "$PWD:/data" agegender train stores/fairface --model mobilenetv2 --out runs/first
+#   docker run --gpus all -v "$PWD:/data" agegender train stores/fairface --model mobilenetv2 --output runs/first
 FROM python:3.11-slim-bookworm
 
 RUN apt-get update \

@@ -13,7 +13,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import Augmentation, augment
+from agegender_train.batches.augment import augment
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.batches import Batches
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.models import build_model

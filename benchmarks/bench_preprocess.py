@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from agegender_core import Frame, decode_image
 from agegender_core.align import LANDMARKS_PATH
 from agegender_train.datasets import Sample
-from agegender_train.preprocessing.pictures import Row, Settings, default_tools, process_picture
+from agegender_train.preprocessing.pictures import PreprocessSettings, Row, default_tools, process_picture
 from agegender_train.store import decode_chip, encode_chip
 
 SIZE, PADDING = 140, 0.4
@@ -50,7 +50,7 @@ def plain(data: bytes, detector: Any, landmarks: Any) -> tuple[list[float], np.n
 def race(benchmark: BenchmarkFixture, data: bytes, who: str, rounds: int) -> Row:
     """Times `who`, asserts that our chip is dlib's for our box, and gives our row."""
     detector, landmarks = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(LANDMARKS_PATH))
-    settings = Settings("bench", "detect", SIZE, PADDING)
+    settings = PreprocessSettings("bench", "detect", SIZE, PADDING)
     tools = default_tools(settings)
     calls: dict[str, Callable[[], Any]] = {
         "ours": lambda: process_picture(data, Sample("1.jpg", 30, 30, 0), settings, tools).rows[0],

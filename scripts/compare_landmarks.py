@@ -1,4 +1,4 @@
-"""How far the shipped 5-landmark model and dlib's own are apart, in parts of the distance between the eyes.
+"""Print how far the shipped 5-landmark model and dlib's own are apart, in parts of the distance between the eyes.
 
     uv run --group landmarks python scripts/compare_landmarks.py FOLDER_OR_TAR...
 

@@ -1,11 +1,12 @@
-"""How fast `preprocess` is beside the plain way, with the same output, and where the floors are.
+"""Print the table of docs/preprocess-speed.md: `preprocess` against a plain pipeline with the same output.
 
     uv run python scripts/compare_preprocess.py fairface FOLDER --limit 4000
     uv run python scripts/compare_preprocess.py large-photos UTKFACE_TAR --backgrounds FOLDER --limit 60
 
-The plain way is a `multiprocessing.Pool` of dlib-bin (`get_frontal_face_detector` on RGB, our landmark model as its
-`shape_predictor`, `get_face_chip`) with OpenCV's `imdecode` and `imwrite`. Both ways take turns in one run, so that a
-busy machine slows both. "large-photos" makes 12-megapixel JPEGs by pasting faces of the source on backgrounds.
+The plain pipeline is a `multiprocessing.Pool` of dlib-bin (`get_frontal_face_detector` on RGB, our landmark model as
+its `shape_predictor`, `get_face_chip`) with OpenCV's `imdecode` and `imwrite`. Both take turns in one run, so that a
+busy machine slows both. Beside them stand two floors: decoding alone, and detection alone. "large-photos" makes
+12-megapixel JPEGs by pasting faces of the source on backgrounds.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ from agegender_core.align import LANDMARKS_PATH
 from agegender_train.datasets import Dataset, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import preprocess
-from agegender_train.preprocessing.choice import choose_faces
 from agegender_train.preprocessing.pictures import NO_FACE, TOO_SMALL, UNREADABLE
+from agegender_train.preprocessing.search import choose_faces
 from agegender_train.store import Store, decode_chip, encode_chip
 
 SIZE, PADDING = 140, 0.4
@@ -50,7 +51,7 @@ class PlainResult(NamedTuple):
 
 
 class Plain:
-    """The plain way, in one process of the pool."""
+    """The plain pipeline, in one process of the pool."""
 
     instance: Plain
 
@@ -63,7 +64,7 @@ class Plain:
         bgr = cv2.imdecode(np.frombuffer(self.files.read(sample.file), np.uint8), cv2.IMREAD_COLOR)
         rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
         size = rgb.shape[1], rgb.shape[0]
-        boxes = [[r.left(), r.top(), r.right(), r.bottom()] for r in self.detector(rgb, 0)]
+        boxes = [[r.left(), r.top(), r.right() + 1, r.bottom() + 1] for r in self.detector(rgb, 0)]
         known = known_box(sample, *size)
         chosen, how = choose_faces(as_faces(boxes), known, size, "largest"), "detected"
         if not len(chosen) and known is not None:
@@ -76,7 +77,8 @@ class Plain:
         return PlainResult(sample.key, how, tuple(chosen.xyxy[0].tolist()))
 
     def chip(self, rgb: Any, box: Any) -> Any:
-        rectangle = dlib.rectangle(*(round(float(edge)) for edge in box))
+        left, top, right, bottom = (round(float(edge)) for edge in box)
+        rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
         return dlib.get_face_chip(rgb, self.landmarks(rgb, rectangle), SIZE, PADDING)
 
 
@@ -148,7 +150,7 @@ def read_rows(store: Path) -> list[dict[str, Any]]:
 
 
 def read_copies(store: Path) -> set[str]:
-    """The pictures that `preprocess` didn't decode, because their label or their copy told that they are of no use."""
+    """The pictures that `preprocess` didn't decode, because of their label or because they are copies."""
     import pyarrow.parquet as pq
 
     seen = {NO_FACE, TOO_SMALL, UNREADABLE}
@@ -169,7 +171,7 @@ def compare(
         for turn in range(rounds):
             out = scratch / f"store-{turn}"
             audit, seconds = timed(
-                # The plain way doesn't look for near-duplicates.
+                # The plain pipeline doesn't look for near-duplicates.
                 lambda out=out: preprocess(reader, paths, out, workers=workers, limit=limit, near_duplicates=None)
             )
             ours_s.append(seconds)

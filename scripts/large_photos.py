@@ -1,4 +1,4 @@
-"""Twelve-megapixel photos for scripts/compare_preprocess.py: known faces pasted on photo-like backgrounds."""
+"""Make 12-megapixel photos for scripts/compare_preprocess.py, which imports this: faces pasted on backgrounds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 
-from agegender_core import Faces, HogDetector, decode_image, read_image
+from agegender_core import Faces, HogDetector, decode_image, iou, read_image
 from agegender_train.datasets import Dataset, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Rejection, is_picture
@@ -20,7 +20,7 @@ FACE_SIDES = (100, 1500)
 
 
 class LargePhotos(Dataset):
-    """The photos that `make_large_photos` has made; where their faces are isn't told to `preprocess`."""
+    """The photos that `make_large_photos` has made; `preprocess` doesn't get the places of their faces."""
 
     name: ClassVar[str] = "large-photos"
     title: ClassVar[str] = "Faces pasted on backgrounds of 12 megapixels"
@@ -36,7 +36,7 @@ class LargePhotos(Dataset):
 
     def count_right(self, boxes: Mapping[str, Sequence[float]]) -> int:
         """How many of `boxes` (pixels, by key) have an IoU of at least 0.4 with the pasted face."""
-        return sum(len(box) == 4 and _iou(box, self.faces[key]) >= 0.4 for key, box in boxes.items())
+        return sum(len(box) == 4 and iou([box], [self.faces[key]])[0, 0] >= 0.4 for key, box in boxes.items())
 
 
 def make_large_photos(out: Path, faces: Path, backgrounds: Path, count: int, seed: int = 1) -> LargePhotos:
@@ -94,8 +94,3 @@ def _paste(place: np.ndarray, picture: np.ndarray) -> None:
     ramp = np.clip(np.minimum(np.arange(len(place)), np.arange(len(place))[::-1]) / (0.1 * len(place)), 0, 1)
     weight = np.minimum.outer(ramp, ramp)[..., None].astype(np.float32)
     place[:] = np.round(weight * picture + (1 - weight) * place)
-
-
-def _iou(a: Sequence[float], b: Sequence[float]) -> float:
-    common = max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))
-    return common / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - common)

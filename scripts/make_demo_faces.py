@@ -3,7 +3,7 @@
     python scripts/make_demo_faces.py OUT [--n 60] [--seed 1]
 
 The labels are made up. The older the label, the greyer the picture; men's are wider. Beside `--n` good pictures there
-are one or two of everything that a reader must cope with: copies, conflicting labels, no face, broken files, slips in
+are one or two of each fault that a reader must handle: copies, conflicting labels, no face, broken files, misspelt
 names. The same arguments and versions give the same bytes. Needs only OpenCV and NumPy.
 """
 
@@ -79,7 +79,7 @@ def faces(n: int, rng: np.random.Generator) -> dict[str, bytes]:
 
 
 def trouble(good: dict[str, bytes], rng: np.random.Generator) -> dict[str, bytes]:
-    """What is to be left out, or kept with a gap in its label; the files have numbers of 900000 and more."""
+    """Files to be rejected, or kept with an incomplete label; their numbers start at 900000."""
     kept = list(good.items())
     copy, copied = kept[len(kept) // 3]
     age, gender, group, _ = copy.split("_")

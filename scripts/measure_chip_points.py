@@ -1,8 +1,8 @@
-"""Where eyes, nose and mouth lie on average in aligned chips, as YuNet finds them.
+"""Print the mean places of eyes, nose and mouth in aligned chips, as YuNet finds them.
 
     uv run --no-dev python scripts/measure_chip_points.py STORE --yunet FILE
 
-What it prints is `MEAN_POINTS` of agegender_train/baselines/insightface/points.py, and how far faces are from it.
+These are `MEAN_POINTS` of agegender_train/baselines/insightface/points.py, and the distances of faces from them.
 """
 
 from __future__ import annotations

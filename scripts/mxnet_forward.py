@@ -2,7 +2,7 @@
 # requires-python = ">=3.11,<3.13"
 # dependencies = ["mxnet==1.9.1", "numpy<2"]
 # ///
-"""What MXNet itself says of some faces: the reference for our conversion of InsightFace's network.
+"""Make MXNet's own outputs for some faces: the reference for our conversion of InsightFace's network.
 
     uv run --no-project --script scripts/mxnet_forward.py FOLDER FACES.npy OUT.npz
     uv run --no-project --script scripts/mxnet_forward.py --make FOLDER

@@ -1,8 +1,8 @@
-"""Draws how much pairs of faces have in common that `agegender preprocess` compares as near-duplicates.
+"""Make docs/images/near-duplicates.png: how alike the pairs of faces are that `agegender preprocess` compares.
 
     python scripts/plot_near_duplicates.py stores/utkface stores/fairface --out docs/images/near-duplicates.png
 
-The stores must have been made with ``--near-duplicates 0``: else the near-duplicates are not in them any more.
+The stores must have been made with ``--near-duplicates 0``: otherwise they no longer hold the near-duplicates.
 """
 
 from __future__ import annotations
@@ -12,26 +12,27 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
 import numpy as np
 
+from agegender_train.duplicates import near_duplicates, same_picture
 from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
-from agegender_train.preprocessing import near_duplicates, same_picture
 from agegender_train.store import Store
 
 
 def compare(store: Store, bits: int) -> list[float]:
-    """What each pair that is compared has in common."""
+    """The correlation of each pair that is compared."""
     found: list[float] = []
 
     def keep(first: np.ndarray, second: np.ndarray) -> bool:
-        found.append(same_picture.in_common(first, second))
+        found.append(same_picture.detail_correlation(first, second))
         return False
 
-    near_duplicates.is_same_picture = keep
     hashes = store.columns("phash")["phash"].to_numpy()
     chips = [list(store.iter_encoded())]
-    with TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as executor:
+    comparing = patch.object(near_duplicates, "is_same_picture", keep)
+    with TemporaryDirectory() as scratch, ThreadPoolExecutor(os.cpu_count()) as executor, comparing:
         near_duplicates.near_pairs(hashes, lambda: chips, bits, Path(scratch), executor)
     return found
 

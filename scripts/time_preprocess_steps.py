@@ -1,4 +1,4 @@
-"""Where the time of a picture goes in preprocessing: the mean CPU time of each step in one thread.
+"""Print the mean CPU time of each step of preprocessing a picture, in one thread.
 
 uv run python scripts/time_preprocess_steps.py fairface FOLDER --limit 800
 """

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from agegender_train.files import write_atomically
 from agegender_train.store import Store, encode_chip, encode_shard
 
 MakeStore = Callable[..., Store]
+StartProcess = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,6 +31,28 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def astronaut_path() -> Path:
     return ROOT / "samples" / "astronaut.jpg"
+
+
+@contextmanager
+def _process(command: Sequence[object], **named: Any) -> Iterator[subprocess.Popen[str]]:
+    before = signal.getsignal(signal.SIGINT)
+    # A child inherits that SIGINT is ignored, as it is in a shell's background jobs, but no handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen([str(word) for word in command], text=True, **named)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="session")
+def start_process() -> StartProcess:
+    """Starts a child that a SIGINT can stop, wherever the tests run; it is killed at the end."""
+    return _process
 
 
 def _chip(age: float, gender: int | None, rng: np.random.Generator, size: int) -> np.ndarray:

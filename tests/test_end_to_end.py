@@ -42,17 +42,17 @@ def test_from_pictures_to_ages(tmp_path: Path) -> None:
     pictures, store, run, report = (tmp_path / name for name in ("pictures", "store", "run", "report"))
     make_dataset(pictures, 60)
     # All are one portrait, which is what near-duplicates are.
-    agegender("preprocess", "utkface", pictures, "--out", store, "--near-duplicates", 0, "--quiet")
+    agegender("preprocess", "utkface", pictures, "--output", store, "--near-duplicates", 0, "--quiet")
     audit = json.loads((store / "audit.json").read_text())
     assert audit["pictures"] == audit["kept"] + sum(audit["rejected"].values()) == 60
     assert audit["kept"] > 50
 
-    agegender("train", store, "--model", "ssrnet", "--out", run, "--epochs", 2, "--batch-size", 16, "--quiet")
+    agegender("train", store, "--model", "ssrnet", "--output", run, "--epochs", 2, "--batch-size", 16, "--quiet")
     losses = [float(line.split(",")[1]) for line in (run / "history.csv").read_text().splitlines()[1:]]
     assert losses[1] < losses[0]
     assert {"config.json", "history.csv", "history.png", "model.onnx"} <= {path.name for path in run.iterdir()}
 
-    agegender("eval", store, "--model", run / "model.onnx", "--out", report, "--quiet")
+    agegender("eval", store, "--model", run / "model.onnx", "--output", report, "--quiet")
     (result,) = json.loads((report / "metrics.json").read_text())["results"]
     assert result["n"] == audit["kept"]
     assert {"age_mae", "cs5", "gender_accuracy"} <= result.keys()

@@ -42,48 +42,6 @@ def test_no_index_address_or_machine_path_is_committed() -> None:
     assert found == []
 
 
-DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-COMMANDS = re.compile(r"^(?:\$ )?(?:uv run (?:--no-dev )?)?(agegender .*)$", re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", DOCS, ids=lambda p: p.name)
-def test_commands_of_the_docs_exist(page: Path) -> None:
-    """Each command line on a page names a command and options that the program has."""
-    from typer.main import get_command
-
-    from agegender_cli.main import app
-
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    for line in COMMANDS.findall(page.read_text()):
-        words = line.split("#")[0].split()[1:]
-        if words[0].startswith("-"):
-            continue
-        assert words[0] in commands, line
-        options = {
-            option for parameter in commands[words[0]].params for option in [*parameter.opts, *parameter.secondary_opts]
-        }
-        for word in words[1:]:
-            if word.startswith("-") and word != "-":
-                assert word.split("=")[0] in {*options, "--help"}, line
-
-
-def test_every_command_and_option_is_on_a_page() -> None:
-    from typer.main import get_command
-
-    from agegender_cli.main import app
-
-    pages = [page.read_text() for page in DOCS]
-    missing = []
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
-        about = "\n".join(page for page in pages if f"agegender {name}" in page)
-        for parameter in command.params:
-            options = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
-            long = [option for option in options if option.startswith("--")]
-            if long and not any(re.search(rf"(?<![\w-]){option}(?![\w-])", about) for option in long):
-                missing.append(f"{name} {long[0]}")
-    assert missing == []
-
-
 def test_the_dockerfile_copies_and_installs_what_there_is() -> None:
     """CI has no engine: it runs the installation from what is copied; here is what it can't."""
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()

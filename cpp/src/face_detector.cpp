@@ -12,6 +12,7 @@
 #include "fhog.hpp"
 #include "hog_scan.hpp"
 #include "planar_image.hpp"
+#include "rectangle.hpp"
 
 namespace agegender {
 namespace {
@@ -190,7 +191,7 @@ std::vector<Detection> HogFaceDetector::detect(const ImageView& image, const Hog
     dlib::rectangle rect = face.rect;
     if (options.upsample > 0)
       rect = dlib::pyramid_down<2>().rect_down(rect, static_cast<unsigned int>(options.upsample));
-    detections.push_back({rect.left(), rect.top(), rect.right(), rect.bottom(), face.detection_confidence});
+    detections.push_back(to_detection(rect, face.detection_confidence));
   }
   return detections;
 }

@@ -8,6 +8,8 @@
 #include <limits>
 #include <vector>
 
+#include "rectangle.hpp"
+
 namespace agegender {
 namespace {
 
@@ -173,9 +175,9 @@ Landmarks LandmarkModel::predict(const ImageView& image, const BoxXyxy& box) con
   for (const float side : box)
     if (!(std::fabs(side) < 1e6f))
       throw std::invalid_argument("box must be finite and within a million pixels, got " + std::to_string(side));
-  const dlib::rectangle rectangle(std::lround(box[0]), std::lround(box[1]), std::lround(box[2]), std::lround(box[3]));
+  const dlib::rectangle rectangle = to_rectangle(box);
   if (rectangle.is_empty())
-    throw std::invalid_argument("box must be left, top, right, bottom with right >= left and bottom >= top, got " +
+    throw std::invalid_argument("box must be left, top, right, bottom with right > left and bottom > top, got " +
                                 std::to_string(box[0]) + ", " + std::to_string(box[1]) + ", " + std::to_string(box[2]) +
                                 ", " + std::to_string(box[3]));
   const auto to_image = dlib::impl::unnormalizing_tform(rectangle);

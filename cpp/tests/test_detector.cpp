@@ -174,7 +174,7 @@ std::size_t check_detections(const HogFaceDetector& ours, dlib::frontal_face_det
   for (std::size_t i = 0; i < std::min(found.size(), expected.size()); ++i) {
     dlib::rectangle rect = expected[i].rect;
     if (options.upsample) rect = dlib::pyramid_down<2>().rect_down(rect, static_cast<unsigned int>(options.upsample));
-    CHECK(dlib::rectangle(found[i].left, found[i].top, found[i].right, found[i].bottom) == rect);
+    CHECK(dlib::rectangle(found[i].left, found[i].top, found[i].right - 1, found[i].bottom - 1) == rect);
     CHECK(std::fabs(found[i].score - expected[i].detection_confidence) < 1e-4);
   }
   return found.size();

@@ -53,10 +53,10 @@ def test_several_stores_are_compared_and_a_page_is_only_written_when_asked(
 ) -> None:
     stores = [make_store("left", n=20), make_store("right", n=20)]
     result = run(*(store.path for store in stores))
-    assert "no page was written: --out DIR says where it goes" in result.stderr
+    assert "no page was written: --output DIR says where it goes" in result.stderr
     assert not any((store.path / "audit.html").exists() for store in stores)
     assert ["left", "right", "0", "0", "0"] in [line.split() for line in result.stdout.splitlines()]
-    run(*(store.path for store in stores), "--out", tmp_path / "both", "--quiet")
+    run(*(store.path for store in stores), "--output", tmp_path / "both", "--quiet")
     page = (tmp_path / "both" / "audit.html").read_text()
     assert "<title>Audit of left, right</title>" in page
 
@@ -85,9 +85,9 @@ def test_labels_alone_are_shown_beside_a_store(make_store: MakeStore, tmp_path: 
     table = {"key": ["a"], "age_low": [20.0], "age_high": [29.0], "gender": [1]}
     pq.write_table(pa.table(table | {name: ["x"] for name in ("group", "subject", "split")}), folder / "labels.parquet")
     write_atomically(folder / "audit.json", {"dataset": "wiki"})
-    result = run(folder, make_store("beside", n=6).path, "--out", tmp_path / "page")
+    result = run(folder, make_store("beside", n=6).path, "--output", tmp_path / "page")
     assert [line.split()[:2] for line in result.stdout.splitlines()[1:3]] == [["wiki-labels", "1"], ["beside", "6"]]
-    assert "no audit" not in run(folder, "--out", tmp_path / "alone").stderr
+    assert "no audit" not in run(folder, "--output", tmp_path / "alone").stderr
     assert (tmp_path / "alone" / "audit.html").exists()
 
 
@@ -100,6 +100,6 @@ def test_mistakes_get_a_sentence(make_store: MakeStore, tmp_path: Path) -> None:
     assert "is no folder" in str(run(tmp_path / "absent").exception)
 
 
-@pytest.mark.parametrize("arguments", [[], ["--format", "csv", "x"]])
+@pytest.mark.parametrize("arguments", [[], ["--format", "jsonl", "x"]])
 def test_bad_usage_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -81,11 +81,11 @@ def test_a_card_is_written(reports: list[Path], tmp_path: Path) -> None:
     figures = json.loads((reports[0] / "metrics.json").read_text())["results"][0]
     template, out = tmp_path / "template.md", tmp_path / "card.md"
     template.write_text("Error: {{ages.age_mae}} – {{model}}", "utf-8")
-    result = run("card", reports[0], "--model", "guess", "--template", template, "--out", out)
+    result = run("card", reports[0], "--model", "guess", "--template", template, "--output", out)
     assert result.exit_code == 0, (result.output, result.exception)
     assert out.read_text("utf-8") == f"Error: {figures['age_mae']:.2f} – guess"
-    plain = run("card", reports[0], "--model", "guess", "--out", out)
+    plain = run("card", reports[0], "--model", "guess", "--output", out)
     assert plain.exit_code == 0
     assert "## Figures" in out.read_text("utf-8")
-    missing = run("card", reports[0], "--model", "other", "--out", out)
+    missing = run("card", reports[0], "--model", "other", "--output", out)
     assert "has no model 'other'; it has guess" in str(missing.exception)

@@ -14,8 +14,7 @@ from agegender_cli.eval import evaluate
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
-from agegender_train.store.decision_log import DecisionLog
-from agegender_train.store.decisions import Decision
+from agegender_train.store.decisions import Decision, DecisionLog
 
 app = typer.Typer()
 app.command()(evaluate)
@@ -43,7 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     stores = [make_store("groups", 20), make_store("ages", 10, exact=True)]
     result = run(
-        *(store.path for store in stores), "--model", models[0], "--model", models[1], "--out", tmp_path / "report"
+        *(store.path for store in stores), "--model", models[0], "--model", models[1], "--output", tmp_path / "report"
     )
     assert result.exit_code == 0, (result.output, result.exception)
     report = json.loads((tmp_path / "report/metrics.json").read_text())
@@ -63,7 +62,7 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
 
 def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 6, exact=True, genders=(None,))
-    result = run(store.path, "--model", models[0], "--out", tmp_path / "report", "--quiet", "--no-faces")
+    result = run(store.path, "--model", models[0], "--output", tmp_path / "report", "--quiet", "--no-faces")
     assert result.stdout.splitlines()[0].split() == ["n", "age", "MAE", "median", "bias", "CS@5"]
     assert "image/jpeg" not in (tmp_path / "report/report.html").read_text()
 
@@ -71,19 +70,19 @@ def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path
 def test_models_of_one_name_are_told_apart(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store, copy = make_store("ages", 6, exact=True), tmp_path / "copy.onnx"
     copy.write_bytes(models[0].read_bytes())
-    result = run(store.path, store.path, "--model", models[0], "--out", tmp_path / "a")
+    result = run(store.path, store.path, "--model", models[0], "--output", tmp_path / "a")
     assert result.exit_code != 0
-    result = run(store.path, "--model", models[0], "--model", copy, "--out", tmp_path / "b")
+    result = run(store.path, "--model", models[0], "--model", copy, "--output", tmp_path / "b")
     assert result.exit_code == 0, (result.output, result.exception)
     report = json.loads((tmp_path / "b/metrics.json").read_text())
     assert [row["model"] for row in report["results"]] == [f"one ({models[0]})", f"one ({copy})"]
-    result = run(store.path, "--model", copy, "--model", copy, "--out", tmp_path / "c")
+    result = run(store.path, "--model", copy, "--model", copy, "--output", tmp_path / "c")
     assert "is given twice" in str(result.exception)
 
 
 def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 12, exact=True)
-    asked = (store.path, "--model", models[0], "--out", tmp_path / "report", "--fail-under")
+    asked = (store.path, "--model", models[0], "--output", tmp_path / "report", "--fail-under")
     kept = run(*asked, "age_mae=1e9,gender_accuracy=0")
     assert kept.exit_code == 0, (kept.output, kept.exception)
     broken = run(*asked, "age_mae=0.5,gender_accuracy=0")
@@ -97,7 +96,7 @@ def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[P
 
 def test_another_cut_needs_realign(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     other = make_store("other", 4, size=100, padding=0.6)
-    asked = (other.path, "--model", models[0], "--out", tmp_path / "report")
+    asked = (other.path, "--model", models[0], "--output", tmp_path / "report")
     assert "holds chips of 100 px with padding 0.6" in str(run(*asked).exception)
     result = run(*asked, "--realign")
     assert result.exit_code == 0, (result.output, result.exception)
@@ -108,12 +107,12 @@ def test_a_review_is_applied_and_told(make_store: Any, models: list[Path], tmp_p
     store = make_store("reviewed", 8, exact=True)
     decisions = [Decision("0.jpg", 0, "reject"), Decision("1.jpg", 0, "correct", 33, 33, 1)]
     DecisionLog(store.path / "review.csv").append(decisions)
-    result = run(store.path, "--model", models[0], "--out", tmp_path / "report")
+    result = run(store.path, "--model", models[0], "--output", tmp_path / "report")
     assert "1 faces left out, 1 labels corrected by review.csv" in result.stderr
     rows = pq.read_table(tmp_path / "report/predictions.parquet").to_pylist()
     assert [row["key"] for row in rows] == [f"{number}.jpg" for number in range(1, 8)]
     assert (rows[0]["age_low"], rows[0]["gender"]) == (33, 1)
-    quiet = run(store.path, "--model", models[0], "--out", tmp_path / "again", "--quiet")
+    quiet = run(store.path, "--model", models[0], "--output", tmp_path / "again", "--quiet")
     assert "review.csv" not in quiet.stderr
 
 
@@ -124,7 +123,7 @@ def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path
         ((other.path, "--model", tmp_path / "no.onnx"), "no model file at"),
         ((tmp_path / "nothing",), "is no folder"),
     ):
-        result = run(*arguments, "--out", tmp_path / "report")
+        result = run(*arguments, "--output", tmp_path / "report")
         assert isinstance(result.exception, ValueError | OSError)
         assert message in str(result.exception)
     assert not (tmp_path / "report").exists()
@@ -132,7 +131,7 @@ def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path
 
 def test_a_part_of_one_store_alone(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     stores = [make_store("a", 40, exact=True), make_store("b", 10, exact=True)]
-    asked = (*(store.path for store in stores), "--model", models[0], "--out", tmp_path / "report")
+    asked = (*(store.path for store in stores), "--model", models[0], "--output", tmp_path / "report")
     result = run(*asked, "--only", "a:validation=0.5,seed=3")
     assert result.exit_code == 0, (result.output, result.exception)
     part, whole = json.loads((tmp_path / "report/metrics.json").read_text())["results"]

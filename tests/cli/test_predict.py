@@ -1,4 +1,4 @@
-"""``agegender predict`` and what is common to all commands, as a user runs them."""
+"""``agegender predict`` and ``benchmark``, as a user runs them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import io
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import cv2
@@ -52,7 +50,7 @@ def test_the_readmes_first_command(astronaut_path: Path) -> None:
     (face,) = pictures[0]["faces"]
     assert set(face) == {"box", "score", "age", "age_std", "age_interval", "gender", "p_male"}
     assert face["gender"] == "female"
-    assert face["box"] == [179, 83, 266, 170]
+    assert face["box"] == [179, 83, 267, 171]
     table = run("predict", astronaut_path).stdout
     assert f"{int(face['age'] + 0.5)} ± {face['age_std']:.0f}" in table
 
@@ -86,32 +84,6 @@ def test_globs_and_drawings(awkward: Path, tmp_path: Path) -> None:
     assert picture.shape == (400, 512, 3)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
-        (["predict", "no/such.jpg"], "no/such.jpg: there is no such file, folder or match"),
-        (["predict", "SAMPLE", "--model", "no.onnx"], "no model file at no.onnx"),
-        (["predict", "SAMPLE", "--model", "SAMPLE"], "is no ONNX model"),
-        (["stream", "no.mp4", "--no-show", "--tracks", "-"], "no.mp4"),
-        (["stream", "SAMPLE", "--no-show", "--tracks", "-"], "agegender predict"),
-        (["preprocess", "utkface", "no/such", "--out", "STORE"], "no/such"),
-        (["preprocess", "nonsense", "SAMPLE", "--out", "STORE"], "nonsense"),
-        (["train", "no/such", "--out", "RUN"], "no/such"),
-        (["eval", "no/such", "--out", "REPORT"], "no/such"),
-        (["benchmark", "--picture", "no.jpg"], "no.jpg"),
-        (["benchmark", "--format", "csv"], "table or json"),
-        (["predict", "SAMPLE", "--upsample", "9"], "upsample"),
-    ],
-)
-def test_mistakes_get_one_sentence(arguments: list[str], why: str, tmp_path: Path, astronaut_path: Path) -> None:
-    names = {"SAMPLE": str(astronaut_path), "STORE": str(tmp_path / "s"), "RUN": str(tmp_path / "r")}
-    names["REPORT"] = str(tmp_path / "e")
-    result = run(*(names.get(argument, argument) for argument in arguments), code=2)
-    assert why in result.stderr
-    assert result.stdout == ""
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_an_empty_folder(tmp_path: Path) -> None:
     assert "no pictures in" in run("predict", tmp_path, code=2).stderr
 
@@ -133,18 +105,3 @@ def test_benchmark_times_every_stage() -> None:
     names = {stage["name"] for stage in report["stages"]}
     assert {"decode", "detect", "align", "preprocess", "track"} <= names
     assert all(0 < stage["min_ms"] <= stage["median_ms"] for stage in report["stages"])
-
-
-def test_help_is_quick() -> None:
-    seconds = []
-    for _ in range(5):
-        start = time.process_time(), os.times()
-        run("--help")
-        end = os.times()
-        seconds.append(end.children_user + end.children_system - start[1].children_user - start[1].children_system)
-    # Processor time, since the machine may be busy with something else.
-    assert statistics.median(seconds) < 0.3
-
-
-def test_version() -> None:
-    assert run("--version").stdout.startswith("agegender 0.")

@@ -45,7 +45,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_a_folder_becomes_a_store_and_the_audit_is_printed(source: Path, tmp_path: Path) -> None:
-    result = run("utkface", source, "--out", tmp_path / "store", "--workers", 2)
+    result = run("utkface", source, "--output", tmp_path / "store", "--workers", 2)
     counts = {line[:-18].strip(): int(line[-18:-8]) for line in result.stdout.splitlines()}
     assert counts == {
         "pictures": 5,
@@ -63,7 +63,7 @@ def test_a_folder_becomes_a_store_and_the_audit_is_printed(source: Path, tmp_pat
     chip = store.decode([0])[0]
     assert chip.shape == (140, 140, 3)
     assert chip[70, 70, 0] > chip[70, 70, 2]  # skin is more red than blue
-    again = run("utkface", source, "--out", tmp_path / "store", "--quiet")
+    again = run("utkface", source, "--output", tmp_path / "store", "--quiet")
     assert again.stdout == result.stdout
 
 
@@ -71,7 +71,7 @@ def test_options_reach_the_store(source: Path, tmp_path: Path) -> None:
     run(
         "utkface",
         source,
-        "--out",
+        "--output",
         tmp_path / "store",
         "--size",
         64,
@@ -98,18 +98,18 @@ def test_options_reach_the_store(source: Path, tmp_path: Path) -> None:
 
 
 def test_the_audit_is_a_page_too_and_is_made_again_when_it_is_lost(source: Path, tmp_path: Path) -> None:
-    result = run("utkface", source, "--out", tmp_path / "store", "--near-duplicates", 0)
+    result = run("utkface", source, "--output", tmp_path / "store", "--near-duplicates", 0)
     page = tmp_path / "store" / "audit.html"
     assert f"{page} shows it" in result.stderr
     assert Store.open(tmp_path / "store").description["near_duplicates"] is None
     content = page.read_bytes()
     page.unlink()
-    run("utkface", source, "--out", tmp_path / "store", "--near-duplicates", 0)
+    run("utkface", source, "--output", tmp_path / "store", "--near-duplicates", 0)
     assert page.read_bytes() == content
 
 
 def test_labels_only_writes_a_table_and_prints_its_counts(source: Path, tmp_path: Path) -> None:
-    result = run("utkface", source, "--out", tmp_path / "labels", "--labels-only")
+    result = run("utkface", source, "--output", tmp_path / "labels", "--labels-only")
     counts = {line[:-18].strip(): int(line[-18:-8]) for line in result.stdout.splitlines()}
     assert counts == {
         "rows": 5,
@@ -137,7 +137,7 @@ def test_labels_only_writes_a_table_and_prints_its_counts(source: Path, tmp_path
     ],
 )
 def test_wrong_options_are_named(source: Path, tmp_path: Path, options: tuple[object, ...], message: str) -> None:
-    error = run("utkface", source, "--out", tmp_path / "store", *options, code=1).exception
+    error = run("utkface", source, "--output", tmp_path / "store", *options, code=1).exception
     assert isinstance(error, ValueError)
     assert re.match(message, str(error)), str(error)
 
@@ -149,7 +149,7 @@ def test_list_tells_about_every_dataset() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "missing"), [([], "DATASET"), (["utkface"], "SOURCE"), (["utkface", "folder"], "--out")]
+    ("arguments", "missing"), [([], "DATASET"), (["utkface"], "SOURCE"), (["utkface", "folder"], "--output")]
 )
 def test_what_is_missing_is_named(arguments: list[str], missing: str) -> None:
     error = run(*arguments).exception
@@ -164,14 +164,14 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(preprocessing, "preprocess", interrupted)
-    result = run("utkface", source, "--out", tmp_path / "store", code=130)
+    result = run("utkface", source, "--output", tmp_path / "store", code=130)
     assert "The same command goes on from here" in result.stderr
     assert result.stdout == ""
 
 
 def test_every_picture_of_fgnet_ends_in_the_store_or_in_the_audit(shared_data: Path, tmp_path: Path) -> None:
     archive = shared_data / "fgnet" / "FGNET.tar"
-    run("fgnet", archive, "--out", tmp_path / "store", "--quiet", "--no-report")
+    run("fgnet", archive, "--output", tmp_path / "store", "--quiet", "--no-report")
     kept = Store.open(tmp_path / "store").labels().key.tolist()
     rejected = pq.read_table(tmp_path / "store" / "audit.parquet")["source"].to_pylist()
     pictures = [name for name in FileTree.open(archive).names if name.lower().endswith(".jpg")]
@@ -181,7 +181,7 @@ def test_every_picture_of_fgnet_ends_in_the_store_or_in_the_audit(shared_data: P
 
 @pytest.mark.parametrize(("name", "kept"), [("utkface", 58), ("fairface", 60)])
 def test_the_real_archives(shared_data: Path, tmp_path: Path, name: str, kept: int) -> None:
-    run(name, shared_data / name, "--out", tmp_path / "store", "--limit", 60, "--quiet")
+    run(name, shared_data / name, "--output", tmp_path / "store", "--limit", 60, "--quiet")
     audit = json.loads((tmp_path / "store" / "audit.json").read_text())
     assert audit["pictures"] == 60 == audit["kept"] + sum(audit["rejected"].values())
     assert kept - 4 <= audit["kept"] <= kept

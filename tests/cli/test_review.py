@@ -22,7 +22,7 @@ from agegender_cli.errors import UserError
 from agegender_cli.review import review
 from agegender_core.predict import DEFAULT_MODEL_PATH
 from agegender_train.store import Decision, Store
-from agegender_train.store.decision_log import DecisionLog
+from agegender_train.store.decisions import DecisionLog
 
 app = typer.Typer()
 app.command()(review)
@@ -34,18 +34,19 @@ def store(make_store: Callable[..., Store]) -> Path:
     return make_store("reviewed", 12, size=140, exact=True).path
 
 
-@contextmanager
-def reviewing(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """The command at work, and the address that it says."""
-    command = [sys.executable, "-c", MAIN, "review", *map(str, arguments), "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
+@pytest.fixture
+def reviewing(start_process: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs the command, and gives the process and the address that it says."""
+
+    @contextmanager
+    def reviewing(*arguments: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
+        command = [sys.executable, "-c", MAIN, "review", *arguments, "--no-browser"]
+        with start_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             line = process.stderr.readline()
             assert line.startswith("Reviewing on http://127.0.0.1:"), line + process.stderr.read()
             yield process, line.split()[-1]
-        finally:
-            process.kill()
+
+    return reviewing
 
 
 def post(address: str, path: str, asked: dict[str, Any]) -> Any:
@@ -63,7 +64,7 @@ def run(*arguments: object, code: int = 0) -> Result:
     return result
 
 
-def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path) -> None:
+def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path, reviewing: Callable[..., Any]) -> None:
     try:
         with reviewing(store, "--ages", "0-20", "--gender", "missing") as (process, address):
             assert address.endswith("/?ages=0-20&gender=missing")
@@ -77,7 +78,7 @@ def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path) -> None
                 timeout=60,
             )
             assert second.returncode == 2
-            assert second.stderr.startswith("agegender: another process is at work on")
+            assert second.stderr.startswith("agegender: another process is working on")
             process.send_signal(signal.SIGINT)
             assert process.wait(timeout=20) == 0
             assert process.stdout is not None
@@ -108,7 +109,7 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
         served.append((session.predictions.running or session.predictions.age is not None, port))
         announce("http://127.0.0.1:1/secret/")
 
-    monkeypatch.setattr("agegender_train.review.serving.serve", serve)
+    monkeypatch.setattr("agegender_train.review.server.serve", serve)
     monkeypatch.setattr("webbrowser.open", opened.append)
     result = run(store)
     assert "0 accepted, 0 rejected, 0 corrected" in result.stderr
@@ -118,8 +119,8 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert opened == ["http://127.0.0.1:1/secret/", "http://127.0.0.1:1/secret/?ages=60-100"]
 
 
-def test_half_a_line_is_told(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agegender_train.review.serving.serve", lambda *_: None)
+def test_half_a_line_is_reported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agegender_train.review.server.serve", lambda *_: None)
     file = store / "review.csv"
     DecisionLog(file).append([Decision("1.jpg", 0, "accept")])
     with file.open("a") as log:
@@ -128,7 +129,7 @@ def test_half_a_line_is_told(store: Path, monkeypatch: pytest.MonkeyPatch) -> No
         result = run(store)
     finally:
         file.unlink()
-    assert "The last line of review.csv had been cut off" in result.stderr
+    assert "The last line of review.csv was cut off" in result.stderr
     assert "1 accepted" in result.stderr
 
 
@@ -144,7 +145,7 @@ def test_mistakes_are_one_sentence(store: Path, tmp_path: Path, monkeypatch: pyt
         assert isinstance(result.exception, ValueError | OSError)
         assert message in str(result.exception)
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.delitem(sys.modules, "agegender_train.review.serving", raising=False)
+    monkeypatch.delitem(sys.modules, "agegender_train.review.server", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = run(store)
     assert isinstance(result.exception, UserError)

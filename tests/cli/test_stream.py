@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -220,22 +221,19 @@ def test_what_is_done_stays_when_the_source_breaks_off(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_finish_the_files(tmp_path: Path, model: Path, number: signal.Signals) -> None:
+def test_signals_finish_the_files(
+    tmp_path: Path, model: Path, number: signal.Signals, start_process: Callable[..., Any]
+) -> None:
     output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     options = ["--upsample", "2", "--no-show", "--output", output, "--tracks", tracks, "--model", model]
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, SAMPLE, *options], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            deadline = time.monotonic() + 60
-            while not (tracks.exists() and tracks.read_text().count("\n") >= 3):
-                assert process.poll() is None, process.stderr and process.stderr.read()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            process.send_signal(number)
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    with start_process([sys.executable, "-c", PROGRAM, SAMPLE, *options], stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 60
+        while not (tracks.exists() and tracks.read_text().count("\n") >= 3):
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Stopped." in errors
     assert "Traceback" not in errors

@@ -9,30 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from agegender_cli.errors import UserError
-from agegender_cli.train import train
+from agegender_cli.main import app
 from agegender_core.predict import load_predictor
-from agegender_train.batches.augment import Augmentation
-from agegender_train.runs.settings import Settings
+from agegender_train.batches.augmentation import Augmentation
+from agegender_train.runs.config import help_texts
+from agegender_train.runs.settings import CHOICES, LEFT_TO_THE_NETWORK, Settings
 from agegender_train.splits import list_splits
 from agegender_train.store import Store
 
 MakeStore = Callable[..., Store]
-app = typer.Typer()
-app.command()(train)
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, ["train", *map(str, arguments)])
 
 
 def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> None:
     store, out = make_store(n=64), tmp_path / "run"
     options = ("--epochs", 1, "--batch-size", 16, "--width", 0.25, "--margin", 0.2, "--licence", "CC0", "--no-augment")
-    result = run(store.path, "--out", out, *options)
+    result = run(store.path, "--output", out, *options)
     assert result.exit_code == 0, (result.output, result.exception)
     config = json.loads((out / "config.json").read_text())
     assert config["settings"]["model_options"] == {"width": 0.25}
@@ -46,7 +45,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> 
     assert "steps" not in result.stdout
     assert "model.onnx is ready" in result.stderr
 
-    again = run(store.path, "--out", out, "--batch-size", 16)
+    again = run(store.path, "--output", out, "--batch-size", 16)
     assert isinstance(again.exception, FileExistsError)
     assert "already holds a run" in str(again.exception)
 
@@ -54,7 +53,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tmp_path: Path) -> 
 def test_folds_become_a_table_and_the_best_folds_model(make_store: MakeStore, tmp_path: Path) -> None:
     store, out = make_store("cli-folds", n=40, subjects=20), tmp_path / "runs"
     asked = ("--folds", 2, "--fold-seed", 3, "--epochs", 1, "--batch-size", 16, "--model-option", "width=0.25")
-    result = run(store.path, "--out", out, *asked)
+    result = run(store.path, "--output", out, *asked)
     assert result.exit_code == 0, (result.output, result.exception)
     assert list_splits(store) == ["folds-2-seed-3"]
     title, *rows = (line.split("  ") for line in result.stdout.splitlines())
@@ -69,10 +68,10 @@ def test_folds_become_a_table_and_the_best_folds_model(make_store: MakeStore, tm
     assert load_predictor(out / "model.onnx").name == "ssrnet"
 
     # All is there: nothing is trained again.
-    as_json = run(store.path, "--out", out, *asked, "--format", "json", "--quiet")
+    as_json = run(store.path, "--output", out, *asked, "--format", "json", "--quiet")
     assert json.loads(as_json.stdout) == json.loads((out / "folds.json").read_text())
     assert as_json.stderr.startswith(str(out / "model.onnx"))
-    as_csv = run(store.path, "--out", out, *asked, "--format", "csv")
+    as_csv = run(store.path, "--output", out, *asked, "--format", "csv")
     assert "finished before" in as_csv.stderr
     assert as_csv.stdout == (out / "folds.csv").read_text()
     assert [row["n_training"] for row in csv.DictReader(as_csv.stdout.splitlines())] == [
@@ -94,7 +93,7 @@ def settings_of(make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("agegender_train.training.train", asked)
 
     def settings_of(*options: object, store: Store | None = None) -> Settings:
-        result = run((store or make_store(n=8)).path, "--out", tmp_path / "run", *options)
+        result = run((store or make_store(n=8)).path, "--output", tmp_path / "run", *options)
         assert isinstance(result.exception, AskedError), (result.output, result.exception)
         settings: Settings = result.exception.args[0]
         return settings
@@ -126,7 +125,7 @@ OPTIONS: dict[str, tuple[tuple[object, ...], Any]] = {
     "age_weight": (("--age-weight", 0.3), 0.3),
     "gender_weight": (("--gender-weight", 2), 2.0),
     "gender_smoothing": (("--gender-smoothing", 0.1), 0.1),
-    "teachers": (("--teacher", "a.onnx", "--teacher", "ssrnet"), ["a.onnx", "ssrnet"]),
+    "teachers": (("--teacher", "a.onnx", "--teacher", "ssrnet"), ("a.onnx", "ssrnet")),
     "teacher_share": (("--teacher-share", 0.7), 0.7),
     "balance": (("--balance", 0.5), 0.5),
     "augmentation": (("--augmentation", "rotation=15"), Augmentation(rotation=15)),
@@ -156,36 +155,146 @@ def test_every_setting_has_an_option(make_store: MakeStore, settings_of: Callabl
     assert settings_of() == Settings()
 
 
-def test_the_defaults_that_are_shown_are_those_that_hold() -> None:
-    words = {
-        "width": "1",
-        "mix": "one a bin",
-        "train_from": "all learn",
-        "fold_seed": "1",
-        "augment": "augment",
-        "cache_bytes": "4",
-        **dict.fromkeys(
-            ("input_size", "weights", "frozen_epochs", "learning_rate", "age_loss", "age_weight"), "the network's"
-        ),
-    }
-    shown: dict[str, str] = {}
-    for parameter in typer.main.get_command(app).params:
-        default = getattr(parameter, "show_default", None)
-        if isinstance(default, str):
-            shown[str(parameter.name)] = default
-    defaults = Settings()
-    assert defaults.cache_bytes == 4e9
-    for name, default in shown.items():
-        value = getattr(defaults, name, None)
-        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        assert default == words.get(name, text.removesuffix(".0")), name
-    silent = {"model_options", "teachers", "split", "fold", "age_loss_options", "augmentation", "licence"}
-    assert {field.name for field in fields(Settings)} - set(shown) - silent == {
-        "model",
-        "deterministic",
-        "tensorboard",
-        "data_parallel",
-    }
+def test_help_and_defaults_are_those_of_settings() -> None:
+    texts = help_texts(Settings)
+    assert set(texts) == {field.name for field in fields(Settings)}
+    shown = {parameter.name: parameter for parameter in get_command(app).commands["train"].params}  # type: ignore[attr-defined]
+    defaults = asdict(Settings())
+    for name, text in texts.items():
+        assert shown[name].help.lower().startswith(text.lower().removesuffix(".")), name
+        assert shown[name].default is None
+        value, default = defaults[name], shown[name].show_default
+        if name in LEFT_TO_THE_NETWORK:
+            assert default == "the network's"
+        elif value in (None, False, "", (), {}) or name == "augmentation":
+            assert default is False, name
+        elif name == "cache_bytes":
+            assert float(default) * 1e9 == value
+        else:
+            plain = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            assert type(plain)(default) == plain, name
+    for change, value in asdict(Augmentation()).items():
+        assert f"{change}={value:g}" in shown["augmentation"].help
+
+
+def test_what_is_left_to_the_network_is_what_networks_recommend() -> None:
+    from agegender_train.models import get_network, network_names
+
+    assert {name for network in network_names() for name in get_network(network).recipe} <= LEFT_TO_THE_NETWORK
+
+
+def test_all_that_may_be_named_is_in_the_help() -> None:
+    from agegender_train.losses import AGE_LOSSES
+    from agegender_train.models import network_names
+
+    texts = help_texts(Settings)
+    for name, choices in {**CHOICES, "model": network_names(), "age_loss": AGE_LOSSES}.items():
+        missing = [choice for choice in choices if choice not in texts[name]]
+        assert not missing or name in ("precision", "best_by"), name  # which have them in their metavar
+
+
+def test_every_setting_can_be_set_by_name(make_store: MakeStore, settings_of: Callable[..., Settings]) -> None:
+    from agegender_train.splits import ready_folds
+
+    store = make_store(n=8)
+    ready_folds([store], 2)
+    wanted = Settings(**{name: value for name, (_, value) in OPTIONS.items()})
+    words = []
+    for name, value in asdict(wanted).items():
+        if isinstance(value, dict):
+            words += [f"{name}.{inner}={_typed(one)}" for inner, one in value.items()]
+        else:
+            words += [f"{name}={_typed(value)}"]
+    settings = settings_of(*(word for text in words for word in ("--set", text)), store=store)
+    assert asdict(settings) == asdict(wanted)
+
+
+def _typed(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def test_an_option_goes_before_set_and_set_before_a_file(settings_of: Callable[..., Settings], tmp_path: Path) -> None:
+    file = tmp_path / "asked.toml"
+    file.write_text(
+        "epochs = 3\nbatch-size = 4\nlearning_rate = 1\nema = 0.5\n"
+        "[augmentation]\nrotation = 15\nflip = 0.25\n[model_options]\nwidth = 0.5\nmix = 3\n"
+    )
+    settings = settings_of("--config", file, "--set", "epochs=5", "--set", "ema=0.25", "--epochs", 7, "--mix", 5)
+    assert (settings.epochs, settings.ema, settings.batch_size, settings.learning_rate) == (7, 0.25, 4, 1.0)
+    assert settings.model_options == {"width": 0.5, "mix": 5}
+    assert settings.augmentation == Augmentation(rotation=15, flip=0.25)
+    turned = settings_of("--config", file, "--set", "augmentation.rotation=5").augmentation
+    assert turned == Augmentation(rotation=5, flip=0.25)
+    assert settings_of("--config", file, "--augment").augmentation == Augmentation()
+    assert settings_of("--config", file, "--no-augment").augmentation == Augmentation.none()
+
+
+def test_a_file_goes_before_what_the_network_recommends(settings_of: Callable[..., Settings], tmp_path: Path) -> None:
+    file = tmp_path / "asked.json"
+    file.write_text('{"model": "mobilenetv2", "learning_rate": 0.5}')
+    settings = settings_of("--config", file)
+    assert (settings.model, settings.learning_rate, settings.age_loss) == ("mobilenetv2", 0.5, "cross-entropy")
+
+
+@pytest.fixture
+def first(make_store: MakeStore, tmp_path: Path) -> tuple[Store, Path]:
+    """A store, and a run on it."""
+    store, out = make_store("repeated", n=40), tmp_path / "first"
+    asked = ("--epochs", 1, "--batch-size", 16, "--width", 0.25, "--augmentation", "rotation=15", "--quiet")
+    result = run(store.path, "--output", out, *asked)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return store, out
+
+
+def test_a_run_is_repeated_by_its_config(first: tuple[Store, Path], tmp_path: Path) -> None:
+    store, out = first
+    result = run("--config", out / "config.json", "--output", tmp_path / "again", "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (out, tmp_path / "again"))
+    assert before == after
+    assert before["stores"] == [str(store.path)]
+    histories = [list(csv.DictReader((folder / "history.csv").open())) for folder in (out, tmp_path / "again")]
+    assert [row["val_loss"] for row in histories[0]] == pytest.approx([row["val_loss"] for row in histories[1]])
+
+
+def test_a_store_of_a_run_that_is_gone_or_changed_is_named(
+    first: tuple[Store, Path], make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, out = first
+    config = json.loads((out / "config.json").read_text())
+    ask = ("--config", out / "config.json", "--output", tmp_path / "again")
+
+    def refused(**changes: Any) -> UserError:
+        (out / "config.json").write_text(json.dumps({**config, **changes}))
+        result = run(*ask)
+        assert isinstance(result.exception, UserError), (result.output, result.exception)
+        assert "agegender train STORE... --config" in (result.exception.hint or "")
+        return result.exception
+
+    gone = tmp_path / "gone"
+    assert f"{gone}, which " in str(refused(stores=[str(gone)]))
+    assert "isn't there any more" in str(refused(stores=[str(gone)]))
+    assert "its fingerprint differs" in str(refused(stores=[str(make_store("other", n=8).path)]))
+    assert "doesn't say where its store repeated is" in str(refused(stores=None))
+
+    def asked(stores: Any, *_: Any) -> None:
+        raise AskedError(stores)
+
+    # Stores that are named are taken as they are.
+    monkeypatch.setattr("agegender_train.training.train", asked)
+    other = make_store("other", n=8)
+    result = run(other.path, *ask)
+    assert isinstance(result.exception, AskedError)
+    assert [one.path for one in result.exception.args[0]] == [other.path]
+    assert f"{other.path} is not what the run of" in result.stderr
+    assert "is not what" not in run(store.path, *ask).stderr
+
+
+def test_a_training_without_a_store_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "asked.toml").write_text("epochs = 3")
+    for words in ((), ("--config", tmp_path / "asked.toml")):
+        result = run(*words, "--output", tmp_path / "run")
+        assert str(result.exception) == "STORE is missing"
 
 
 def test_augmentation_starts_from_all_or_from_nothing(settings_of: Callable[..., Settings]) -> None:
@@ -216,10 +325,11 @@ def test_an_argument_of_the_network_is_what_it_looks_like(
         (("--schedule", "fast"), "schedule must be cosine, step or constant"),
         (("--learning-rate", "0"), "learning_rate must be above 0"),
         (("--step-epochs", "3;4"), "step_epochs must be whole numbers with commas between, got '3;4'"),
-        (("--age-loss-option", "pull"), "--age-loss-option must look like NAME=NUMBER, got 'pull'"),
-        (("--augmentation", "flip=often"), "--augmentation must look like NAME=NUMBER, got 'flip=often'"),
+        (("--age-loss-option", "pull=x"), "age_loss_options.pull must be a number, got 'x'"),
+        (("--augmentation", "flip=often"), "augmentation.flip must be a number, got 'often'"),
+        (("--augmentation", "flp=1"), "there is no setting 'augmentation.flp'\ndid you mean augmentation.flip"),
+        (("--set", "epoch=1"), "there is no setting 'epoch'\ndid you mean epochs"),
         (("--augmentation", "flip=2"), r"flip must be in \[0, 1\], got 2"),
-        (("--model-option", "=3"), "--model-option must look like NAME=VALUE, got '=3'"),
         (("--folds", "1"), r"folds must be in 2\.\.1000, got 1"),
         (("--folds", "9"), "folds must be at most 8"),
     ],
@@ -227,7 +337,7 @@ def test_an_argument_of_the_network_is_what_it_looks_like(
 def test_mistakes_are_one_sentence(
     make_store: MakeStore, tmp_path: Path, options: tuple[str, str], message: str
 ) -> None:
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--batch-size", 4, *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--batch-size", 4, *options)
     assert isinstance(result.exception, ValueError)
     with pytest.raises(ValueError, match=message):
         raise result.exception
@@ -237,18 +347,24 @@ def test_mistakes_are_one_sentence(
 @pytest.mark.parametrize(
     ("options", "message", "hint"),
     [
-        (("--augmentation", "flp=1"), "--augmentation knows no 'flp'", "there is flip, shift"),
+        (("--model-option", "=3"), "--model-option must look like NAME=VALUE, got '=3'", "--model-option NAME=VALUE"),
+        (("--age-loss-option", "pull"), "--age-loss-option must look like NAME=VALUE, got 'pull'", "NAME=VALUE"),
+        (("--set", "epochs"), "--set must look like NAME=VALUE, got 'epochs'", "--set NAME=VALUE"),
         (("--model-option", "alpha=1"), "ssrnet has no argument 'alpha'", "it has stages, width, mix"),
         (("--folds", "3", "--split", "x"), "--folds and --split exclude each other", "--folds NAME"),
         (("--folds", "3", "--validation", "0.2"), "--folds and --validation exclude each other", "--folds NAME"),
-        (("--folds", "official", "--fold-seed", "2"), "--fold-seed is of no use with a split", "--folds NUMBER"),
+        (
+            ("--folds", "official", "--fold-seed", "2"),
+            "--fold-seed is of no use with an existing split",
+            "--folds NUMBER",
+        ),
         (("--fold-seed", "2"), "--fold-seed is of no use without --folds", None),
     ],
 )
 def test_mistakes_come_with_a_hint(
     make_store: MakeStore, tmp_path: Path, options: tuple[str, ...], message: str, hint: str | None
 ) -> None:
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--batch-size", 4, *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--batch-size", 4, *options)
     assert isinstance(result.exception, UserError), result.exception
     assert message in str(result.exception)
     assert (result.exception.hint is None) == (hint is None)
@@ -256,7 +372,7 @@ def test_mistakes_come_with_a_hint(
 
 
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
-    result = run(tmp_path, "--out", tmp_path / "run")
+    result = run(tmp_path, "--output", tmp_path / "run")
     assert isinstance(result.exception, ValueError)
     assert str(tmp_path) in str(result.exception)
 
@@ -267,7 +383,7 @@ def test_a_missing_split_is_refused_before_the_framework_is_loaded(
 ) -> None:
     for module in ("training", "models"):
         monkeypatch.setitem(sys.modules, f"agegender_train.{module}", None)
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", *options)
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", *options)
     assert isinstance(result.exception, FileNotFoundError)
     assert "has no split 'ten'" in str(result.exception)
 
@@ -277,6 +393,6 @@ def test_ctrl_c_says_how_to_go_on(make_store: MakeStore, tmp_path: Path, monkeyp
         raise KeyboardInterrupt
 
     monkeypatch.setattr("agegender_train.training.train", interrupted)
-    result = run(make_store(n=8).path, "--out", tmp_path / "run", "--quiet")
+    result = run(make_store(n=8).path, "--output", tmp_path / "run", "--quiet")
     assert result.exit_code == 130
     assert result.stderr == "Stopped. The same command goes on from there.\n"

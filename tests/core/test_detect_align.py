@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,12 +32,16 @@ def photos(shared_data: Path) -> dict[str, np.ndarray]:
     return {path.name: read_image(path) for path in paths}
 
 
+def half_open(rectangles: Iterable[dlib.rectangle]) -> list[list[int]]:
+    """Boxes; dlib's right and bottom are the last pixel inside."""
+    return [[r.left(), r.top(), r.right() + 1, r.bottom() + 1] for r in rectangles]
+
+
 def assert_as_dlib(image: np.ndarray, upsample: int = 0) -> int:
     """Detect, predict and cut by both; everything equal. Returns the number of faces."""
     rectangles, scores, _ = dlib.get_frontal_face_detector().run(image, upsample, 0.0)
     found = HogDetector(upsample)(image, Faces.empty())
-    expected = [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
-    assert found.xyxy.tolist() == expected
+    assert found.xyxy.tolist() == half_open(rectangles)
     assert found.score is not None
     np.testing.assert_allclose(found.score, scores, atol=1e-4)
 
@@ -77,7 +82,7 @@ def test_the_detector_is_dlibs_at_any_size_and_threshold(astronaut: np.ndarray, 
             seen = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if grey else image
             rectangles, scores, _ = theirs.run(seen, 0, -1.0)
             faces = ours(seen, Faces.empty())
-            assert faces.xyxy.tolist() == [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
+            assert faces.xyxy.tolist() == half_open(rectangles)
             np.testing.assert_allclose(faces.score, scores, atol=1e-4)
             found += len(faces)
     assert found > 30
@@ -155,11 +160,12 @@ def test_landmarks_are_dlibs_for_any_box_in_colour_and_grey(astronaut: np.ndarra
     model, theirs = _core.LandmarkModel(LANDMARKS_PATH), dlib.shape_predictor(str(LANDMARKS_PATH))
     rng = np.random.default_rng(0)
     corners = rng.integers(-80, 500, (40, 2))
-    boxes = np.hstack([corners, corners + rng.integers(0, 300, (40, 2))])
+    boxes = np.hstack([corners, corners + rng.integers(1, 301, (40, 2))])
     for picture in (astronaut, np.ascontiguousarray(astronaut[..., 1])):
         ours = model.predict(picture, boxes.astype(np.float32))
         for box, points in zip(boxes, ours, strict=True):
-            parts = theirs(picture, dlib.rectangle(*map(int, box))).parts()
+            left, top, right, bottom = map(int, box)
+            parts = theirs(picture, dlib.rectangle(left, top, right - 1, bottom - 1)).parts()
             assert points.tolist() == [[point.x, point.y] for point in parts]
 
 

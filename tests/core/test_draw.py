@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agegender_core.draw import NEUTRAL, PALETTE, color_of, draw_faces, label_of
 from agegender_core.faces import Faces
-from agegender_core.labels import blend, place, plate
+from agegender_core.labels import blend, label_masks, place
 
 EDGES = st.floats(-3e4, 3e4, width=32)
 
@@ -72,10 +72,10 @@ def test_a_box_that_is_not_finite_is_left_out(bad: float) -> None:
 @pytest.mark.parametrize("box", [(-40, -30, 20, 25), (290, 210, 360, 280), (-50, -50, 400, 300)])
 def test_the_label_of_a_face_that_is_partly_outside_lies_inside(box: tuple[float, ...]) -> None:
     # The same frame with room around it: all that is drawn on the small one beyond the box is a whole label.
-    label = plate("#1  female 34", 8).plate
-    rect = place(tuple(int(v) for v in box), label.shape[::-1], 2, (320, 240), [], [])
-    assert 0 <= rect[0] < rect[2] <= 320
-    assert 0 <= rect[1] < rect[3] <= 240
+    label = label_masks("#1  female 34", 8).background
+    area = place(tuple(int(v) for v in box), label.shape[::-1], 2, (320, 240), [], [])
+    assert 0 <= area[0] < area[2] <= 320
+    assert 0 <= area[1] < area[3] <= 240
     picture = draw_faces(frame(), some_faces(box))
     assert (picture != 90).any()
 
@@ -125,9 +125,9 @@ def test_scale() -> None:
         draw_faces(frame(), faces, scale=0)
 
 
-def test_a_plate_holds_its_text() -> None:
-    masks = plate("12 male 7", 12)
-    assert masks.plate.shape == masks.text.shape == (masks.edge.shape[0] - 2, masks.edge.shape[1] - 2)
+def test_a_background_holds_its_text() -> None:
+    masks = label_masks("12 male 7", 12)
+    assert masks.background.shape == masks.text.shape == (masks.edge.shape[0] - 2, masks.edge.shape[1] - 2)
     assert masks.text.max() > 200
     rows, columns = np.nonzero(masks.text > 40)
     assert rows.min() > 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agegender_core.faces import Faces
 from agegender_core.pipeline import FrameResult
-from agegender_core.records import face_records, frame_record, gender_of
+from agegender_core.records import face_records, finite, frame_record, gender_of
 
 
 def faces(**columns: object) -> Faces:
@@ -103,3 +103,11 @@ def test_a_frame() -> None:
     record = frame_record(FrameResult(7, 0.28000001, image, faces(track_id=np.array([1, 2])), faces()))
     assert (record["frame"], record["time"], len(record["faces"])) == (7, 0.28, 2)
     assert record["faces"][1]["raw"] == {"age": 7.5, "p_male": 0.25}
+
+
+def test_what_json_does_not_have_becomes_none() -> None:
+    assert finite({"a": [float("nan"), 1.0, "x"], "b": float("inf"), "c": None}) == {
+        "a": [None, 1.0, "x"],
+        "b": None,
+        "c": None,
+    }

@@ -1,4 +1,4 @@
-// Axis-aligned boxes in continuous picture coordinates: width is x2 - x1, without the +1 of pixel counting.
+// Axis-aligned boxes in continuous coordinates of the frame: half-open, so that the width is x2 - x1.
 #pragma once
 
 #include <algorithm>
@@ -29,9 +29,9 @@ struct BoxesView {
 };
 
 /// Intersection over union.
-/// Requires: no NaN. Ensures: symmetric, in [0, 1]; 0 where the boxes share no area or one has none.
-/// Thread safety: pure. Source: Jaccard index of the areas; the result cannot pass 1 by rounding, since rounding
-/// is monotone and the intersection's sides are at most the boxes' own.
+/// Requires: finite numbers, areas that don't overflow. Ensures: symmetric, in [0, 1]; 0 where the boxes share no area
+/// or one has none. Thread safety: pure. Source: Jaccard index of the areas; the result cannot pass 1 by rounding,
+/// since rounding is monotone and the intersection's sides are at most the boxes' own.
 inline double iou(const Box& a, const Box& b) noexcept {
   const double width = std::min(a.x2, b.x2) - std::max(a.x1, b.x1);
   const double height = std::min(a.y2, b.y2) - std::max(a.y1, b.y1);
@@ -42,12 +42,26 @@ inline double iou(const Box& a, const Box& b) noexcept {
 }
 
 /// IoU of each box of `a` with each of `b`.
-/// Requires: no NaN; `out` has room for a.count x b.count numbers, one row for each box of `a`.
+/// Requires: as `iou`; `out` has room for a.count x b.count numbers, one row for each box of `a`.
 /// Thread safety: reads `a` and `b`, writes `out` alone.
 inline void iou_matrix(const BoxesView& a, const BoxesView& b, double* out) noexcept {
   for (std::size_t i = 0; i < a.count; ++i) {
     const Box box = a[i];
     for (std::size_t j = 0; j < b.count; ++j) *out++ = iou(box, b[j]);
+  }
+}
+
+/// Refuses boxes that have no IoU.
+/// Ensures: returns only if each row is finite and at most 1e100 pixels in size, so that no area overflows; else throws
+/// std::invalid_argument with `name`, the first bad row (from 0) and the number.
+/// Thread safety: pure.
+inline void require_finite(const BoxesView& boxes, const char* name) {
+  for (std::size_t row = 0; row < boxes.count; ++row) {
+    const Box box = boxes[row];
+    for (const double value : {box.x1, box.y1, box.x2, box.y2})
+      if (!(std::fabs(value) <= 1e100))
+        throw std::invalid_argument(std::string(name) + " must have finite numbers of at most 1e100, got row " +
+                                    std::to_string(row) + ": " + std::to_string(value));
   }
 }
 

@@ -9,9 +9,10 @@
 
 namespace agegender {
 
-/// One face as dlib reports it; the sides belong to the face (dlib counts them in).
+/// The half-open box of one face: the pixels from left up to, but without, right. dlib's rectangle of it ends a pixel
+/// earlier, on the last pixel inside.
 struct Detection {
-  std::int64_t left = 0;    ///< pixels, may lie outside the picture
+  std::int64_t left = 0;    ///< pixels, may lie outside the frame
   std::int64_t top = 0;     ///< pixels
   std::int64_t right = 0;   ///< pixels
   std::int64_t bottom = 0;  ///< pixels
@@ -19,22 +20,22 @@ struct Detection {
 };
 
 struct HogOptions {
-  int upsample = 0;      ///< how often the picture is doubled first, 0..4; each doubling halves the smallest face
+  int upsample = 0;      ///< how often the frame is doubled first, 0..4; each doubling halves the smallest face
   double threshold = 0;  ///< least score; negative finds more faces and more mistakes
 };
 
 /// HOG + linear SVM over an image pyramid: our own search with the five filters, thresholds and overlap test of
 /// `dlib::get_frontal_face_detector()`.
 ///
-/// Faces from about 70 x 70 pixels are found without upsampling. The same rectangles as
-/// `dlib.get_frontal_face_detector()` in Python gives, best first, with scores that differ by the rounding of sums.
+/// Faces from about 70 x 70 pixels are found without upsampling. The same faces as `dlib.get_frontal_face_detector()`
+/// gives in Python, best first, with scores that differ by the rounding of sums.
 ///
 /// Source: Felzenszwalb, Girshick, McAllester, Ramanan, "Object Detection with Discriminatively Trained Part Based
 /// Models", IEEE TPAMI 32(9), 2010, for the features; dlib's fhog.h, scan_fhog_pyramid.h and interpolation.h for all
 /// that decides which pixel counts where.
 ///
 /// Thread safety: `detect` may be called from any number of threads at once. Each running call takes scratch memory
-/// from a pool that grows to the largest number of calls that ever ran together, for pictures of up to 16 megapixels;
+/// from a pool that grows to the largest number of calls that ever ran together, for frames of up to 16 megapixels;
 /// what a larger one needs is freed at the end of its call. The filters are shared and immutable.
 class HogFaceDetector {
  public:
@@ -43,8 +44,8 @@ class HogFaceDetector {
   HogFaceDetector(HogFaceDetector&&) noexcept;
   HogFaceDetector& operator=(HogFaceDetector&&) noexcept;
 
-  /// Requires: a picture of 1 or 3 channels. Ensures: detections sorted by falling score.
-  /// Throws std::invalid_argument for an empty picture, other channels, or options out of range.
+  /// Requires: a frame of 1 or 3 channels. Ensures: detections sorted by falling score.
+  /// Throws std::invalid_argument for an empty frame, other channels, or options out of range.
   std::vector<Detection> detect(const ImageView& image, const HogOptions& options) const;
 
  private:

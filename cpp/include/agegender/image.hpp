@@ -1,4 +1,4 @@
-// A view of a picture that somebody else owns.
+// A view of a frame or chip that somebody else owns.
 #pragma once
 
 #include <cstddef>

@@ -9,11 +9,11 @@
 
 namespace agegender {
 
-/// x and y of five points in dlib's order: outer and inner corner of the eye on the picture's right, outer and inner
-/// corner of the eye on its left, base of the nose. Pixels of the picture.
+/// x and y of five points in dlib's order: outer and inner corner of the eye on the frame's right, outer and inner
+/// corner of the eye on its left, base of the nose. Pixels of the frame.
 using Landmarks = std::array<float, 10>;
 
-/// A box in pixels: left, top, right, bottom.
+/// A half-open box in pixels: left, top, right, bottom.
 using BoxXyxy = std::array<float, 4>;
 
 /// An ensemble of regression trees (Kazemi and Sullivan, CVPR 2014) as `dlib::shape_predictor` stores it.
@@ -28,8 +28,8 @@ class LandmarkModel {
   LandmarkModel& operator=(LandmarkModel&&) noexcept;
 
   /// The box is rounded to whole pixels, as dlib's rectangles are; the points come out as whole pixels.
-  /// Throws std::invalid_argument for an empty picture or a box that is empty or not finite, std::runtime_error where
-  /// a damaged model gives points that are none.
+  /// Throws std::invalid_argument for an empty frame or a box that is empty or not finite, std::runtime_error where a
+  /// damaged model gives points that are none.
   Landmarks predict(const ImageView& image, const BoxXyxy& box) const;
 
  private:

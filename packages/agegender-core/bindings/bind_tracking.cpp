@@ -36,8 +36,8 @@ Array<double> iou_of(const py::object& first, const py::object& second) {
   {
     // `a`, `b` and `ious` hold references to the memory used below, so nobody can free it meanwhile.
     const py::gil_scoped_release unlocked;
-    require_boxes(rows, "a");
-    require_boxes(columns, "b");
+    require_finite(rows, "a");
+    require_finite(columns, "b");
     iou_matrix(rows, columns, out);
   }
   return ious;

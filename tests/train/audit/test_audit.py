@@ -19,8 +19,8 @@ import pytest
 
 from agegender_train.audit import Summary, write_audit, write_page
 from agegender_train.audit.plots import faces_per_year
-from agegender_train.audit.sources import match_sources
-from agegender_train.audit.thumbnails import rejected_sheets, sample
+from agegender_train.audit.sheets import rejected_sheets, sample
+from agegender_train.audit.summary import match_sources
 from agegender_train.datasets.archives import FileTree
 from agegender_train.files import write_atomically
 from agegender_train.pages.drawing import drawable
@@ -124,7 +124,7 @@ def test_every_part_of_an_audit_is_written(tmp_path: Path, pictures: FileTree) -
         assert content.startswith(PNG if name in plots else JPEG), name
         assert len(content) < 400_000
     text = page.read_text()
-    assert "made: 60 faces of 66 entries; 6 (9.1%) were left out." in text
+    assert "made: 60 faces of 66 entries; 6 (9.1%) were rejected." in text
     for word in ("East Asian", "conflicting labels", "11 x 12", "can&#x27;t be decoded", "no such picture", "r3.png#2"):
         assert word in text, word
     # 60 accepted, the plots, one of each reason, and the pair of the conflict once.
@@ -176,7 +176,7 @@ def test_stores_with_little_in_them(
     text = write_audit(folder).read_text()
     found = {path.name for path in (folder / "audit").glob("*.png")}
     assert found == plots
-    assert ("There is no face and nothing was left out." in text) == (not plots)
+    assert ("There are no faces, and nothing was rejected." in text) == (not plots)
     assert "nan" not in re.sub(r"base64,[^\"]*", "", text)
     assert f"{len(rows):,} faces" in text
 
@@ -247,7 +247,7 @@ def test_a_review_is_told(tmp_path: Path) -> None:
     review = "time,key,face,action,age_low,age_high,gender\n,0.jpg,0,reject,,,\n,1.jpg,0,correct,9,9,\n"
     (folder / "review.csv").write_text(review)
     text = write_audit(folder).read_text()
-    assert "made: 3 faces of 4 entries; a review left out 1 and corrected 1." in text
+    assert "made: 3 faces of 4 entries; a review rejected 1 and corrected 1." in text
 
 
 def test_labels_without_pictures_are_shown_beside_stores(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def test_without_the_dataset_what_was_left_out_is_still_named(tmp_path: Path) ->
     folder = store_of(tmp_path / "store", some_people(3), [("a.jpg", "duplicate", "b.jpg")])
     (sheet,) = rejected_sheets(Summary.of(Store.open(folder)), None, 24, 15)
     (cell,) = sheet.cells
-    assert cell.pictures[0].missing == "the dataset's files are not at hand"
+    assert cell.pictures[0].missing == "the dataset's files are not available"
     assert cell.caption == "b.jpg"
     page = write_audit(folder).read_text()
     assert "<td class=text>a.jpg</td><td class=text>b.jpg</td>" in page

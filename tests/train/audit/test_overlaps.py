@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from agegender_train.audit import Overlaps, find_overlaps
-from agegender_train.duplicates.copies import exact_copies, find_copies, labels_conflict
+from agegender_train.duplicates.agreement import Label, find_conflict
+from agegender_train.duplicates.copies import exact_copies, find_copies
 from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.files import write_atomically
 from agegender_train.splits import SplitSettings, make_split, write_split
@@ -114,9 +115,12 @@ def test_a_picture_that_is_there_a_thousand_times_makes_no_million_pairs(tmp_pat
 def test_labels_conflict_only_where_both_cannot_be_true(
     first: tuple[Any, ...], second: tuple[Any, ...], how: str, tmp_path: Path
 ) -> None:
-    rows = [{"age_low": low, "age_high": high, "gender": gender} for low, high, gender in (first, second)]
+    rows = [face("x", low, gender, high) for low, high, gender in (first, second)]
     table = FaceTable.read([store_of(tmp_path / "a", rows)])
-    assert labels_conflict(table, 0, 1) == labels_conflict(table, 1, 0) == how
+    labels = [Label.of(table.labels, row) for row in (0, 1)]
+    assert find_conflict(labels) == find_conflict(labels[::-1]) == how
+    assert labels == [Label(*first), Label(*second)]
+    assert [found for _, found in find_overlaps(table, None).conflicts] == ([how] if how else [])
 
 
 def test_people_and_pictures_on_two_sides_of_official_splits(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ GENDER: dict[str, Any] = {"output": "g", "decode": "probability"}
 YEARS, MALE = [[31.5]], [[0.75]]
 
 
-def write_stranger(
+def write_third_party(
     path: Path,
     outputs: dict[str, Any],
     heads: Any,
@@ -52,13 +52,15 @@ def write_stranger(
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     # A grey face is tried first; with a scale of 0 the network sees black in any face.
     preprocess = {"input_size": SIDE, "scale": [0, 0, 0], "layout": layout}
-    written = {"name": "stranger", "preprocess": preprocess, "heads": heads, **adapter}
+    written = {"name": "theirs", "preprocess": preprocess, "heads": heads, **adapter}
     path.with_suffix(".json").write_text(json.dumps({key: value for key, value in written.items() if value != "none"}))
     return path
 
 
 def predict(path: Path, outputs: dict[str, Any], age: dict[str, Any], gender: dict[str, Any], **more: Any) -> Any:
-    return open_model(str(write_stranger(path, outputs, {"age": age, "gender": gender}, **more))).predict_chips(CHIPS)
+    return open_model(str(write_third_party(path, outputs, {"age": age, "gender": gender}, **more))).predict_chips(
+        CHIPS
+    )
 
 
 def test_our_own_models_are_opened_by_name_and_file() -> None:
@@ -68,12 +70,12 @@ def test_our_own_models_are_opened_by_name_and_file() -> None:
 
 @pytest.mark.parametrize("batch", ["N", 1])
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
-def test_a_stranger_beside_its_adapter(batch: int | str, layout: str, tmp_path: Path) -> None:
+def test_a_third_party_model_beside_its_adapter(batch: int | str, layout: str, tmp_path: Path) -> None:
     outputs = {"a": YEARS, "g": MALE}
-    path = write_stranger(tmp_path / "s.onnx", outputs, {"age": AGE, "gender": GENDER}, batch, layout=layout)
+    path = write_third_party(tmp_path / "s.onnx", outputs, {"age": AGE, "gender": GENDER}, batch, layout=layout)
     for text in (path, path.with_suffix(".json")):
         model = open_model(str(text))
-        assert model.name == "stranger"
+        assert model.name == "theirs"
         assert (model.spec.chip_size, model.spec.chip_padding, model.spec.margin) == (140, 0.4, 0.4)
         prediction = model.predict_chips(CHIPS)
         assert prediction.age.tolist() == [31.5] * 3
@@ -84,7 +86,7 @@ def test_a_stranger_beside_its_adapter(batch: int | str, layout: str, tmp_path: 
 
 
 def test_an_adapter_names_its_model_and_input(tmp_path: Path) -> None:
-    write_stranger(
+    write_third_party(
         tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {"age": AGE, "gender": GENDER}, input="picture", licence="MIT"
     )
     written = json.loads((tmp_path / "s.json").read_text())
@@ -95,7 +97,7 @@ def test_an_adapter_names_its_model_and_input(tmp_path: Path) -> None:
     assert isinstance(other, Mirrored)
     assert other.metadata == {"agegender.licence": "MIT"}
     (tmp_path / "other.json").write_text(json.dumps({**written, "file": "gone.onnx"}))
-    with pytest.raises(FileNotFoundError, match=r"no model file at .*gone\.onnx, which .*other\.json is about"):
+    with pytest.raises(FileNotFoundError, match=r"no model file at .*gone\.onnx, which .*other\.json describes"):
         open_model(str(tmp_path / "other.json"))
 
 
@@ -115,7 +117,7 @@ LOGITS = [[0.0, np.log(3)]]
         (LOGITS, {"decode": "softmax", "activation": "softmax", "bias": -np.log(3)}, 0.5),
     ],
 )
-def test_genders_as_strangers_write_them(output: Any, head: dict[str, Any], p_male: float, tmp_path: Path) -> None:
+def test_genders_as_third_parties_write_them(output: Any, head: dict[str, Any], p_male: float, tmp_path: Path) -> None:
     found = predict(tmp_path / "s.onnx", {"a": YEARS, "g": output}, AGE, {"output": "g", **head})
     np.testing.assert_allclose(found.p_male, [p_male] * 3, rtol=1e-5)
 
@@ -137,7 +139,7 @@ SHARES = [[0, 0, 0, 0.25, 0.75, 0, 0, 0]]
         ([[0, 1]], {"decode": "expected", "ages": [0, 100]}, 100, 0),
     ],
 )
-def test_ages_as_strangers_write_them(
+def test_ages_as_third_parties_write_them(
     output: Any, head: dict[str, Any], age: float, std: float | None, tmp_path: Path
 ) -> None:
     found = predict(tmp_path / "s.onnx", {"a": output, "g": MALE}, {"output": "a", **head}, GENDER)
@@ -165,13 +167,13 @@ def test_one_output_may_hold_both(tmp_path: Path) -> None:
         ({"preprocess": {}}, "'input_size' in pixels"),
         ({"preprocess": {"input_size": 8, "colour": "rgb"}}, "unknown are colour; it may hold input_size, chip_size"),
         ({"preprocess": {"input_size": 8, "color": "grey"}}, "color must be one of rgb, bgr, got 'grey'"),
-        ({"preprocess": {"input_size": 8, "mean": 127.5}}, "a value of a wrong kind"),
-        ({"preprocess": {"input_size": 16}}, r"gives float pictures \(n, 16, 16, 3\), but the model's input 'picture'"),
-        ({"preprocess": {"input_size": 8, "layout": "nchw"}}, r"gives float pictures \(n, 3, 8, 8\)"),
+        ({"preprocess": {"input_size": 8, "mean": 127.5}}, "a value of the wrong type"),
+        ({"preprocess": {"input_size": 16}}, r"gives float32 \(n, 16, 16, 3\), but the model's input 'picture'"),
+        ({"preprocess": {"input_size": 8, "layout": "nchw"}}, r"gives float32 \(n, 3, 8, 8\)"),
         ({"license": "free"}, "unknown are license; an adapter file has name, file, input, licence"),
-        ({"input": "data"}, "'input' name it, got 'data' of picture"),
+        ({"input": "data"}, "named by 'input', got 'data' of picture"),
         ({"kind": TensorProto.UINT8}, r"is tensor\(uint8\)"),
-        ({"batch": 2}, "takes 2 faces at once"),
+        ({"batch": 2}, "takes 2 faces at a time"),
         ({"heads": "none"}, "it lacks heads"),
         ({"heads": {"age": AGE}}, "'heads' must hold 'age' and 'gender'"),
         ({"heads": {"age": {"decode": "years"}, "gender": GENDER}}, "head 'age' must be an object with the name"),
@@ -194,7 +196,7 @@ def test_one_output_may_hold_both(tmp_path: Path) -> None:
 )
 def test_adapters_that_do_not_fit_are_refused(changes: dict[str, Any], why: str, tmp_path: Path) -> None:
     given = {"outputs": {"a": YEARS, "g": MALE}, "heads": {"age": AGE, "gender": GENDER}, **changes}
-    path = write_stranger(tmp_path / "s.onnx", **given)
+    path = write_third_party(tmp_path / "s.onnx", **given)
     with pytest.raises(ValueError, match=rf"s\.json: .*{why}"):
         open_model(str(path))
 
@@ -204,7 +206,7 @@ def test_the_example_on_the_page_is_an_adapter(tmp_path: Path) -> None:
     written = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])  # type: ignore[index]
     outputs = {"age_logits": [[0.0] * 8], "gender_logits": [[1.0, 0.0]]}
     preprocess = {**written["preprocess"], "input_size": SIDE, "scale": [0, 0, 0]}
-    path = write_stranger(tmp_path / "s.onnx", outputs, layout="nchw", **{**written, "preprocess": preprocess})
+    path = write_third_party(tmp_path / "s.onnx", outputs, layout="nchw", **{**written, "preprocess": preprocess})
     found = open_model(str(path)).predict_chips(CHIPS)
     np.testing.assert_allclose(found.age, np.mean(GROUPS), rtol=1e-5)
     assert found.p_male[0] > 0.7
@@ -228,14 +230,14 @@ def test_what_can_not_be_opened_says_what_can(tmp_path: Path) -> None:
         open_model("nothing")
     with pytest.raises(FileNotFoundError, match="no adapter file at"):
         open_model(str(tmp_path / "nothing.json"))
-    path = write_stranger(tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {})
+    path = write_third_party(tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {})
     path.with_suffix(".json").unlink()
     with pytest.raises(ModelFileError, match=r"needs an adapter file beside it, .*s\.json"):
         open_model(str(path))
     for text, why in (
         ("insightface:", "must be followed by FOLDER"),
-        ("insightface:a,mtcnn=b,yunet=c", "at most one source of points"),
-        ("insightface:a,points=some", "the points must come from yunet=FILE, mtcnn=FOLDER or points=fixed"),
+        ("insightface:a,mtcnn=b,yunet=c", "at most one source of landmarks"),
+        ("insightface:a,points=some", "the landmarks must come from yunet=FILE, mtcnn=FOLDER or points=fixed"),
         ("ssrnet:age.h5", "two files, AGE.h5,GENDER.h5, got 'age.h5'"),
     ):
         with pytest.raises(ValueError, match=why):
@@ -265,7 +267,7 @@ def test_mirrored_is_the_mean_of_both_ways_round(tmp_path: Path) -> None:
     assert found.p_male[0] == pytest.approx(0.3)
     assert found.age_probs is not None
     assert found.age_probs[0, [20, 40]].tolist() == [0.5, 0.5]
-    path = write_stranger(tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {"age": AGE, "gender": GENDER})
+    path = write_third_party(tmp_path / "s.onnx", {"a": YEARS, "g": MALE}, {"age": AGE, "gender": GENDER})
     for flip, kind in ((True, Mirrored), (False, None), (None, None)):
         assert isinstance(open_model(str(path), flip=flip), Mirrored) == (kind is Mirrored)
 

@@ -18,10 +18,10 @@ from agegender_train.baselines.insightface import (
     build_insightface,
     convert_insightface,
 )
-from agegender_train.baselines.insightface.alignment import SIDE, TEMPLATE, cut, similarities
-from agegender_train.baselines.insightface.graph import build_network, to_model
 from agegender_train.baselines.insightface.mxnet_files import Node, Symbol
+from agegender_train.baselines.insightface.mxnet_to_onnx import build_network, to_model
 from agegender_train.baselines.insightface.points import MEAN_POINTS
+from agegender_train.baselines.insightface.predictor import SIDE, TEMPLATE, cut, similarities
 
 params_bytes = runpy.run_path(str(Path(__file__).with_name("mxnet_writer.py")))["params_bytes"]
 RNG = np.random.default_rng(0)
@@ -157,7 +157,7 @@ def one_node(op: str, inputs: int = 1, **attributes: object) -> Symbol:
         (one_node("Activation", act_type="gelu"), "act_type=gelu"),
         (one_node("LeakyReLU", act_type="rrelu"), "act_type=rrelu"),
         (one_node("LeakyReLU", act_type="prelu"), r"too few inputs \(1\)"),
-        (one_node("SoftmaxOutput"), "SoftmaxOutput over whole pictures"),
+        (one_node("SoftmaxOutput"), r"SoftmaxOutput over \(n, c, h, w\)"),
         (one_node("Dropout", mode="always"), "mode=always"),
         (one_node("Flatten", 0), "must read the output of another"),
         (Symbol(one_node("Flatten").nodes, ((5, 1),)), "is the second of a node"),

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from agegender_core.model_file import open_session
-from agegender_train.baselines.insightface.alignment import cut
-from agegender_train.baselines.insightface.conversion import build_insightface, read_network
-from agegender_train.baselines.insightface.graph import INPUT, build_network, to_model
-from agegender_train.baselines.insightface.operators import OPERATORS
+from agegender_train.baselines.insightface.conversion import build_insightface
+from agegender_train.baselines.insightface.mxnet_files import read_network
+from agegender_train.baselines.insightface.mxnet_to_onnx import INPUT, OPERATORS, build_network, to_model
 from agegender_train.baselines.insightface.points import MEAN_POINTS, YuNetPoints
+from agegender_train.baselines.insightface.predictor import cut
 
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts/mxnet_forward.py"
 FACES = 500

@@ -12,7 +12,8 @@ import pytest
 
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import Augmentation, augment
+from agegender_train.batches.augment import augment
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.batches import Batches, age_weights
 from agegender_train.batches.face_set import FaceSet, hold_out
 from agegender_train.store import Store

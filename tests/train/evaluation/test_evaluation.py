@@ -66,7 +66,7 @@ def test_evaluation_loads_no_framework() -> None:
 
 
 class Picky(Brightness):
-    """Fails on some faces, as a stranger's network may."""
+    """Fails on some faces, as a third-party network may."""
 
     name = "picky"
 

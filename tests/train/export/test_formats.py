@@ -82,7 +82,7 @@ def needs(name: str) -> None:
 
 
 def described(path: Path) -> dict[str, Any]:
-    """The description in an artefact, read as a user would."""
+    """The description in an exported file, read as a user would."""
     if path.suffix == ".onnx":
         texts = {p.key.removeprefix("agegender."): p.value for p in onnx.load(path).metadata_props}
     elif path.suffix == ".xml":
@@ -106,7 +106,7 @@ def test_each_format_says_what_keras_says(run: Path, faces: Store, tmp_path: Pat
     needs(name)
     kind = get_format(name)
     calibration = faces if precision == "int8" else None
-    told: list[tuple[str, int, int]] = []
+    steps: list[tuple[str, int, int]] = []
     path = tmp_path / f"m{kind.suffix}"
     exported = export_run(
         run,
@@ -117,12 +117,12 @@ def test_each_format_says_what_keras_says(run: Path, faces: Store, tmp_path: Pat
         calibration_faces=40,
         seed=3,
         tests=[faces],
-        told=lambda *args: told.append(args),
+        progress=lambda *args: steps.append(args),
     )
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(file.name for file in exported.files)
     assert exported.size == sum(file.stat().st_size for file in exported.files)
     assert (exported.format, exported.precision, exported.files[0]) == (name, precision, path)
-    assert {entry[1:] for entry in told} == {(60, 60)}
+    assert {entry[1:] for entry in steps} == {(60, 60)}
     assert exported.milliseconds > 0
 
     trained = read_trained(run)
@@ -296,7 +296,7 @@ def test_stores_must_suit(run: Path, faces: Store, make_store: Callable[..., Sto
             export_run(run, "onnx", **arguments)  # type: ignore[arg-type]
 
 
-def test_what_is_no_run_is_told(run: Path, tmp_path: Path) -> None:
+def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no run folder and no \.keras file at"):
         read_trained(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"is no run of agegender train: it has no config\.json"):
@@ -308,13 +308,13 @@ def test_what_is_no_run_is_told(run: Path, tmp_path: Path) -> None:
         read_trained(tmp_path / "config.json")
     loose = tmp_path / "loose.keras"
     loose.write_bytes((run / "checkpoints" / "best.keras").read_bytes())
-    with pytest.raises(ValueError, match=r"loose\.keras doesn't lie in a run's checkpoints"):
+    with pytest.raises(ValueError, match=r"loose\.keras is not in the checkpoints folder of a run"):
         read_trained(loose)
 
 
 def test_ages_without_their_error_are_not_exported(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", build_model("ssrnet", width=0.1), name="ssrnet")
-    with pytest.raises(ValueError, match=r"isn't finished: it has no model\.onnx, which tells how far the ages"):
+    with pytest.raises(ValueError, match=r"isn't finished: it has no model\.onnx, which holds the error of .*'s ages"):
         read_trained(folder)
 
 

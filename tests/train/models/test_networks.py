@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from agegender_core.predict import load_predictor
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.models import network_names, recommended
 from agegender_train.models._norm import BatchNormalization
 from agegender_train.models.ssrnet import SoftStagewiseRegression

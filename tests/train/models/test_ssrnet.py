@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 
-from agegender_train.baselines.ssrnet_authors import load_authors_weights
+from agegender_train.baselines.ssrnet import load_authors_weights
 from agegender_train.models import build_model, get_network, network_names
 from agegender_train.models._norm import BatchNormalization
 from agegender_train.models.ssrnet import SoftStagewiseRegression
@@ -147,9 +147,9 @@ def author_faces() -> list[np.ndarray]:
     for name in ("obama-720p.jpg", "biden.jpg", "pascal-faces/Tom_Cruise_avp_2014_4.jpg"):
         frame = ag.read_image(SHARED / "photos" / name)
         left, top, right, bottom = ag.HogDetector()(frame, ag.Faces.empty()).xyxy[0]
-        dx, dy = 0.4 * (right - left + 1), 0.4 * (bottom - top + 1)
-        rows = slice(max(int(top - dy), 0), int(bottom + 1 + dy) + 1)
-        columns = slice(max(int(left - dx), 0), int(right + 1 + dx) + 1)
+        dx, dy = 0.4 * (right - left), 0.4 * (bottom - top)
+        rows = slice(max(int(top - dy), 0), int(bottom + dy) + 1)
+        columns = slice(max(int(left - dx), 0), int(right + dx) + 1)
         faces.append(cv2.resize(frame[rows, columns, ::-1], (64, 64), interpolation=cv2.INTER_LINEAR))
     return faces
 

@@ -135,6 +135,17 @@ def test_two_faces_of_one_picture_are_no_copies_and_a_picture_that_is_not_there_
     ]
 
 
+def test_a_label_without_a_box_is_read_as_of_the_largest_face(tmp_path: Path) -> None:
+    files = write(tmp_path, a=b"same", b=b"same")
+    samples = [
+        Sample("a", 30, 30, 1, known_xyxy=(0, 0, 9, 9)),
+        Sample("a#2", 60, 60, 0, known_xyxy=(20, 0, 39, 19), picture="a"),
+        Sample("b", 60, 60, None),
+        Sample("b#2", 60, 60, None, known_box=(0, 0, 0.1, 0.1), picture="b"),  # in another unit: as good as none
+    ]
+    assert clean(samples, files) == [Rejection("b", "duplicate", "a#2"), Rejection("b#2", "duplicate", "a#2")]
+
+
 def test_two_labels_of_one_file_are_compared_without_reading_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

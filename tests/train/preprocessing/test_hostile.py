@@ -194,7 +194,7 @@ def test_label_files_with_missing_fields_are_named_in_one_sentence(tmp_path: Pat
 def run(dataset: str, source: Path, out: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], int]:
     """The real command in a process that, root's or not, heeds permissions; and the most memory it had, in KiB."""
     code = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
-    arguments = ["preprocess", dataset, str(source), "--out", str(out), *options]
+    arguments = ["preprocess", dataset, str(source), "--output", str(out), *options]
     extra = [] if "--labels-only" in options else ["--quiet", "--no-report", "--workers", "2"]
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments, *extra],

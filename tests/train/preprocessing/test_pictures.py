@@ -9,8 +9,8 @@ import pytest
 from agegender_core.faces import Faces, Frame
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
-from agegender_train.preprocessing.choice import Policy, choose_faces
-from agegender_train.preprocessing.pictures import Boxes, Outcome, Settings, Tools, process_picture
+from agegender_train.preprocessing.pictures import Boxes, Outcome, PreprocessSettings, Tools, process_picture
+from agegender_train.preprocessing.search import Policy, choose_faces
 from agegender_train.store import decode_chip
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
@@ -39,8 +39,8 @@ def picture(width: int = 200, height: int = 100) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(frame[..., ::-1]))[1].tobytes()
 
 
-def settings(boxes: Boxes = "detect-then-known", faces: Policy = "largest") -> Settings:
-    return Settings("test", boxes, chip_size=32, faces=faces)
+def settings(boxes: Boxes = "detect-then-known", faces: Policy = "largest") -> PreprocessSettings:
+    return PreprocessSettings("test", boxes, chip_size=32, faces=faces)
 
 
 def reasons(outcome: Outcome) -> list[str]:
@@ -188,4 +188,4 @@ def test_of_several_faces_one_is_chosen(
 )
 def test_wrong_settings_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Settings("test", **wrong)  # type: ignore[arg-type]
+        PreprocessSettings("test", **wrong)  # type: ignore[arg-type]

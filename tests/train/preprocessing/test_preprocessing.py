@@ -336,7 +336,7 @@ def test_a_changed_source_is_refused(source: Path, reference: Path, tmp_path: Pa
 
 def test_wrong_places_and_numbers_are_refused(source: Path, tmp_path: Path) -> None:
     (tmp_path / "letters.txt").write_text("dear")
-    with pytest.raises(ValueError, match=r"is no store and not empty \(it holds letters\.txt\)"):
+    with pytest.raises(ValueError, match=r"is not empty and holds no store \(letters\.txt is in it\)"):
         run(source, tmp_path)
     with pytest.raises(ValueError, match="out must not lie inside the source"):
         run(source, source / "store")
@@ -356,7 +356,7 @@ def test_wrong_places_and_numbers_are_refused(source: Path, tmp_path: Path) -> N
 
 
 def test_two_at_once_on_one_folder_are_refused(source: Path, tmp_path: Path) -> None:
-    with folder_lock(tmp_path / "store"), pytest.raises(OSError, match=r"another process is at work on .*store"):
+    with folder_lock(tmp_path / "store"), pytest.raises(OSError, match=r"another process is working on .*store"):
         run(source, tmp_path / "store")
     run(source, tmp_path / "store")
 
@@ -375,7 +375,9 @@ def test_a_full_disk_gives_one_sentence_and_no_broken_shard(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
-        with pytest.raises(OSError, match=r"^the disk of .*store is full: make room and run the same command again"):
+        with pytest.raises(
+            OSError, match=r"^the disk of .*store is full: free some space and run the same command again"
+        ):
             run(source, out)
     expected = contents(reference)
     assert not list(out.rglob("*.tmp"))

@@ -47,7 +47,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def command(source: Path, out: Path, *how: str) -> list[str]:
     """This file as a script; `how` it shall end, then the real command's arguments."""
-    arguments = ["preprocess", "utkface", str(source), "--out", str(out), "--boxes", "known", "--workers", "2"]
+    arguments = ["preprocess", "utkface", str(source), "--output", str(out), "--boxes", "known", "--workers", "2"]
     return [sys.executable, __file__, *how, "--", *arguments, "--no-report", "--quiet"]
 
 
@@ -129,8 +129,7 @@ def test_a_full_disk_gives_one_sentence_and_leaves_nothing_broken(
                 break
             assert done.returncode == 2
             assert done.stderr == (
-                f"agegender: the disk of {out} is full: make room and run the same command again, "
-                "it goes on from there\n"
+                f"agegender: the disk of {out} is full: free some space and run the same command again to continue\n"
             )
             assert not list(out.rglob("*.tmp"))
             for part in [*out.glob(".work/part-*.json"), *out.glob("audit/part-*.json")]:

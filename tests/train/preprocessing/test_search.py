@@ -11,9 +11,8 @@ import pytest
 from agegender_core import Aligner, Faces, Frame, HogDetector, read_image
 from agegender_core.align import LANDMARKS_PATH
 from agegender_train.datasets import Sample
-from agegender_train.preprocessing.choice import choose_faces
-from agegender_train.preprocessing.pictures import Settings, Tools, process_picture
-from agegender_train.preprocessing.search import find_known, find_largest
+from agegender_train.preprocessing.pictures import PreprocessSettings, Tools, process_picture
+from agegender_train.preprocessing.search import choose_faces, find_known, find_largest
 from agegender_train.store import decode_chip, encode_chip
 
 Box = tuple[int, int, int, int]
@@ -137,10 +136,11 @@ def test_the_chip_of_a_large_photo_is_that_of_dlib_for_the_same_rectangle(large_
         return cv2.cvtColor(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
 
     tools = Tools(detector, aligner, decode, "sha", smallest_face=72)
-    (row,) = process_picture(large_photo, Sample("1.jpg", 3, 3, 1), Settings("test"), tools).rows
+    (row,) = process_picture(large_photo, Sample("1.jpg", 3, 3, 1), PreprocessSettings("test"), tools).rows
     assert sizes[0] == (750, 1000, 3)
     rgb = decode(large_photo, "")
-    rectangle = dlib.rectangle(*(int(edge) for edge in row["box"]))
+    left, top, right, bottom = map(int, row["box"])
+    rectangle = dlib.rectangle(left, top, right - 1, bottom - 1)
     shape = dlib.shape_predictor(str(LANDMARKS_PATH))(rgb, rectangle)
     theirs = dlib.get_face_chip(rgb, shape, 140, 0.4)
     np.testing.assert_array_equal(decode_chip(row["image"]["bytes"]), decode_chip(encode_chip(theirs)))

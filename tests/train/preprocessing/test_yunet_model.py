@@ -5,7 +5,7 @@ from pathlib import Path
 import pooch
 import pytest
 
-from agegender_train.preprocessing.pictures import Settings, default_tools
+from agegender_train.preprocessing.pictures import PreprocessSettings, default_tools
 from agegender_train.preprocessing.yunet_model import FILE, SHA256, URLS, fetch_yunet
 
 
@@ -43,9 +43,9 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path, monkeypatch: pytes
 
 def test_tools_know_which_model_they_have(shared_data: Path) -> None:
     path = shared_data / "models" / "yunet" / FILE
-    tools = default_tools(Settings("test", detector="yunet"), detector_model=path)
+    tools = default_tools(PreprocessSettings("test", detector="yunet"), detector_model=path)
     assert (tools.detector_sha256, tools.smallest_face) == (SHA256, None)
-    hog = default_tools(Settings("test", detector_upsample=1))
+    hog = default_tools(PreprocessSettings("test", detector_upsample=1))
     assert (hog.detector_sha256, hog.smallest_face) == (None, 36)
     with pytest.raises(ValueError, match="detector_model is for the yunet detector"):
-        default_tools(Settings("test"), detector_model=path)
+        default_tools(PreprocessSettings("test"), detector_model=path)

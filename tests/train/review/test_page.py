@@ -29,8 +29,7 @@ from selenium.webdriver.support.select import Select
 
 from agegender_core.predict import Prediction
 from agegender_train.files import write_atomically
-from agegender_train.review.server import review_app
-from agegender_train.review.serving import listen, page_server
+from agegender_train.review.server import listen, page_server, review_app
 from agegender_train.review.session import ReviewSession, open_session
 from agegender_train.store import Store, encode_shard, read_decisions
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agegender_train.review.selection import Selection, age_error, gender_error
+from agegender_train.metrics import age_error, gender_error
+from agegender_train.review.selection import Selection
 from agegender_train.store.labels import Labels
 
 LABELS = Labels.from_columns(
@@ -43,8 +44,6 @@ def test_filters_are_joined() -> None:
 
 
 def test_the_farthest_from_the_model_come_first_and_missing_labels_last() -> None:
-    np.testing.assert_array_equal(age_error(LABELS, AGE), np.float32([5, 0, np.nan, 4, 20]))
-    np.testing.assert_allclose(gender_error(LABELS, P_MALE), np.float32([0.1, 0.8, 0.5, np.nan, 0.1]), rtol=1e-6)
     assert rows(order="age-error") == [4, 0, 3, 1, 2]
     assert rows(order="gender-error") == [1, 2, 0, 4, 3]
     assert rows(order="age") == [1, 0, 3, 4, 2]

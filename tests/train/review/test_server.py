@@ -15,8 +15,7 @@ pytest.importorskip("uvicorn")
 from starlette.testclient import TestClient
 
 from agegender_core.predict import Predictor, load_predictor
-from agegender_train.review.server import review_app
-from agegender_train.review.serving import listen
+from agegender_train.review.server import listen, review_app
 from agegender_train.review.session import open_session
 from agegender_train.store import Store, read_decisions
 
@@ -257,7 +256,7 @@ def test_a_full_disk_is_told_to_the_page(client: TestClient, monkeypatch: pytest
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/stores/review.csv")
 
-    monkeypatch.setattr("agegender_train.store.decision_log.DecisionLog.append", full)
+    monkeypatch.setattr("agegender_train.store.decisions.DecisionLog.append", full)
     answer = client.post("/api/decide", json={"row": 0, "action": "accept"})
     assert answer.status_code == 507
     assert answer.json()["problem"] == "not saved: No space left on device: /stores/review.csv"

@@ -13,7 +13,6 @@ import pytest
 
 from agegender_core.predict import Prediction
 from agegender_train.files import folder_lock
-from agegender_train.review.chips import ChipReader
 from agegender_train.review.predictions import Predictions
 from agegender_train.review.selection import Selection
 from agegender_train.review.session import ReviewSession, open_session
@@ -61,8 +60,8 @@ def session(store: Store, model: Brightness) -> Iterator[ReviewSession]:
 
 def wait_for(session: ReviewSession) -> None:
     deadline = time.monotonic() + 20
-    waited_for = session.predictions
-    while waited_for.running or (waited_for.age is None and not waited_for.problem):
+    known = session.predictions
+    while known.running or (known.age is None and not known.problem):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -184,7 +183,7 @@ def test_decisions_on_faces_that_are_gone_stay_in_the_file(store: Store, model: 
 
 
 def test_a_second_session_is_refused(session: ReviewSession, store: Store, model: Brightness) -> None:
-    with pytest.raises(OSError, match="another process is at work on"), open_session(store.path, model):
+    with pytest.raises(OSError, match="another process is working on"), open_session(store.path, model):
         pass
     with pytest.raises(FileNotFoundError, match="is no folder"), open_session(store.path / "nothing", model):
         pass
@@ -265,21 +264,3 @@ def test_a_session_ends_though_the_model_is_at_work(store: Store, tmp_path: Path
     assert model.calls == 1
     assert session.predictions.age is None
     assert not session.predictions.running
-
-
-def test_chips_are_read_shard_by_shard(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agegender_train.review import chips
-
-    description = {**store.description, "shards": store.description["shards"] * 5}
-    many, expected = Store(store.path, description), store.encoded()
-    read: list[int] = []
-    plain = chips.pq.read_table
-    monkeypatch.setattr(chips.pq, "read_table", lambda *a, **k: (read.append(1), plain(*a, **k))[1])
-    reader = ChipReader(many, shards=2)
-    assert len(reader) == 1500
-    for row in (0, 299, 300, 1499):
-        assert reader[row] == expected[row % 300]
-    assert (len(read), len(reader._kept)) == (3, 2)
-    for row in (-1, 1500):
-        with pytest.raises(IndexError, match=r"row must be in 0\.\.1499"):
-            reader[row]

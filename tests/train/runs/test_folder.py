@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import pytest
 
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.runs import folder as runs
 from agegender_train.runs.folder import RunFolder, git_revision, versions
 from agegender_train.runs.settings import Settings

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from agegender_train.files import folder_lock, is_locked
-from agegender_train.runs.table import NoRunError, differences, find_runs, finite, read_run, run_table
+from agegender_train.runs.table import NoRunError, differences, find_runs, read_run, run_table
 
 ROW = {"loss": 2.0, "faces_per_second": 100.0, "val_loss": 1.5, "val_middle_mae": 8.0, "val_gender_accuracy": 0.7}
 
@@ -175,14 +175,6 @@ def test_the_best_comes_first_and_the_unknown_last(tmp_path: Path, sort: str, or
     assert "".join(Path(row["run"]).name for row in rows) == order
     with pytest.raises(ValueError, match=r"sort must be one of val_loss, .*, run, got 'hair'"):
         run_table([], "hair")
-
-
-def test_what_json_does_not_have_becomes_none() -> None:
-    assert finite({"a": [float("nan"), 1.0, "x"], "b": float("inf"), "c": None}) == {
-        "a": [None, 1.0, "x"],
-        "b": None,
-        "c": None,
-    }
 
 
 def test_it_imports_no_framework() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agegender_train.duplicates.components import connected_components
 from agegender_train.files import write_atomically
 from agegender_train.splits import (
     HELD_OUT,
@@ -21,7 +22,6 @@ from agegender_train.splits import (
     SplitSettings,
     assign_folds,
     balance,
-    connect,
     list_splits,
     make_split,
     read_split,
@@ -91,7 +91,7 @@ def test_folds_hold_what_they_promise_whatever_the_faces(
     names = [f"{number}.jpg" for number in range(len(faces))]
     people = [person if person < 8 else 100 + row for row, (person, _) in enumerate(faces)]
     kinds = [tuple(kind.split()) + ("",) * (1 - kind.count(" ")) for _, kind in faces]
-    components = connect(len(faces), [people])
+    components = connected_components(len(faces), [people])
     if len(set(people)) < folds:
         with pytest.raises(ValueError, match=r"folds must be at most \d+, the number of independent groups"):
             assign_folds(names, components, kinds, folds, seed)
@@ -108,30 +108,12 @@ def test_folds_hold_what_they_promise_whatever_the_faces(
     chance.shuffle(order)
     shuffled = assign_folds(
         [names[row] for row in order],
-        connect(len(order), [[people[row] for row in order]]),
+        connected_components(len(order), [[people[row] for row in order]]),
         [kinds[row] for row in order],
         folds,
         seed,
     )
     assert shuffled.tolist() == result[order].tolist(), "the order of the rows matters"
-
-
-@settings(deadline=None)
-@given(st.integers(1, 30).flatmap(lambda n: st.tuples(st.just(n), st.lists(st.tuples(*[st.integers(0, n - 1)] * 2)))))
-def test_components_are_those_of_a_plain_search(graph: tuple[int, list[tuple[int, int]]]) -> None:
-    n, pairs = graph
-    near = {row: {row} for row in range(n)}
-    for a, b in pairs:
-        near[a].add(b)
-        near[b].add(a)
-    expected = []
-    for row in range(n):
-        reached, edge = {row}, [row]
-        while edge:
-            edge = [other for at in edge for other in near[at] - reached]
-            reached |= set(edge)
-        expected.append(min(reached))
-    assert connect(n, pairs=pairs).tolist() == expected
 
 
 def test_single_faces_are_spread_to_within_one_by_kind_and_in_all() -> None:
@@ -145,7 +127,7 @@ def test_single_faces_are_spread_to_within_one_by_kind_and_in_all() -> None:
 
 def test_a_fixed_input_gives_the_same_folds_on_every_machine() -> None:
     names = [f"Renée {row % 7}/{row}.jpg" for row in range(500)]
-    components = connect(500, [[row * row % 211 for row in range(500)]])
+    components = connected_components(500, [[row * row % 211 for row in range(500)]])
     kinds = [(row % 9 * 10, row % 2) for row in range(500)]
     result = assign_folds(names, components, kinds, 10, 1)
     assert hashlib.sha256(",".join(map(str, result.tolist())).encode()).hexdigest() == GOLDEN
@@ -167,8 +149,6 @@ def test_mistakes_are_named() -> None:
         assign_folds(["a", "b"], np.arange(3), [(0,)] * 2, 2)
     with pytest.raises(ValueError, match=r"folds must be at least 2, got 1"):
         assign_folds(["a", "b"], np.arange(2), [(0,)] * 2, 1)
-    with pytest.raises(ValueError, match=r"same must hold columns of 2 values, got one of 1"):
-        connect(2, [["a"]])
     for wrong, message in (
         ({"folds": 1}, r"folds must be in 2..1000, got 1"),
         ({"by": "name"}, r"by must be one of subject, picture, got 'name'"),

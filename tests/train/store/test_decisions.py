@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agegender_train.store import Decision, in_force, read_decisions
-from agegender_train.store.decision_log import DecisionLog
-from agegender_train.store.decisions import HEADER, format_decision, parse_decision, parse_decisions
+from agegender_train.store.decisions import HEADER, DecisionLog, format_decision, parse_decision, parse_decisions
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.text(",\"'\\\n\r\t ab", min_size=1)
 ages = st.floats(0, 100) | st.integers(0, 100)
@@ -177,7 +176,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.Mon
 
     real = os.write
     with monkeypatch.context() as patch:
-        patch.setattr("agegender_train.store.decision_log.os.write", write)
+        patch.setattr("agegender_train.store.decisions.os.write", write)
         with pytest.raises(OSError, match=r"No space left on device.*review\.csv"):
             log.append([Decision("1.jpg", 0, "accept")])
     assert file.read_bytes() == before

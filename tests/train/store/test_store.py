@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from agegender_core.predict import Prediction
@@ -14,8 +17,8 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.evaluation import evaluate
 from agegender_train.files import write_atomically
-from agegender_train.store import FORMAT, Decision, Store, decode_chip, encode_chip, encode_shard
-from agegender_train.store.decision_log import DecisionLog
+from agegender_train.store import FORMAT, Decision, Store, chips, decode_chip, encode_chip, encode_shard
+from agegender_train.store.decisions import DecisionLog
 
 GENDERS = (1, 0, None)
 
@@ -87,16 +90,77 @@ def test_what_was_written_is_read(folder: Path) -> None:
 
 def test_chips_come_back_in_rgb_by_index_or_mask(folder: Path) -> None:
     store = Store.open(folder)
-    chips = store.decode([4, 0, 3])
-    assert chips.shape == (3, 24, 24, 3)
-    assert chips.dtype == np.uint8
-    for found, i in zip(chips, (4, 0, 3), strict=True):
+    decoded = store.decode([4, 0, 3])
+    assert decoded.shape == (3, 24, 24, 3)
+    assert decoded.dtype == np.uint8
+    for found, i in zip(decoded, (4, 0, 3), strict=True):
         assert np.abs(found.astype(int) - chip(i)).max() <= 3
     np.testing.assert_array_equal(store.decode(np.arange(5) % 2 == 1), store.decode([1, 3]))
     assert store.decode([]).shape == (0, 24, 24, 3)
     assert list(store.iter_encoded()) == list(store.encoded())
     with pytest.raises(IndexError):
         store.decode([5])
+
+
+def test_chips_are_decoded_into_the_callers_memory(folder: Path) -> None:
+    store, batch = Store.open(folder), np.zeros((6, 24, 24, 3), np.uint8)
+    found = store.decode([3, 0, 3], out=batch[2:5])
+    assert np.shares_memory(found, batch)
+    np.testing.assert_array_equal(batch[2:5], store.decode([3, 0, 3]))
+    assert not batch[:2].any()
+    assert not batch[5].any()
+    for wrong in (batch[:2], batch[:3, :12], batch[:3].astype(np.float32)):
+        with pytest.raises(ValueError, match=r"out must be uint8 of shape \(3, 24, 24, 3\)"):
+            store.decode([3, 0, 3], out=wrong)
+
+
+def test_any_row_is_read_without_keeping_pictures(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = list(Store.open(folder).iter_encoded())
+    read: list[Path] = []
+    plain = chips.read_images
+    monkeypatch.setattr(chips, "read_images", lambda file: (read.append(file), plain(file))[1])
+    monkeypatch.setattr(chips, "_OPEN_FILES", 1)
+    encoded = Store.open(folder).encoded()
+    assert len(encoded) == 5
+    with ThreadPoolExecutor(8) as executor:
+        rows = [4, 0, 3, 1, 2, 2, 0, 4] * 20
+        assert list(executor.map(encoded.__getitem__, rows)) == [pictures[row] for row in rows]
+    assert encoded[1:4] == pictures[1:4]
+    assert sorted(read) == Store.open(folder).shards  # each once
+    assert len(encoded._open) == 1
+    assert sum(places.offsets.nbytes + places.sizes.nbytes for places in encoded._places.values()) == 5 * 12
+    assert all(places.kept is None for places in encoded._places.values())
+    for row in (-1, 5):
+        with pytest.raises(IndexError, match=r"row must be in 0\.\.4"):
+            encoded[row]
+
+
+@pytest.mark.parametrize(
+    ("options", "kept"),
+    [
+        ({"compression": "zstd", "use_dictionary": False}, True),
+        ({"compression": "none", "use_dictionary": ["image.bytes"]}, False),
+        ({"compression": "none", "use_dictionary": False, "data_page_size": 1, "write_batch_size": 1}, False),
+        ({"compression": "none", "use_dictionary": False, "data_page_version": "2.0"}, False),
+    ],
+)
+def test_rows_are_found_however_the_shard_was_written(folder: Path, options: dict[str, Any], kept: bool) -> None:
+    store = Store.open(folder)
+    pictures, shard = list(store.iter_encoded()), store.shards[0]
+    pq.write_table(pq.read_table(shard), shard, **options)
+    assert list(store.encoded()) == pictures
+    assert (store.encoded()._places[0].kept is not None) == kept
+
+
+def test_a_shard_that_was_cut_off_is_named(folder: Path) -> None:
+    encoded, (_, second, third) = Store.open(folder).encoded(), Store.open(folder).shards
+    assert encoded[3]
+    os.truncate(second, 10)  # after its places were found
+    os.truncate(third, 10)
+    with pytest.raises(OSError, match=r"shard-00001\.parquet can't be read: it ends .* bytes before it should"):
+        encoded[3]
+    with pytest.raises(OSError, match=r"shard-00002\.parquet can't be read: "):
+        encoded[4]
 
 
 def test_chips_are_jpeg_with_full_colour() -> None:
@@ -109,7 +173,7 @@ def test_chips_are_jpeg_with_full_colour() -> None:
     error = np.abs(decode_chip(data).astype(int) - noise)
     assert error.mean() < 4
     for broken in (b"", b"no picture"):
-        with pytest.raises(ValueError, match="can't be decoded"):
+        with pytest.raises(ValueError, match="a picture of the store: can't be decoded"):
             decode_chip(broken)
 
 
@@ -219,8 +283,8 @@ def test_a_store_is_as_its_review_left_it(reviewed: Path) -> None:
     assert table.schema == raw.columns("gender", "key", "picture_width").schema
     assert store.columns("picture_width").num_rows == 4
     kept = [0, 2, 3, 4]
-    assert store.encoded() == [raw.encoded()[row] for row in kept]
-    assert list(store.iter_encoded()) == store.encoded()
+    assert list(store.encoded()) == [raw.encoded()[row] for row in kept]
+    assert list(store.iter_encoded()) == list(store.encoded())
     np.testing.assert_array_equal(store.decode([3, 1]), raw.decode([4, 2]))
     np.testing.assert_array_equal(store.decode(np.array([False, True, False, False])), raw.decode([2]))
     with pytest.raises(IndexError):

@@ -15,7 +15,7 @@ import onnx
 import pytest
 
 from agegender_core.predict import load_predictor
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.evaluation import evaluate
 from agegender_train.losses import GenderLoss, IntervalAgeLoss
 from agegender_train.models import build_model

@@ -7,11 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agegender_cli.errors import require_train
-from agegender_cli.eval import progress_bar
-from agegender_cli.options import Flip, Quiet
-from agegender_cli.parts import Fold, Part, Seed, Split, Validation, choose_parts
-from agegender_cli.stores import open_stores
+from .errors import require_train
+from .options import (
+    BatchSize,
+    Flip,
+    Fold,
+    Format,
+    FormatOption,
+    Quiet,
+    Seed,
+    Split,
+    Threads,
+    Validation,
+    output,
+)
+from .output import message, print_figures, scalars
+from .progress import progress_bars
+from .stores import Part, choose_parts, open_stores
+from .tables import cell, print_table
 
 if TYPE_CHECKING:
     from agegender_train.calibration import CalibrationResult
@@ -22,7 +35,7 @@ def calibrate(
     stores: Annotated[
         list[Path], typer.Argument(metavar="STORE...", help="Aligned stores that it never learned from.")
     ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The calibrated model file; may be MODEL itself.")],
+    output: Annotated[Path, output("FILE", "The calibrated model file; may be MODEL itself.")],
     split: Split = None,
     fold: Fold = None,
     validation: Validation = None,
@@ -31,44 +44,52 @@ def calibrate(
         bool, typer.Option("--correct", help="Also move ages and genders, where that clearly helps on these faces.")
     ] = False,
     flip: Flip = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Faces a call of the model.")] = 256,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of the model.")] = 1,
+    batch_size: BatchSize = 256,
+    threads: Threads = 1,
+    format_: FormatOption = Format.TABLE,
     quiet: Quiet = False,
 ) -> None:
     """Fit what a model says of its own errors to labelled faces, and write it into a copy of the model file.
 
-    Whether it looks at faces mirrored, too, goes into the copy as it was here.
-
-    The 90 % interval and the spread of the age, and the probability of the gender. The network and the ages stay as
-    they are. No face may be one that the model was trained on, and it holds for faces like these: some hundreds at
-    least, better thousands.
+    That is the 90 % interval and the spread of the age, and the probability of the gender. The network and the ages
+    stay as they are. Whether faces are also looked at mirrored is written into the copy as it was here. The model must
+    not have been trained on these faces, and the calibration holds for faces like them: some hundreds at least, better
+    thousands.
 
     \b
     Examples:
-      agegender calibrate runs/first/model.onnx stores/fairface --validation 0.1 --out calibrated.onnx
-      agegender calibrate model.onnx stores/utkface --split folds-2 --fold 0 --out calibrated.onnx
+      agegender calibrate runs/first/model.onnx stores/fairface --validation 0.1 --output calibrated.onnx
+      agegender calibrate model.onnx stores/utkface --split folds-2 --fold 0 --output calibrated.onnx
     """
     require_train()
     from agegender_train.calibration import calibrate_model
 
     opened = open_stores(stores, quiet)
     rows = [of for of, _ in choose_parts(opened, Part(split, fold, validation, seed))]
-    with progress_bar(quiet) as begin:
+    with progress_bars(quiet) as new_bar:
         result = calibrate_model(
             model,
             opened,
-            out,
+            output,
             rows=rows,
             correct=correct,
             flip=flip,
             batch_size=batch_size,
             threads=threads,
-            progress=begin(model.name, sum(len(of) for of in rows)),
+            progress=new_bar(model.name, sum(len(of) for of in rows), "faces").update,
         )
-    _show(result, quiet)
+    sides = {"before": result.before, "after": result.after}
+    print_figures(
+        format_,
+        document={"model": str(result.path), "heads": result.heads, **sides},
+        rows=[{"model": side, **scalars(figures)} for side, figures in sides.items()],
+        table=lambda: _print_table(result),
+    )
+    if not quiet:
+        _say_what_is_missing(result)
 
 
-def _show(result: CalibrationResult, quiet: bool) -> None:
+def _print_table(result: CalibrationResult) -> None:
     figures = {
         "age MAE": ("age_mae", "{:.2f}"),
         "age bias": ("age_bias", "{:+.2f}"),
@@ -83,15 +104,16 @@ def _show(result: CalibrationResult, quiet: bool) -> None:
     if result.after["age_mae"] is not None:
         for name in ("age error to group", "in 90 % at least", "in 90 % at most"):
             del figures[name]
-    typer.echo(f"{'':<20} {'before':>8} {'after':>8}")
-    for title, (name, text) in figures.items():
-        values = [side[name] for side in (result.before, result.after)]
-        if any(value is not None for value in values):
-            cells = ["-" if value is None else text.format(value) for value in values]
-            typer.echo(f"{title:<20} {cells[0]:>8} {cells[1]:>8}")
-    if quiet:
-        return
+    rows = [
+        [title, cell(result.before[name], text), cell(result.after[name], text)]
+        for title, (name, text) in figures.items()
+        if (result.before[name], result.after[name]) != (None, None)
+    ]
+    print_table(["", "before", "after"], rows)
+
+
+def _say_what_is_missing(result: CalibrationResult) -> None:
     for head, name, what in (("age", "interval", "an age"), ("gender", "temperature", "a gender, and both genders")):
         if name not in result.heads[head]:
-            typer.echo(f"The {head} is not calibrated: that needs 100 faces with {what}.", err=True)
-    typer.echo(f"{result.path} is ready; test it on other faces: these flatter it a little", err=True)
+            message(f"The {head} is not calibrated: that needs 100 faces with {what}.")
+    message(f"{result.path} is ready; test it on other faces: on these, its figures are a little too good")

@@ -7,27 +7,29 @@ from typing import Annotated
 
 import typer
 
-from agegender_cli.errors import require_train
+from .errors import require_train
+from .options import output
+from .output import message
 
 
 def card(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="A folder that agegender eval wrote.")],
     model: Annotated[str, typer.Option(metavar="NAME", help="The model, as the report calls it.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The card, Markdown.")],
+    output: Annotated[Path, output("FILE", "The card, Markdown.")],
     template: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Markdown with {{places}} for the figures.", show_default="a plain one"),
     ] = None,
 ) -> None:
-    """Write a model card whose figures come from a report, all of them.
+    """Write a model card whose figures all come from a report.
 
-    A template has what only people know, and places to fill: {{model}}, {{facts}}, {{figures}}, and single numbers such
-    as {{utkface.age_mae}} or {{utkface/band/60-69.age_bias}}.
+    A template holds what only people know, and places to fill: {{model}}, {{facts}}, {{figures}}, and single numbers
+    such as {{utkface.age_mae}} or {{utkface/band/60-69.age_bias}}.
 
     \b
     Examples:
-      agegender card reports/default --model mobilenetv2 --out model-card.md
-      agegender card reports/default --model mobilenetv2 --template card.md --out model-card.md
+      agegender card reports/default --model mobilenetv2 --output model-card.md
+      agegender card reports/default --model mobilenetv2 --template card.md --output model-card.md
     """
     require_train()
     from agegender_train.files import write_atomically
@@ -36,5 +38,5 @@ def card(
 
     text = TEMPLATE if template is None else template.read_text("utf-8")
     content = make_card(read_report(report), model, text)
-    write_atomically(out, content.encode())
-    typer.echo(f"{out} is ready", err=True)
+    write_atomically(output, content.encode())
+    message(f"{output} is ready")

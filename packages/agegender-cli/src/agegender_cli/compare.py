@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_cli.errors import UserError, require_train
-from agegender_cli.eval import FailUnder, show_comparisons, show_results, stop_if_broken
-from agegender_cli.options import ReportFormat, TableOrJson
+from .errors import UserError, require_train
+from .options import FailUnder, Format, FormatOption
+from .results import print_results, stop_if_worse
 
 if TYPE_CHECKING:
     from agegender_train.report import Report
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
 def compare(
     reports: Annotated[list[Path], typer.Argument(metavar="REPORT...", help="Folders that agegender eval wrote.")],
     fail_under: FailUnder = None,
-    format_: ReportFormat = TableOrJson.TABLE,
+    format_: FormatOption = Format.TABLE,
 ) -> None:
     """Compare the models of reports, on the faces that all of them predicted.
 
-    Reports must be of the same test sets: what two models were tested on differently is not compared.
+    The reports must be of the same test sets: models that were tested on different faces are not compared.
 
     \b
     Examples:
@@ -43,12 +42,8 @@ def compare(
     named = [(row["model"], row["test_set"], report.outcomes(own, row["test_set"])) for report, own, row in results]
     comparisons = compared(by_test_set(named), ROUNDS)
     rows = [row for _, _, row in results]
-    if format_ is TableOrJson.JSON:
-        typer.echo(json.dumps({"results": rows, "comparisons": comparisons}, indent=1, ensure_ascii=False))
-    else:
-        show_results(rows)
-        show_comparisons(comparisons)
-    stop_if_broken(broken_limits(rows, limits))
+    print_results(rows, comparisons, format_)
+    stop_if_worse(broken_limits(rows, limits))
 
 
 def _refuse_other_faces(reports: Sequence[Report]) -> None:

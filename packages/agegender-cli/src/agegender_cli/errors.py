@@ -1,13 +1,14 @@
-"""What a user did that cannot work, in one sentence and with a hint."""
+"""Errors of the user's, each one sentence with a hint."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 
 class UserError(Exception):
-    """A mistake of the user's: shown as one sentence, with exit code 2.
+    """Something asked for cannot be done: shown as one sentence, with exit code 2.
 
     Args:
         message: what is wrong, with the path or value.
@@ -19,9 +20,20 @@ class UserError(Exception):
         self.hint = hint
 
 
+def hints(error: Exception) -> Sequence[str]:
+    """How to mend it: a `UserError` says so, and others may in a note."""
+    if isinstance(error, UserError):
+        return [error.hint] if error.hint is not None else []
+    return getattr(error, "__notes__", ())
+
+
 def require_train() -> None:
-    """Raise UserError unless the training package is installed; what every command that trains or tests begins with."""
-    # TensorFlow writes pages about the machine to stderr unless it is told before it is loaded.
+    """Checks that the training package is installed; every command that trains or tests begins with it.
+
+    Raises:
+        UserError: it isn't.
+    """
+    # TensorFlow writes pages about the machine to stderr unless this is set before it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if find_spec("agegender_train") is None:
         raise UserError("this command needs the training package", hint="pip install 'agegender-cli[train]'")

@@ -1,10 +1,7 @@
-"""``agegender export``: a trained network in the format that another runtime reads."""
+"""``agegender export``: a trained network in the format of another runtime."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -12,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_cli.errors import UserError, require_train
-from agegender_cli.options import Quiet, TableOrJson
-from agegender_cli.stores import open_stores
+from .errors import UserError, require_train
+from .options import Format, FormatOption, Quiet, output
+from .output import message, print_figures, scalars
+from .progress import phase_bars
+from .stores import open_stores
 
 if TYPE_CHECKING:
     from agegender_train.export import Exported
 
 
-class ArtefactFormat(StrEnum):
+class Target(StrEnum):
     """The formats of `agegender_train.export.formats`."""
 
     ONNX = "onnx"
@@ -41,75 +40,70 @@ def export(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="A run folder of agegender train, or a .keras file of one.")
     ],
-    format_: Annotated[ArtefactFormat, typer.Option("--format", help="What to write.")] = ArtefactFormat.ONNX,
+    to: Annotated[Target, typer.Option("--to", help="The format to write.")] = Target.ONNX,
     precision: Annotated[Precision, typer.Option(help="Of the weights; int8 also of the features.")] = Precision.FP32,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The file to write.", show_default="in the run folder")
-    ] = None,
+    output: Annotated[Path | None, output("FILE", "The file to write.", show_default="in the run folder")] = None,
     calibration: Annotated[
-        Path | None, typer.Option(metavar="STORE", help="int8: faces of the kind that will be met.")
+        Path | None, typer.Option(metavar="STORE", help="int8: faces like those that it will see.")
     ] = None,
     calibration_faces: Annotated[int, typer.Option(min=1, help="int8: how many of them.")] = 300,
     seed: Annotated[int, typer.Option(help="int8: of the choice of these faces.")] = 0,
     test: Annotated[
         list[Path] | None,
-        typer.Option(metavar="STORE", help="Tell what the artefact costs on this store; may be repeated."),
+        typer.Option(metavar="STORE", help="Measure on this store what the change costs; may be repeated."),
     ] = None,
-    report: Annotated[TableOrJson, typer.Option(help="How the result is printed.")] = TableOrJson.TABLE,
+    format_: FormatOption = Format.TABLE,
     quiet: Quiet = False,
 ) -> None:
-    """Write a trained network for another runtime, or smaller, after checking that it says what Keras says.
+    """Write a trained network for another runtime, or smaller, after checking that it predicts what Keras predicts.
 
     \b
     Examples:
-      agegender export runs/mine --format tflite
-      agegender export runs/mine --format openvino --precision fp16 --out mine.xml
+      agegender export runs/mine --to tflite
+      agegender export runs/mine --to openvino --precision fp16 --output mine.xml
       agegender export runs/mine --precision int8 --calibration stores/fairface --test stores/utkface
     """
     if precision is Precision.INT8 and calibration is None:
         raise UserError(
             "int8 needs faces to measure the ranges of values with",
-            hint="--calibration STORE, with a store of the kind of pictures that the network will meet",
+            hint="--calibration STORE, with pictures like those that the network will see",
         )
     require_train()
     stores = open_stores([*(test or []), *([calibration] if calibration is not None else [])], quiet)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.export import export_run
 
-    with _progress(quiet) as told:
+    with phase_bars(quiet, {}) as progress:
         exported = export_run(
             run,
-            format_.value,
+            to.value,
             precision.value,
-            out,
+            output,
             calibration=stores.pop() if calibration is not None else None,
             calibration_faces=calibration_faces,
             seed=seed,
             tests=stores,
-            told=told,
+            progress=progress,
         )
-    if report is TableOrJson.JSON:
-        typer.echo(json.dumps({**asdict(exported), "files": [str(file) for file in exported.files]}, indent=2))
-    else:
-        _show(exported)
-    typer.echo(f"{exported.files[0]} is ready", err=True)
+    print_figures(
+        format_,
+        document={**asdict(exported), "files": [str(file) for file in exported.files]},
+        rows=_rows(exported),
+        table=lambda: _print_table(exported),
+    )
+    if not quiet:
+        message(f"{exported.files[0]} is ready")
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        tasks: dict[str, Any] = {}
-
-        def told(title: str, done: int, total: int) -> None:
-            if title not in tasks:
-                tasks[title] = bar.add_task(title, total=total)
-            bar.update(tasks[title], completed=done)
-
-        yield told
+def _rows(exported: Exported) -> list[dict[str, Any]]:
+    """One row for the file, and one for each side of each test."""
+    file = {"file": str(exported.files[0]), "precision": exported.precision}
+    how = {"size": exported.size, "milliseconds": exported.milliseconds, **asdict(exported.difference)}
+    rows: list[dict[str, Any]] = [{**file, **how}]
+    for change in exported.changes:
+        for precision, figures in (("fp32", change.before), (exported.precision, change.after)):
+            rows.append({**file, "precision": precision, "test_set": change.test_set, **scalars(figures)})
+    return rows
 
 
 _COSTS = {
@@ -120,7 +114,7 @@ _COSTS = {
 }
 
 
-def _show(exported: Exported) -> None:
+def _print_table(exported: Exported) -> None:
     difference = exported.difference
     rows = [
         ("file", " + ".join(str(file) for file in exported.files)),

@@ -1,21 +1,25 @@
-"""The command `agegender`: one file a command, and the one place that turns errors into sentences."""
+"""The command `agegender`: the list of its commands, and the one place that turns errors into sentences."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Sequence
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from .audit import audit
 from .benchmark import benchmark
 from .calibrate import calibrate
 from .card import card
 from .compare import compare
-from .errors import UserError
+from .errors import UserError, hints
 from .eval import evaluate
 from .export import export
+from .family import Command
+from .output import message
 from .predict import predict
 from .preprocess import preprocess
 from .review import review
@@ -23,28 +27,40 @@ from .runs import runs
 from .split import split
 from .stream import stream
 from .train import train
+from .train_options import settings_parameters
+
+
+class _Commands(TyperGroup):
+    """All commands, in the order in which they are needed."""
+
+    def __init__(self, **arguments: Any) -> None:
+        commands = (
+            Command("predict", predict),
+            Command("stream", stream),
+            Command("preprocess", preprocess),
+            Command("audit", audit),
+            Command("review", review),
+            Command("split", split),
+            Command("train", train, settings_parameters),
+            Command("runs", runs),
+            Command("eval", evaluate),
+            Command("compare", compare),
+            Command("card", card),
+            Command("export", export),
+            Command("calibrate", calibrate),
+            Command("benchmark", benchmark),
+        )
+        super().__init__(**{**arguments, "commands": {str(command.name): command for command in commands}})
+
 
 app = typer.Typer(
+    cls=_Commands,
     name="agegender",
     help="Age and gender from faces, in pictures and live video.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(predict)
-app.command()(stream)
-app.command()(preprocess)
-app.command()(audit)
-app.command()(review)
-app.command()(split)
-app.command()(train)
-app.command()(runs)
-app.command("eval")(evaluate)
-app.command()(compare)
-app.command()(card)
-app.command()(export)
-app.command()(calibrate)
-app.command()(benchmark)
 
 
 def _show_version(wanted: bool) -> None:
@@ -64,10 +80,10 @@ def agegender(
     """Age and gender from faces, in pictures and live video."""
 
 
-def _fail(message: str, hint: str | None, code: int) -> NoReturn:
-    typer.echo(f"agegender: {message}", err=True)
-    if hint:
-        typer.echo(f"  hint: {hint}", err=True)
+def _fail(text: str, hints: Sequence[str], code: int) -> NoReturn:
+    message(f"agegender: {text}")
+    for hint in hints:
+        message(f"  hint: {hint}")
     sys.exit(code)
 
 
@@ -76,18 +92,16 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        _fail("stopped", None, 130)
+        _fail("stopped", (), 130)
     except Exception as error:
         if os.environ.get("AGEGENDER_DEBUG") == "1":
             raise
-        if isinstance(error, UserError):
-            _fail(str(error), error.hint, 2)
         if isinstance(error, OSError) and error.filename is not None:
-            _fail(f"{error.filename}: {error.strerror}", None, 2)
-        if isinstance(error, ValueError | OSError):
-            _fail(str(error), None, 2)
+            _fail(f"{error.filename}: {error.strerror}", hints(error), 2)
+        if isinstance(error, UserError | ValueError | OSError):
+            _fail(str(error), hints(error), 2)
         _fail(
-            f"a mistake of ours: {type(error).__name__}: {error}",
-            "AGEGENDER_DEBUG=1 shows where; please report it",
+            f"internal error: {type(error).__name__}: {error}",
+            ["AGEGENDER_DEBUG=1 shows where; please report it"],
             1,
         )

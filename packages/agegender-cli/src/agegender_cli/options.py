@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 
 class Format(StrEnum):
-    """How results are written to stdout."""
+    """How figures are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class RowFormat(StrEnum):
+    """How rows are printed that can be written one by one."""
 
     TABLE = "table"
     JSON = "json"
@@ -18,21 +26,13 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-class TableOrJson(StrEnum):
-    """How a report is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
+def output(metavar: str, text: str, **more: Any) -> Any:
+    """The option that says where a command writes to: spelled alike everywhere."""
+    return typer.Option("--output", "-o", metavar=metavar, help=text, **more)
 
 
-class TableJsonOrCsv(StrEnum):
-    """How a table of figures is written to stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
-
-
+FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How the figures are printed.")]
+RowFormatOption = Annotated[RowFormat, typer.Option("--format", "-f", help="How the results are printed.")]
 Model = Annotated[
     Path | None,
     typer.Option(
@@ -45,23 +45,49 @@ Flip = Annotated[
     bool | None,
     typer.Option(
         "--flip/--no-flip",
-        help="Look at each face a second time, mirrored: better, and twice the network's time.",
-        show_default="as the model file asks; those built in do",
+        help="Look at each face a second time, mirrored: more accurate, and twice the network's time.",
+        show_default="as the model file asks; the built-in models do",
     ),
 ]
 Upsample = Annotated[
     int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
 ]
-Threshold = Annotated[float, typer.Option(help="Least score of a face; below 0 finds more, and more mistakes.")]
+Threshold = Annotated[
+    float, typer.Option(help="Least score of a face; below 0 finds more faces, and more that are none.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Faces in a batch.")]
+Threads = Annotated[int, typer.Option(min=1, help="Threads of a model.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
-ReportFormat = Annotated[TableOrJson, typer.Option("--format", help="How the report is printed.")]
-TableFormat = Annotated[TableJsonOrCsv, typer.Option("--format", help="How the figures are printed.")]
 NearDuplicates = Annotated[
     int,
     typer.Option(
         metavar="BITS",
         min=0,
         max=16,
-        help="Pictures are alike whose hashes differ in so many bits; 0: only equal files.",
+        help="Pictures whose hashes differ in at most so many bits look alike; 0: only equal files.",
+    ),
+]
+FailUnder = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FIGURE=NUMBER,...",
+        help="Exit code 1 where a figure is worse, such as age_mae=6.0,gender_accuracy=0.93.",
+    ),
+]
+Split = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Take one side of this split of the stores; see agegender split.")
+]
+Fold = Annotated[int | None, typer.Option(metavar="N", help="With --split: the fold to take.", show_default="val")]
+Validation = Annotated[
+    float | None,
+    typer.Option(metavar="PART", help="Take what agegender train kept out with the same --validation and --seed."),
+]
+Seed = Annotated[int, typer.Option(help="With --validation: the training's.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="DATASET:WHAT",
+        help="A part of one store alone, as fairface:validation=0.05,seed=0 or utkface:split=folds-5,fold=1.",
     ),
 ]

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import csv
 import glob
+import json
+import math
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .errors import UserError
-from .options import Flip, Format, Model, Quiet, Threshold, Upsample
-from .output import write_pictures
+from .options import Flip, Model, Quiet, RowFormat, RowFormatOption, Threshold, Upsample, output
+from .output import message, print_json
+from .progress import progress_bars
 
 if TYPE_CHECKING:
     from agegender_core.pipeline import Pipeline
+
+_COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
+# New columns go to the end: readers may count them.
+_FACE = ("age", "age_std", "gender", "p_male")
+_INTERVAL = ("age_interval_low", "age_interval_high")
 
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp", ".avif"}
 
 
 def predict(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, folders, or globs in quotes.")],
-    format_: Annotated[Format, typer.Option("--format", "-f", help="How results are written.")] = Format.TABLE,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Also write the pictures with faces drawn.")
-    ] = None,
+    format_: RowFormatOption = RowFormat.TABLE,
+    output: Annotated[Path | None, output("FOLDER", "Also write the pictures with the faces drawn in.")] = None,
     model: Model = None,
     flip: Flip = None,
     upsample: Upsample = 0,
@@ -47,7 +55,7 @@ def predict(
 
     sources, skipped = _find(paths)
     if skipped and not quiet:
-        typer.echo(f"Skipped {len(skipped)} that are no pictures: {_shorten(skipped)}", err=True)
+        message(f"Skipped {len(skipped)} that are no pictures: {_shorten(skipped)}")
     if not sources:
         raise UserError(f"no pictures in {', '.join(paths)}", hint=f"pictures end in {', '.join(sorted(SUFFIXES))}")
     pipeline = Pipeline.for_pictures(model, upsample=upsample, threshold=threshold, flip=flip)
@@ -58,7 +66,7 @@ def predict(
         _row(source, pipeline, output / names[source] if output is not None else None)
         for source in _with_progress(sources, quiet)
     )
-    failed = write_pictures(rows, format_)
+    failed = _write(rows, format_)
     if failed and strict:
         raise typer.Exit(1)
 
@@ -126,9 +134,69 @@ def _shorten(files: list[Path]) -> str:
 
 
 def _with_progress(sources: list[Path], quiet: bool) -> Iterator[Path]:
-    from rich.console import Console
-    from rich.progress import track
+    with progress_bars(quiet or len(sources) < 5) as new_bar:
+        bar = new_bar("Pictures", len(sources), "pictures")
+        for number, source in enumerate(sources):
+            yield source
+            bar.update(number + 1, len(sources))
 
-    console = Console(stderr=True)
-    hidden = quiet or not console.is_terminal or len(sources) < 5
-    yield from track(sources, "Pictures", console=console, transient=True, disable=hidden)
+
+def _write(rows: Iterable[dict[str, Any]], format_: RowFormat) -> int:
+    """Writes a row for each picture as it comes (JSON and tables: at the end). Returns how many could not be read."""
+    failed = 0
+    if format_ in (RowFormat.JSON, RowFormat.TABLE):
+        pictures = list(rows)
+        failed = sum(row["error"] is not None for row in pictures)
+        if format_ is RowFormat.JSON:
+            print_json(pictures)
+        else:
+            _write_table(pictures)
+        return failed
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    if format_ is RowFormat.CSV:
+        writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
+    for row in rows:
+        failed += row["error"] is not None
+        if format_ is RowFormat.JSONL:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+            continue
+        start = [row["source"], row["error"] or "", row["width"], row["height"]]
+        if not row["faces"]:
+            writer.writerow(start)
+        for face in row["faces"]:
+            interval = face["age_interval"] or ("", "")
+            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE), *interval])
+    return failed
+
+
+def _write_table(pictures: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("picture", overflow="fold")
+    # A model file without a calibrated interval gives none, and then there is no column for it.
+    bounded = any(face["age_interval"] is not None for row in pictures for face in row["faces"])
+    for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
+        table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
+    for row in pictures:
+        name = Text(row["source"])
+        if row["error"] is not None:
+            table.add_row(name, Text(row["error"], style="red"))
+        elif not row["faces"]:
+            table.add_row(name, Text("no face found", style="dim"))
+        for number, face in enumerate(row["faces"]):
+            left, top, right, bottom = face["box"]
+            probability = max(face["p_male"], 1 - face["p_male"])
+            table.add_row(
+                name if number == 0 else Text(),
+                f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
+                f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
+                *(["{:.0f}-{:.0f}".format(*face["age_interval"])] if bounded else []),
+                f"{face['gender']} {probability:.0%}",
+            )
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no edge to wrap at
+    console.print(table)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from agegender_cli.errors import UserError, require_train
-from agegender_cli.options import NearDuplicates, Quiet
+from .errors import UserError, require_train
+from .options import Format, FormatOption, NearDuplicates, Quiet, output
+from .output import message, print_figures
+from .progress import COPIES, phase_bars
 
-if TYPE_CHECKING:
-    from agegender_train.preprocessing import Progress
+_PHASES = {
+    "duplicates": ("Looking for duplicates", "files"),
+    "faces": ("Aligning faces", "pictures"),
+    **COPIES,
+    "finishing": ("Finishing shards", "shards"),
+}
 
 
 def preprocess(
@@ -24,12 +29,12 @@ def preprocess(
         list[Path] | None,
         typer.Argument(metavar="SOURCE", help="The dataset's folder, or its archives as they come."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="STORE", help="Folder of the store; it is made.")] = None,
+    output: Annotated[Path | None, output("STORE", "Folder of the store; it is made.")] = None,
     boxes: Annotated[
         str,
         typer.Option(
             metavar="detect|known|detect-then-known",
-            help="Take the faces that the detector finds, the boxes that the dataset gives, or these for want of one.",
+            help="Take the faces that the detector finds, the dataset's own boxes, or these where it finds none.",
         ),
     ] = "detect-then-known",
     detector: Annotated[
@@ -47,7 +52,7 @@ def preprocess(
     ] = "largest",
     min_face: Annotated[int, typer.Option(metavar="PIXELS", help="Leave out smaller faces.")] = 24,
     size: Annotated[int, typer.Option(metavar="PIXELS", help="Side of the aligned faces.")] = 140,
-    padding: Annotated[float, typer.Option(help="Margin round the face, as a part of the face's side.")] = 0.4,
+    padding: Annotated[float, typer.Option(help="Margin around the face, as a part of the face's side.")] = 0.4,
     upsample: Annotated[int, typer.Option(help="Double the pictures so many times before detection.")] = 0,
     landmarks: Annotated[
         Path | None,
@@ -60,11 +65,12 @@ def preprocess(
         str | None,
         typer.Option(metavar="ADDRESS", help="A Dask scheduler, tcp://host:8786, whose workers do the work instead."),
     ] = None,
-    report: Annotated[bool, typer.Option(help="Write the audit as a page, too, with plots and pictures.")] = True,
+    report: Annotated[bool, typer.Option(help="Also write the audit as a page, with plots and pictures.")] = True,
     labels_only: Annotated[
         bool, typer.Option("--labels-only", help="Write the labels as a table, without looking at pictures.")
     ] = False,
     list_: Annotated[bool, typer.Option("--list", help="Show the datasets, their layout, licence and origin.")] = False,
+    format_: FormatOption = Format.TABLE,
     quiet: Quiet = False,
 ) -> None:
     """Find, align and store the faces of a dataset, with a reason for every picture that was left out.
@@ -74,26 +80,28 @@ def preprocess(
     \b
     Examples:
       agegender preprocess --list
-      agegender preprocess fairface ~/data/fairface --out stores/fairface
-      agegender preprocess utkface UTKFace.tar.gz --out stores/utkface
-      agegender preprocess wiki wiki.mat --labels-only --out labels/wiki
+      agegender preprocess fairface ~/data/fairface --output stores/fairface
+      agegender preprocess utkface UTKFace.tar.gz --output stores/utkface
+      agegender preprocess wiki wiki.mat --labels-only --output labels/wiki
     """
     require_train()
     if list_:
-        return _show_datasets()
-    if dataset is None or not source or out is None:
-        missing = "DATASET" if dataset is None else "--out" if source else "SOURCE"
-        raise UserError(f"{missing} is missing", hint="agegender preprocess DATASET SOURCE --out STORE; --list helps")
+        return _list_datasets(format_)
+    if dataset is None or not source or output is None:
+        missing = "DATASET" if dataset is None else "--output" if source else "SOURCE"
+        raise UserError(
+            f"{missing} is missing", hint="agegender preprocess DATASET SOURCE --output STORE; --list helps"
+        )
     if labels_only:
-        return _write_labels(dataset, source, out)
+        return _write_labels(dataset, source, output, format_, quiet)
     from agegender_train.preprocessing import preprocess as run
 
-    with _progress(quiet) as progress:
+    with phase_bars(quiet, _PHASES) as progress:
         try:
             audit = run(
                 dataset,
                 source,
-                out,
+                output,
                 boxes=boxes,  # type: ignore[arg-type]  # is checked there
                 detector=detector,  # type: ignore[arg-type]
                 detector_model=detector_model,
@@ -111,83 +119,77 @@ def preprocess(
                 progress=progress,
             )
         except KeyboardInterrupt:
-            typer.echo(f"Stopped. The same command goes on from here: {out} keeps what is done.", err=True)
+            message(f"Stopped. The same command goes on from here: {output} keeps what is done.")
             raise typer.Exit(130) from None
-    _show_audit(audit)
-    typer.echo(f"{out} is ready; {out / 'audit.parquet'} says why each of the others was left out", err=True)
-    if report:
-        typer.echo(f"{out / 'audit.html'} shows it", err=True)
+    print_figures(
+        format_, document=audit, rows=_rows(_audit_lines(audit)), table=lambda: _print_counts(_audit_lines(audit))
+    )
+    if not quiet:
+        message(f"{output} is ready; {output / 'audit.parquet'} says why each of the others was left out")
+        if report:
+            message(f"{output / 'audit.html'} shows it")
 
 
-def _write_labels(dataset: str, source: list[Path], out: Path) -> None:
+def _write_labels(dataset: str, source: list[Path], output: Path, format_: Format, quiet: bool) -> None:
     from agegender_train.preprocessing.label_table import write_label_table
 
-    audit = write_label_table(dataset, source, out)
-    rejected = sum(audit["rejected"].values())
-    lines = [("rows", audit["rows"]), ("kept", audit["kept"])]
+    audit = write_label_table(dataset, source, output)
+    lines = [("", "rows", audit["rows"]), ("", "kept", audit["kept"])]
     for name, word in (("per_gender", "gender"), ("per_split", "split"), ("per_age_group", "age")):
-        lines += [(f"  {word} {value}", count) for value, count in audit[name].items() if value]
-    _show_counts([*lines, ("rejected", rejected), *_reasons(audit)], audit["rows"])
-    typer.echo(
-        f"{out / 'labels.parquet'} has the labels, {out / 'audit.parquet'} why the others are not in it", err=True
-    )
+        lines += [(word, value, count) for value, count in audit[name].items() if value]
+    lines += [("", "rejected", sum(audit["rejected"].values())), *_reasons(audit)]
+    print_figures(format_, document=audit, rows=_rows(lines), table=lambda: _print_counts(lines))
+    if not quiet:
+        message(f"{output / 'labels.parquet'} has the labels, {output / 'audit.parquet'} why the others are not in it")
 
 
-def _show_datasets() -> None:
+def _list_datasets(format_: Format) -> None:
     from agegender_train.datasets import available
 
-    for name, reader in available().items():
-        typer.echo(f"{name}\n  {reader.title}\n  layout:  {reader.layout}")
-        typer.echo(f"  licence: {reader.licence}\n  from:    {reader.url}\n")
+    rows = [
+        {"name": name, "title": reader.title, "layout": reader.layout, "licence": reader.licence, "url": reader.url}
+        for name, reader in available().items()
+    ]
+
+    def table() -> None:
+        for row in rows:
+            typer.echo(f"{row['name']}\n  {row['title']}\n  layout:  {row['layout']}")
+            typer.echo(f"  licence: {row['licence']}\n  from:    {row['url']}\n")
+
+    print_figures(format_, document=rows, rows=rows, table=table)
 
 
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Progress]:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    phases = {
-        "duplicates": ("Looking for duplicates", "files"),
-        "faces": ("Aligning faces", "pictures"),
-        "near-duplicates": ("Looking for near-duplicates", "faces"),
-        "comparing": ("Comparing near-duplicates", "pairs"),
-        "finishing": ("Finishing shards", "shards"),
-    }
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), disable=quiet) as bar:
-        tasks: dict[str, Any] = {}
-
-        def show(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:  # what an earlier run did is no part of this one's rate
-                tasks[phase] = bar.add_task(phases[phase][0], total=total, completed=done, rate="")
-            elif done == total or done % 20 == 0 or done - bar.tasks[tasks[phase]].completed > 20:
-                speed = bar.tasks[tasks[phase]].speed
-                bar.update(tasks[phase], completed=done, rate=f"{speed:.0f} {phases[phase][1]}/s" if speed else "")
-
-        yield show
+Line: TypeAlias = tuple[str, str, int]
+"""What is counted, in which column of the audit, and how many there are; the first line counts all."""
 
 
-def _show_audit(audit: dict[str, Any]) -> None:
+def _audit_lines(audit: Mapping[str, Any]) -> list[Line]:
     pictures, kept = audit["pictures"], audit["pictures_kept"]
-    lines = [("pictures", pictures), ("kept", kept)]
+    lines = [("", "pictures", pictures), ("", "kept", kept)]
     if audit["kept"] != kept:
-        lines += [("  faces of them", audit["kept"])]
-    lines += [(f"  face {name}", count) for name, count in audit["box_from"].items()]
-    lines += [(f"  split {name}", count) for name, count in audit["per_split"].items() if name]
-    _show_counts([*lines, ("rejected", pictures - kept), *_reasons(audit)], pictures)
+        lines += [("", "faces of them", audit["kept"])]
+    lines += [("face", name, count) for name, count in audit["box_from"].items()]
+    lines += [("split", name, count) for name, count in audit["per_split"].items() if name]
+    return [*lines, ("", "rejected", pictures - kept), *_reasons(audit)]
 
 
-def _reasons(audit: dict[str, Any]) -> list[tuple[str, int]]:
-    return [(f"  {reason}", count) for reason, count in audit["rejected"].items()]
+def _reasons(audit: Mapping[str, Any]) -> list[Line]:
+    return [("reason", reason, count) for reason, count in audit["rejected"].items()]
 
 
-def _show_counts(lines: list[tuple[str, int]], whole: int) -> None:
-    width = max(len(name) for name, _ in lines)
-    for name, count in lines:
-        typer.echo(f"{name:<{width}}  {count:>8}  {count / max(whole, 1):7.2%}")
+def _rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
+    return [{"kind": kind, "name": name, "count": count} for kind, name, count in lines]
+
+
+def _print_counts(lines: Sequence[Line]) -> None:
+    whole = max(lines[0][2], 1)
+    titled = [(_title(kind, name), count) for kind, name, count in lines]
+    width = max(len(title) for title, _ in titled)
+    for title, count in titled:
+        typer.echo(f"{title:<{width}}  {count:>8}  {count / whole:7.2%}")
+
+
+def _title(kind: str, name: str) -> str:
+    if name == "faces of them":
+        return f"  {name}"
+    return f"  {name}" if kind == "reason" else f"  {kind} {name}" if kind else name

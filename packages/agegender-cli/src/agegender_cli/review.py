@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from agegender_cli.errors import UserError, require_train
-from agegender_cli.options import Model
+from .errors import UserError, require_train
+from .options import Model
+from .output import message
 
 
 def review(
@@ -40,7 +41,7 @@ def review(
     from agegender_train.review.session import open_session
 
     try:
-        from agegender_train.review.serving import serve
+        from agegender_train.review.server import serve
     except ModuleNotFoundError as error:
         raise UserError(
             f"review needs a package that is not installed: {error.name}", hint="pip install 'agegender-train[review]'"
@@ -48,15 +49,15 @@ def review(
     selection = Selection(ages=ages, gender=gender)
     with open_session(store, load_predictor(model)) as session:
         if session.repaired:
-            typer.echo("The last line of review.csv had been cut off; that decision is to be made again.", err=True)
+            message("The last line of review.csv was cut off; make that decision again.")
         if model is not None:
             session.predictions.start()
         serve(session, port, lambda address: _announce(address + selection.to_query(), browser))
-        typer.echo(f"{session.summary()} in {store / 'review.csv'}", err=True)
+        message(f"{session.summary()} in {store / 'review.csv'}")
 
 
 def _announce(address: str, browser: bool) -> None:
-    typer.echo(f"Reviewing on {address}\nCtrl-C ends.", err=True)
+    message(f"Reviewing on {address}\nCtrl-C ends.")
     if browser:
         import webbrowser
 

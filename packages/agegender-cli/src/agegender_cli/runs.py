@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
 
 import typer
 
-from agegender_cli.errors import require_train
-from agegender_cli.options import TableFormat, TableJsonOrCsv
-from agegender_cli.tables import FIGURES, figure_cells, print_table, used_figures
+from .errors import require_train
+from .options import Format, FormatOption
+from .output import message, print_figures
+from .tables import FIGURES, cell, figure_cells, print_table, used_figures
 
 
 def runs(
@@ -29,12 +28,12 @@ def runs(
             "gender_accuracy, faces_per_second or epochs; or run, by name.",
         ),
     ] = "run",
-    format_: TableFormat = TableJsonOrCsv.TABLE,
+    format_: FormatOption = Format.TABLE,
 ) -> None:
     """List runs of training, how far and how good they are, and in which settings they differ.
 
-    The figures are those of the best epoch on the run's own validation faces: they compare runs that were validated on
-    the same faces.
+    The figures are those of the best epoch on the run's own validation faces: compare only runs that were validated
+    on the same faces.
 
     \b
     Examples:
@@ -43,7 +42,7 @@ def runs(
       agegender runs runs --format csv > runs.csv
     """
     require_train()
-    from agegender_train.runs.table import NoRunError, find_runs, finite, read_run, run_table
+    from agegender_train.runs.table import NoRunError, find_runs, read_run, run_table
 
     whole, damaged = [], []
     for folder in find_runs(folders):
@@ -52,20 +51,21 @@ def runs(
         except NoRunError as error:
             damaged.append({"run": str(folder), "error": str(error)})
     rows = run_table(whole, sort)
-    if format_ is TableJsonOrCsv.TABLE:
-        _show(rows)
+    if format_ is Format.TABLE:
         for row in damaged:
-            typer.echo(row["error"], err=True)
-        return
-    rows = [*({**row, "error": None} for row in rows), *damaged]
-    if format_ is TableJsonOrCsv.JSON:
-        typer.echo(json.dumps(finite(rows), indent=2, ensure_ascii=False))
-        return
-    columns = list(rows[0]) if whole else ["run", "error"]
-    writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({**row, **{name: text(row[name]) for name, text in _AS_TEXT.items() if name in row}})
+            message(row["error"])
+    listed = [*({**row, "error": None} for row in rows), *damaged]
+    print_figures(
+        format_,
+        document=listed,
+        rows=[_as_text(row) for row in listed],
+        table=lambda: _print_table(rows),
+    )
+
+
+def _as_text(row: dict[str, Any]) -> dict[str, Any]:
+    texts = {"data": " ".join, "differs": _differs}
+    return {**row, **{name: text(row[name]) for name, text in texts.items() if name in row}}
 
 
 def _differs(settings: dict[str, Any]) -> str:
@@ -75,10 +75,7 @@ def _differs(settings: dict[str, Any]) -> str:
     )
 
 
-_AS_TEXT: dict[str, Callable[[Any], str]] = {"data": " ".join, "differs": _differs}
-
-
-def _show(rows: Sequence[dict[str, Any]]) -> None:
+def _print_table(rows: Sequence[dict[str, Any]]) -> None:
     names = used_figures(rows)
     cells = []
     for row in rows:
@@ -92,9 +89,9 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
                 str(row["n_training"]),
                 str(row["n_validation"]),
                 f"{row['epochs']}/{row['epochs_asked']}",
-                "-" if best is None else str(best),
+                cell(best),
                 *figure_cells(row, names),
-                "-" if speed is None else f"{speed:.0f}",
+                cell(speed, "{:.0f}"),
                 _differs(row["differs"]),
             ]
         )

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_cli.comparing import comparing
-from agegender_cli.errors import UserError, require_train
-from agegender_cli.options import NearDuplicates, Quiet, ReportFormat, TableOrJson
+from .errors import UserError, require_train
+from .options import Format, FormatOption, NearDuplicates, Quiet
+from .output import message, print_figures, scalars
+from .progress import phase_bars
+from .tables import cell, print_table
 
 if TYPE_CHECKING:
     from agegender_train.splits import Split
@@ -39,7 +40,7 @@ def split(
     ] = None,
     near_duplicates: NearDuplicates = 8,
     replace: Annotated[bool, typer.Option("--replace", help="Put it in the place of a split of that name.")] = False,
-    format_: ReportFormat = TableOrJson.TABLE,
+    format_: FormatOption = Format.TABLE,
     quiet: Quiet = False,
 ) -> None:
     """Divide the faces of stores into folds, with no person and no picture in two of them.
@@ -55,7 +56,7 @@ def split(
       agegender split stores/adience --official
     """
     require_train()
-    from agegender_train.audit.fold_plot import plot_folds
+    from agegender_train.audit.plots import plot_folds
     from agegender_train.duplicates.copies import find_copies
     from agegender_train.files import write_atomically
     from agegender_train.splits import SplitSettings, balance, make_split, write_split
@@ -68,7 +69,7 @@ def split(
     settings = SplitSettings(10 if folds is None else folds, by, words, seed, official)  # type: ignore[arg-type]
     name = name or ("official" if official else f"folds-{settings.folds}")
     table = FaceTable.read([Store.open(store) for store in stores])
-    with comparing(quiet) as progress:
+    with phase_bars(quiet) as progress:
         copies = find_copies(table, near_duplicates or None, progress)
     made = make_split(table, [(copy.first, copy.second) for copy in copies], settings)
     try:
@@ -79,31 +80,27 @@ def split(
     picture = plot_folds(figures)
     for path in paths:
         write_atomically(path.with_suffix(".png"), picture)
-    if format_ is TableOrJson.JSON:
-        report = {"name": name, "files": [str(path) for path in paths], "balance": figures, "notes": _notes(made)}
-        typer.echo(json.dumps(report, indent=2, ensure_ascii=False))
-    else:
-        _show(figures)
+    notes = _notes(made)
+    print_figures(
+        format_,
+        document={"name": name, "files": [str(path) for path in paths], "balance": figures, "notes": notes},
+        rows=[{**scalars(side), **(side["bands"] or {})} for side in figures],
+        table=lambda: _print_table(figures),
+    )
     if not quiet:
-        for note in _notes(made):
-            typer.echo(note, err=True)
-        typer.echo(f"written: {', '.join(map(str, paths))}", err=True)
+        for note in notes:
+            message(note)
+        message(f"written: {', '.join(map(str, paths))}")
 
 
-def _show(figures: Sequence[dict[str, Any]]) -> None:
-    bands: dict[str, float] = next((part["bands"] for part in figures[::-1] if part["bands"]), {})
-    titles = ["fold", "n", "people", "groups", "male", "age", *bands]
-    rows = [titles]
-    for part in figures:
-        shares = [f"{part['bands'][band]:.1%}" if part["bands"] else "-" for band in bands]
-        male = "-" if part["male"] is None else f"{part['male']:.1%}"
-        age = "-" if part["age"] is None else f"{part['age']:.1f}"
-        people = "-" if part["subjects"] is None else str(part["subjects"])
-        rows.append([part["fold"], str(part["n"]), people, str(part["groups"]), male, age, *shares])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
-    for first, *rest in rows:
-        cells = [f"{first:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))]
-        typer.echo("  ".join(cells))
+def _print_table(figures: Sequence[dict[str, Any]]) -> None:
+    bands: dict[str, float] = next((side["bands"] for side in figures[::-1] if side["bands"]), {})
+    rows = []
+    for side in figures:
+        shares = [cell(side["bands"][band] if side["bands"] else None, "{:.1%}") for band in bands]
+        counts = [str(side["n"]), cell(side["subjects"]), str(side["groups"])]
+        rows.append([side["fold"], *counts, cell(side["male"], "{:.1%}"), cell(side["age"], "{:.1f}"), *shares])
+    print_table(["fold", "n", "people", "groups", "male", "age", *bands], rows)
 
 
 def _notes(split: Split) -> list[str]:

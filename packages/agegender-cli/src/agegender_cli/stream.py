@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,25 +14,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
-from .options import Model, Quiet
+from .options import Model, Quiet, output
+from .output import message
+from .progress import progress_bars
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import FrameResult, Pipeline
-    from agegender_core.sinks import PictureSink, ResultSink
+    from agegender_core.sinks import FrameSink, ResultSink
     from agegender_core.video import Source
 
 
 def stream(
     source: Annotated[str, typer.Argument(help="A video file, the number of a camera, or a URL (rtsp://, http://).")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="VIDEO", help="Write the video with the faces drawn in.")
-    ] = None,
+    output: Annotated[Path | None, output("VIDEO", "Write the video with the faces drawn in.")] = None,
     tracks: Annotated[
         str | None, typer.Option(metavar="JSONL", help="Write one JSON object a frame; - is stdout.")
     ] = None,
     show: Annotated[
-        bool | None, typer.Option("--show/--no-show", help="Show a window. [default: where there is a screen]")
+        bool | None, typer.Option("--show/--no-show", help="Show a window.", show_default="where there is a screen")
     ] = None,
     model: Model = None,
     flip: Annotated[
@@ -43,8 +43,8 @@ def stream(
         typer.Option(
             min=0,
             max=4,
-            help="Double frames so many times before detection: finds smaller faces, takes longer. "
-            "[default: until a recording is 720 pixels high; 0 for live sources]",
+            help="Double frames so many times before detection: finds smaller faces, takes longer.",
+            show_default="until a recording is 720 pixels high; 0 for live sources",
         ),
     ] = None,
     threshold: Annotated[float, typer.Option(help="Least score of a new face.")] = 0.0,
@@ -53,7 +53,7 @@ def stream(
     ] = 1,
     max_age: Annotated[
         int | None,
-        typer.Option(min=0, metavar="N", help="Detections to wait for a lost face. [default: one second's worth]"),
+        typer.Option(min=0, metavar="N", help="Detections to wait for a lost face.", show_default="one second's worth"),
     ] = None,
     min_hits: Annotated[int, typer.Option(min=0, metavar="N", help="Detections after the first to show a track.")] = 1,
     iou: Annotated[float, typer.Option(min=0, max=1, help="Least overlap of a face and its track.")] = 0.1,
@@ -133,7 +133,7 @@ def _sinks(video: Source, output: Path | None, tracks: str | None, show: bool | 
 
     if show is None:
         try:
-            window: PictureSink = WindowSink(f"agegender: {video.name}")
+            window: FrameSink = WindowSink(f"agegender: {video.name}")
         except SinkError as error:
             if output is None and tracks is None:
                 raise UserError(
@@ -171,12 +171,13 @@ def _run(video: Source, pipeline: Pipeline, sinks: list[ResultSink], quiet: bool
         with _sigterm_as_interrupt(), ExitStack() as stack:
             for sink in sinks:
                 stack.enter_context(sink)
-            advance = stack.enter_context(_progress(video, quiet))
+            new_bar = stack.enter_context(progress_bars(quiet, endless=video.frame_count is None))
+            bar = new_bar(Path(video.name).name, video.frame_count, "frames")
             for result in pipeline.run(video):
                 for sink in sinks:
                     sink.write(result)
                 tally.add(result)
-                advance()
+                bar.update(tally.frames)
                 if any(sink.done for sink in sinks):
                     break
     except KeyboardInterrupt:
@@ -189,15 +190,15 @@ def _run(video: Source, pipeline: Pipeline, sinks: list[ResultSink], quiet: bool
 
 def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> None:
     if video.truncated:
-        typer.echo(f"{video.name} ends after {tally.frames} of the {video.frame_count} frames it announces.", err=True)
+        message(f"{video.name} ends after {tally.frames} of the {video.frame_count} frames it announces.")
     problem = f"{tally.problem}. " if tally.problem else ""
     if problem or not quiet:
         rate = tally.frames / max(tally.seconds, 1e-9)
         files = f" Written: {', '.join(written)}." if written and tally.frames else ""
         counts = f"{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}"
-        typer.echo(f"{problem}{counts}, {rate:.1f} frames/s.{files}", err=True)
+        message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
         if tally.frames and not tally.faces:
-            typer.echo("No face was found; a higher --upsample finds smaller ones.", err=True)
+            message("No face was found; a higher --upsample finds smaller ones.")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
 
@@ -214,38 +215,3 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _progress(video: Source, quiet: bool) -> Iterator[Callable[[], None]]:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn() if video.frame_count is None else TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=quiet or not console.is_terminal,
-    )
-    start, frames = time.monotonic(), 0
-    with bar:
-        task = bar.add_task(Path(video.name).name, total=video.frame_count, rate="")
-
-        def advance() -> None:
-            nonlocal frames
-            frames += 1
-            bar.update(task, advance=1, rate=f"{frames / (time.monotonic() - start):.1f} frames/s")
-
-        yield advance

@@ -20,7 +20,7 @@ FIGURES = {
 
 
 def used_figures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Those of `FIGURES` that tell something: not what no row has, nor what of known ages alone is the MAE again."""
+    """Those of `FIGURES` worth a column: not those that no row has, nor those that repeat the MAE of known ages."""
     used = [name for name in FIGURES if any(row.get(name) is not None for row in rows)]
     if "group_accuracy" not in used:
         return [name for name in used if name not in ("middle_mae", "interval_mae")]
@@ -29,7 +29,12 @@ def used_figures(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def figure_cells(row: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     """The figures as they are shown, "-" for what isn't known."""
-    return ["-" if row.get(name) is None else FIGURES[name][1].format(row[name]) for name in names]
+    return [cell(row.get(name), FIGURES[name][1]) for name in names]
+
+
+def cell(value: float | None, text: str = "{}") -> str:
+    """A figure as it is shown: as `text` has it, "-" if it isn't known."""
+    return "-" if value is None else text.format(value)
 
 
 def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Iterable[str] = ()) -> None:
@@ -38,7 +43,7 @@ def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]], left: Iter
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         cells = [
-            f"{cell:<{width}}" if title in to_left else f"{cell:>{width}}"
-            for title, cell, width in zip(titles, line, widths, strict=True)
+            f"{text:<{width}}" if title in to_left else f"{text:>{width}}"
+            for title, text, width in zip(titles, line, widths, strict=True)
         ]
         typer.echo("  ".join(cells).rstrip())

@@ -1,233 +1,145 @@
-"""The options of ``agegender train``, and the settings that they ask for.
+"""The options of ``agegender train``, made of `agegender_train.runs.settings.Settings` with its help and defaults.
 
-Each is named as the field of `agegender_train.runs.settings.Settings` that it sets, and is ``None`` where nothing is
-asked: then the network's own choice counts. What is shown as default stands here twice, since the command line must
-be able to show its help without the training package; a test holds that it is right.
+Here is only how an option is spelled and typed where that doesn't follow from the setting. An option that isn't given
+is ``None``: then a file, the network's own recommendation or the default counts, in this order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from inspect import Parameter
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from agegender_cli.errors import UserError
+from .errors import UserError, require_train
 
-Width = Annotated[float | None, typer.Option(help="Same as --model-option width=NUMBER.", show_default="1")]
-Mix = Annotated[int | None, typer.Option(help="Same as --model-option mix=NUMBER.", show_default="one a bin")]
-ModelOptions = Annotated[
-    list[str] | None,
-    typer.Option("--model-option", metavar="NAME=VALUE", help="An argument of the network; may be repeated."),
-]
-InputSize = Annotated[
-    int | None, typer.Option(metavar="PIXELS", help="Side of the input.", show_default="the network's")
-]
-Margin = Annotated[
-    float | None, typer.Option(help="What the network sees round a face, as a part of its side.", show_default="0.4")
-]
-Weights = Annotated[
-    str | None,
-    typer.Option(
-        metavar="imagenet|none|FILE",
-        help="Where the trunk starts; or RUN/checkpoints/best.keras, to go on from a finished training.",
-        show_default="the network's",
-    ),
-]
-FrozenEpochs = Annotated[
-    int | None,
-    typer.Option(min=0, help="Epochs at first in which the heads alone learn.", show_default="the network's"),
-]
-TrainFrom = Annotated[
-    str | None, typer.Option(metavar="LAYER", help="First layer that learns after that.", show_default="all learn")
-]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Walks over the faces.", show_default="50")]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Faces a batch.", show_default="128")]
-Accumulate = Annotated[int | None, typer.Option(min=1, help="Batches whose gradients make one step.", show_default="1")]
-LearningRate = Annotated[float | None, typer.Option(help="Of AdamW, at its highest.", show_default="the network's")]
-Schedule = Annotated[
-    str | None, typer.Option(metavar="cosine|step|constant", help="Of the learning rate.", show_default="cosine")
-]
-StepEpochs = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N,N...", help="With step: the rate falls to a tenth after each of these epochs.", show_default="30,60"
-    ),
-]
-WeightDecay = Annotated[float | None, typer.Option(help="Of AdamW; 0 makes it Adam.", show_default="0.0001")]
-Ema = Annotated[
-    float | None, typer.Option(help="Momentum of the weights' running average; 0 for none.", show_default="0.998")
-]
-AgeLoss = Annotated[
-    str | None,
-    typer.Option(
-        metavar="expected|cross-entropy|mean-variance|ordinal|distribution",
-        help="What a wrong age costs.",
-        show_default="the network's",
-    ),
-]
-AgeLossOptions = Annotated[
-    list[str] | None,
-    typer.Option("--age-loss-option", metavar="NAME=NUMBER", help="An argument of the age loss; may be repeated."),
-]
-AgeWeight = Annotated[float | None, typer.Option(help="Weight of the age loss.", show_default="the network's")]
-GenderWeight = Annotated[float | None, typer.Option(help="Weight of the gender loss.", show_default="1")]
-GenderSmoothing = Annotated[
-    float | None, typer.Option(help="Part of each gender label given to the other gender.", show_default="0")
-]
-Teachers = Annotated[
-    list[str] | None,
-    typer.Option("--teacher", metavar="MODEL", help="Also learn what this model says of each face; may be repeated."),
-]
-TeacherShare = Annotated[
-    float | None, typer.Option(min=0, max=1, help="How much of that; the labels have the rest.", show_default="0.5")
-]
-Balance = Annotated[
-    float | None, typer.Option(help="0: each face weighs the same; 1: each age group does.", show_default="0")
-]
-Augment = Annotated[
-    bool | None,
-    typer.Option("--augment/--no-augment", help="Change the faces in each epoch.", show_default="augment"),
-]
-Augmentations = Annotated[
-    list[str] | None,
-    typer.Option("--augmentation", metavar="NAME=NUMBER", help="How far, as rotation=15; may be repeated."),
-]
-ValidationFraction = Annotated[
-    float | None,
-    typer.Option("--validation", help="Part of the people that is kept out of training.", show_default="0.1"),
-]
-Split = Annotated[
-    str | None, typer.Option(metavar="NAME", help="A split of the stores to use instead; see agegender split.")
-]
-Fold = Annotated[int | None, typer.Option(metavar="N", help="The split's fold to validate on.")]
-Folds = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|official|NAME", help="Cross-validate: a training for each of N folds, or of those of a split."
-    ),
-]
-FoldSeed = Annotated[int | None, typer.Option(help="With --folds N: another one gives other folds.", show_default="1")]
-BestBy = Annotated[
-    str | None,
-    typer.Option(
-        metavar="val_loss|middle_mae|age_mae|gender_accuracy",
-        help="What makes an epoch, and a fold, the best.",
-        show_default="val_loss",
-    ),
-]
-Patience = Annotated[
-    int | None, typer.Option(min=0, help="End after so many epochs without a better one; 0: never.", show_default="0")
-]
-Precision = Annotated[
-    str | None,
-    typer.Option(
-        metavar="float32|mixed_bfloat16|mixed_float16", help="What the layers compute in.", show_default="float32"
-    ),
-]
-Device = Annotated[str | None, typer.Option(metavar="auto|cpu|gpu:N", help="Where to train.", show_default="auto")]
-DataParallel = Annotated[
-    bool, typer.Option("--data-parallel", help="Share each batch out to all devices, of other processes too.")
-]
-Workers = Annotated[int | None, typer.Option(min=1, help="Threads that make batches.", show_default="2")]
-CacheBytes = Annotated[
-    float | None, typer.Option("--cache", metavar="GB", help="Memory for decoded faces.", show_default="4")
-]
-CheckpointMinutes = Annotated[
-    float | None,
-    typer.Option(min=0, help="How often, within an epoch, the state to go on from is kept.", show_default="10"),
-]
-Seed = Annotated[int | None, typer.Option(help="Of all that is left to chance.", show_default="0")]
-Deterministic = Annotated[
-    bool, typer.Option("--deterministic", help="Equal settings give equal weights to the last bit.")
-]
-Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Also write the history as TensorBoard's events.")]
-Licence = Annotated[str | None, typer.Option(help="Licence of the weights, written into the model file.")]
+if TYPE_CHECKING:
+    from agegender_train.runs.config import Asked
+
+_SPELLINGS = {"validation_fraction": "--validation", "cache_bytes": "--cache"}
+_GIGABYTES = {"cache_bytes"}
+_METAVARS = {
+    "model": "NAME",
+    "input_size": "PIXELS",
+    "weights": "imagenet|none|FILE",
+    "train_from": "LAYER",
+    "age_loss": "LOSS",
+    "teachers": "MODEL",
+    "validation_fraction": "PART",
+    "split": "NAME",
+    "fold": "N",
+    "device": "auto|cpu|gpu:N",
+    "cache_bytes": "GB",
+}
 
 
-def asked_settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a command's arguments that set something, as `Settings` takes them, but for the network's name.
-
-    Args:
-        given: the command's arguments by name.
+def settings_parameters() -> list[Parameter]:
+    """A keyword parameter for each setting, with the option that sets it.
 
     Raises:
-        ValueError: a value that isn't what it should look like.
-        UserError: a change of faces that there isn't.
+        UserError: the training package isn't installed.
     """
-    from dataclasses import fields
+    require_train()
+    from dataclasses import asdict, fields
 
-    from agegender_train.runs.settings import Settings
+    from agegender_train.batches.augmentation import Augmentation
+    from agegender_train.runs.config import KINDS, help_texts
+    from agegender_train.runs.settings import LEFT_TO_THE_NETWORK, Settings
 
-    named = {name: given[name] for name in ("width", "mix") if given[name] is not None}
-    turned = {
-        "model_options": {**_named("--model-option", given["model_options"], _value), **named} or None,
-        "step_epochs": _whole_numbers(given["step_epochs"]),
-        "age_loss_options": _named("--age-loss-option", given["age_loss_options"], float) or None,
-        "augmentation": _augmentation(given["augment"], given["augmentation"]),
-        "cache_bytes": None if given["cache_bytes"] is None else 1e9 * given["cache_bytes"],
-    }
-    values = {**given, **turned}
-    names = [field.name for field in fields(Settings) if field.name != "model"]
-    return {name: values[name] for name in names if values[name] is not None}
-
-
-def check_model_options(model: str, options: Mapping[str, Any]) -> None:
-    """Raises UserError if the network `model` has no argument of one of these names; loads the framework."""
-    from inspect import signature
-
-    from agegender_train.models import get_network
-
-    of_training = {"input_size", "weights", "heads"}  # which `train` gives itself
-    there = [name for name in signature(get_network(model).build).parameters if name not in of_training]
-    if unknown := [name for name in options if name not in there]:
-        raise UserError(f"{model} has no argument {unknown[0]!r}", hint=f"it has {', '.join(there)}")
-
-
-def _augmentation(augment: bool | None, texts: Sequence[str] | None) -> Any:
-    from dataclasses import asdict
-
-    from agegender_train.batches.augment import Augmentation
-
-    if augment is None and not texts:
-        return None
-    strengths = _named("--augmentation", texts, float)
-    start = Augmentation.none() if augment is False else Augmentation()
-    if unknown := [name for name in strengths if name not in asdict(start)]:
-        raise UserError(f"--augmentation knows no {unknown[0]!r}", hint=f"there is {', '.join(asdict(start))}")
-    return Augmentation(**{**asdict(start), **strengths})
+    texts, defaults = help_texts(Settings), Settings()
+    changes = ", ".join(f"{name}={value:g}" for name, value in asdict(Augmentation()).items())
+    parameters = []
+    for one in fields(Settings):
+        kind, metavar = _option_type(KINDS[one.name])
+        text = _sentence(texts[one.name])
+        if one.name == "augmentation":
+            text = f"{text[:-1]}, as rotation=15; without it: {changes}."
+        if kind == list[str]:
+            text = f"{text[:-1]}; may be repeated."
+        default = getattr(defaults, one.name)
+        option = typer.Option(
+            _spelling(one.name, KINDS[one.name]),
+            metavar=_METAVARS.get(one.name, metavar),
+            help=text,
+            show_default="the network's" if one.name in LEFT_TO_THE_NETWORK else _shown(one.name, default),
+        )
+        parameters.append(
+            Parameter(one.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option])
+        )
+    return parameters
 
 
-def _named(option: str, texts: Sequence[str] | None, convert: Any) -> dict[str, Any]:
-    named = {}
+def asked_by_options(options: Mapping[str, Any]) -> Asked:
+    """What the options of `settings_parameters` ask for, by their parameters' names.
+
+    Raises:
+        ValueError: a value doesn't fit its setting.
+    """
+    from agegender_train.runs.config import KINDS, ask, is_nested
+
+    asked: Asked = {}
+    for name, value in options.items():
+        if value is None:
+            continue
+        if is_nested(KINDS[name]):
+            for inner, text in pairs(_spelling(name, KINDS[name]), value):
+                ask(asked, f"{name}.{inner}", text)
+        elif get_origin(KINDS[name]) is Sequence:
+            ask(asked, name, value if isinstance(value, str) else ",".join(value))
+        else:
+            asked[name] = 1e9 * value if name in _GIGABYTES else value
+    return asked
+
+
+def pairs(option: str, texts: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Name and value of each NAME=VALUE that is given to `option`.
+
+    Raises:
+        UserError: a text doesn't look like that.
+    """
+    found = []
     for text in texts or ():
         name, equals, value = (part.strip() for part in text.partition("="))
-        try:
-            if not (name and equals and value):
-                raise ValueError
-            named[name] = convert(value)
-        except ValueError:
-            kind = "NUMBER" if convert is float else "VALUE"
-            raise ValueError(f"{option} must look like NAME={kind}, got {text!r}") from None
-    return named
+        if not (name and equals and value):
+            raise UserError(f"{option} must look like NAME=VALUE, got {text!r}", hint=f"as in {option} NAME=VALUE")
+        found.append((name, value))
+    return found
 
 
-def _value(text: str) -> Any:
-    """A number, a list of numbers with commas between, true or false, or else the text itself."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for convert in (int, float, lambda several: tuple(int(part) for part in several.split(","))):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
+def _option_type(kind: Any) -> tuple[Any, str | None]:
+    """The type and the metavar of the option for a setting of the type `kind`."""
+    from agegender_train.runs.config import is_nested
+
+    if type(None) in get_args(kind):
+        kind = get_args(kind)[0]
+    if is_nested(kind):
+        return list[str], "NAME=VALUE"
+    if get_origin(kind) is Literal:
+        return str, "|".join(get_args(kind))
+    if get_origin(kind) is Sequence:
+        return (list[str], None) if get_args(kind)[0] is str else (str, "N,N...")
+    return kind, None
 
 
-def _whole_numbers(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"step_epochs must be whole numbers with commas between, got {text!r}") from None
+def _spelling(name: str, kind: Any) -> str:
+    """What may be repeated is named in the singular, as --teacher."""
+    dashed = f"--{name.replace('_', '-')}"
+    return _SPELLINGS.get(name, dashed.removesuffix("s") if _option_type(kind)[0] == list[str] else dashed)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}" if text.endswith(".") else f"{text[0].upper()}{text[1:]}."
+
+
+def _shown(name: str, default: Any) -> str | bool:
+    """The default as a user would write it; not shown where it is nothing."""
+    if default in (None, False, "") or isinstance(default, Mapping):
+        return False
+    if isinstance(default, str):
+        return default
+    if isinstance(default, Sequence):
+        return ",".join(map(str, default)) or False
+    if isinstance(default, int | float):
+        return f"{default / 1e9 if name in _GIGABYTES else default:g}"
+    return False  # what an augmentation is without it stands in the help

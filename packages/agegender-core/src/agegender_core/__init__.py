@@ -1,12 +1,15 @@
 """Age and gender from faces: detection, alignment, prediction and tracking."""
 
+import warnings as _warnings
 from importlib.metadata import version as _version
 
 from .align import Aligner
+from .boxes import iou
 from .decoding import Prediction
 from .detect import HogDetector
 from .draw import draw_faces
 from .faces import Faces, Frame, Stage
+from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
 from .model_file import ModelFileError
 from .pipeline import FrameResult, Pipeline, face_tracker
@@ -16,7 +19,6 @@ from .records import face_records, frame_record
 from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
 from .smoothing import Smoother
 from .spec import PreprocessSpec
-from .sure import SureFaces
 from .tracking import SortTracker, TrackStage
 from .video import Source, SourceError, SourceLostError, TimedFrame, open_source
 from .yunet import YuNetDetector
@@ -29,6 +31,7 @@ __all__ = [
     "Faces",
     "Frame",
     "FrameResult",
+    "HighConfidenceFilter",
     "HogDetector",
     "ImageError",
     "JsonlSink",
@@ -45,7 +48,6 @@ __all__ = [
     "SourceError",
     "SourceLostError",
     "Stage",
-    "SureFaces",
     "TimedFrame",
     "TrackStage",
     "VideoSink",
@@ -57,9 +59,17 @@ __all__ = [
     "face_records",
     "face_tracker",
     "frame_record",
+    "iou",
     "load_predictor",
     "open_source",
     "preprocess",
     "read_image",
     "write_image",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SureFaces":
+        _warnings.warn("SureFaces is now called HighConfidenceFilter", DeprecationWarning, stacklevel=2)
+        return HighConfidenceFilter
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -56,13 +56,26 @@ class SortTracker:
     def update_with_rows(
         self, boxes: Boxes
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]: ...  # and the row of `boxes` of each track
-    def coast(self) -> npt.NDArray[np.float64]: ...
-    def reset(self) -> None: ...
+    def coast(self) -> npt.NDArray[np.float64]:
+        """The boxes that the last update gave, moved on by one frame: float64 (m, 5), as `update`. Counts of hits and
+        misses stay as they are.
+        """
+
+    def reset(self) -> None:
+        """Forget all tracks; ids start from 1 again."""
+
     @property
-    def max_age(self) -> int: ...
+    def max_age(self) -> int:
+        """As given."""
+
     @property
-    def min_hits(self) -> int: ...
+    def min_hits(self) -> int:
+        """As given."""
+
     @property
-    def iou_threshold(self) -> float: ...
+    def iou_threshold(self) -> float:
+        """As given."""
+
     @property
-    def keep_confirmed(self) -> bool: ...
+    def keep_confirmed(self) -> bool:
+        """As given."""

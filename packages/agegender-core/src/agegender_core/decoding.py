@@ -40,7 +40,7 @@ from .faces import FormerIntervalEnds
 Floats: TypeAlias = npt.NDArray[np.float32]
 
 MAX_AGE = 100
-"""Years. The oldest age that a distribution tells; older people count as of this age."""
+"""Years. The oldest age of a distribution; older people count as of this age."""
 
 LEAST_PROBABILITY = 1e-4
 """A gender's probability is taken to be no closer to 0 and 1 than this before its logit is."""
@@ -52,7 +52,7 @@ _DECODES = {"age": ("years", "expected"), "gender": ("probability", "softmax")}
 
 @dataclass(frozen=True)
 class Prediction(FormerIntervalEnds):
-    """What a model says of n faces.
+    """What a model predicts for n faces.
 
     Attributes:
         age: float32 (n,), years.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import numpy as np
 
-from ._native import hog_face_detector
+from . import _core
 from .faces import Faces, Frame
 
 
 class HogDetector:
     """dlib's frontal face detector (HOG and five linear filters) as a stage.
 
-    It finds upright faces of about 70 x 70 pixels and more, turned aside by up to some 45 degrees. The boxes are those
-    of ``dlib.get_frontal_face_detector()``. One object may be used from many threads at once.
+    It finds upright faces of about 70 x 70 pixels and more, turned aside by up to some 45 degrees: the same ones as
+    ``dlib.get_frontal_face_detector()``. Its boxes are half-open like all of `Faces`; dlib's rectangles end a pixel
+    earlier, on the last one inside. One object may be used from many threads at once.
 
     Args:
         upsample: how often the frame is doubled first, 0..4; each time halves the smallest face that is found and
@@ -30,7 +34,7 @@ class HogDetector:
             raise ValueError(f"threshold must lie between -10 and 10, got {threshold}")
         self.upsample = upsample
         self.threshold = threshold
-        native, self.simd = hog_face_detector()
+        native, self.simd = _native_detector()
         self._native = native()
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
@@ -40,3 +44,18 @@ class HogDetector:
         """
         boxes, scores = self._native.detect(frame, self.upsample, self.threshold)
         return Faces(xyxy=boxes.astype(np.float32), score=scores.astype(np.float32))
+
+
+def _native_detector() -> tuple[Any, str]:
+    """The native detector class for this CPU and the name of its build: "x86-64-v3" or "baseline".
+
+    ``AGEGENDER_SIMD=baseline`` in the environment asks for the build that runs everywhere.
+    """
+    if os.environ.get("AGEGENDER_SIMD") != "baseline" and _core.cpu_supports_x86_64_v3():
+        try:
+            from . import _detector_x86_64_v3
+        except ImportError:
+            pass
+        else:
+            return _detector_x86_64_v3.HogFaceDetector, "x86-64-v3"
+    return _core.HogFaceDetector, "baseline"

@@ -1,4 +1,4 @@
-"""Faces drawn into pictures: boxes, track ids, genders and ages."""
+"""Faces drawn into frames: boxes, track ids, genders and ages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .faces import Faces, Frame
-from .labels import Color, Rect, blend, place, plate, rounded_outline
+from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
 from .records import gender_of
 
 PALETTE: tuple[Color, ...] = (
@@ -33,7 +33,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 def label_of(faces: Faces, row: int) -> str:
-    """What stands at a face, such as "#3  female 34": only what is known; the age rounded here and nowhere else."""
+    """The text at a face, such as "#3  female 34": only what is known; the age is rounded here and nowhere else."""
     parts = []
     track_id = track_of(faces, row)
     if track_id >= 0:
@@ -72,21 +72,21 @@ def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0) -> Frame:
     """
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}")
-    picture = np.ascontiguousarray(frame).copy()
+    drawn = np.ascontiguousarray(frame).copy()
     boxes = {row: _clipped(faces, row) for row in range(len(faces)) if np.isfinite(faces.xyxy[row]).all()}
     for row, box in boxes.items():
-        _draw_box(picture, box, color_of(track_of(faces, row)), scale)
-    rects: dict[int, Rect] = {
+        _draw_box(drawn, box, color_of(track_of(faces, row)), scale)
+    pixels: dict[int, PixelBox] = {
         row: (int(box[0]), int(box[1]), math.ceil(box[2]), math.ceil(box[3])) for row, box in boxes.items()
     }
-    labels: list[Rect] = []
+    labels: list[PixelBox] = []
     # By track, not by row, so that the same labels give way in every frame.
-    for row in sorted(rects, key=lambda row: (track_of(faces, row), row)):
+    for row in sorted(pixels, key=lambda row: (track_of(faces, row), row)):
         if text := label_of(faces, row):
-            others = [rect for other, rect in rects.items() if other != row]
+            others = [face for other, face in pixels.items() if other != row]
             color = color_of(track_of(faces, row))
-            labels.append(_draw_label(picture, rects[row], text, color, scale, labels, others))
-    return picture
+            labels.append(_draw_label(drawn, pixels[row], text, color, scale, labels, others))
+    return drawn
 
 
 def _clipped(faces: Faces, row: int) -> Box:
@@ -95,17 +95,17 @@ def _clipped(faces: Faces, row: int) -> Box:
     return left, top, max(right, left + 1), max(bottom, top + 1)
 
 
-def _line(picture: Frame, side: float, scale: float) -> int:
-    fitting = min(side / 45.0, min(picture.shape[:2]) / 300.0)
+def _line(drawn: Frame, side: float, scale: float) -> int:
+    fitting = min(side / 45.0, min(drawn.shape[:2]) / 300.0)
     return max(1, int(max(fitting, 1.3) * scale + 0.5))
 
 
-def _draw_box(picture: Frame, box: Box, color: Color, scale: float) -> None:
+def _draw_box(drawn: Frame, box: Box, color: Color, scale: float) -> None:
     side = min(box[2] - box[0], box[3] - box[1])
-    line = _line(picture, side, scale)
+    line = _line(drawn, side, scale)
     margin = line + 4
     # Only the part inside the frame is drawn, whatever the size of the box.
-    height, width = picture.shape[:2]
+    height, width = drawn.shape[:2]
     x0, y0 = max(math.floor(box[0]) - margin, 0), max(math.floor(box[1]) - margin, 0)
     x1, y1 = min(math.ceil(box[2]) + margin, width), min(math.ceil(box[3]) + margin, height)
     if x1 <= x0 or y1 <= y0:
@@ -115,21 +115,21 @@ def _draw_box(picture: Frame, box: Box, color: Color, scale: float) -> None:
     for color_now, thickness, opacity in ((_DARK, line + 2, 0.35), (color, line, 1.0)):
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         cv2.polylines(mask, [outline], True, 255, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-        blend(picture, mask, (x0, y0), color_now, opacity)
+        blend(drawn, mask, (x0, y0), color_now, opacity)
 
 
 def _draw_label(
-    picture: Frame, box: Rect, text: str, color: Color, scale: float, labels: list[Rect], faces: list[Rect]
-) -> Rect:
-    height, width = picture.shape[:2]
+    drawn: Frame, box: PixelBox, text: str, color: Color, scale: float, labels: list[PixelBox], faces: list[PixelBox]
+) -> PixelBox:
+    height, width = drawn.shape[:2]
     side = min(box[2] - box[0], box[3] - box[1])
     least = min(max(0.011 * height, 8.0), 13.0)
     tall = min(max(0.13 * side, least), max(0.024 * height, least))
-    masks = plate(text, max(5, round(tall * scale)))
-    gap = _line(picture, side, scale) + 1
-    rect = place(box, (masks.plate.shape[1], masks.plate.shape[0]), gap, (width, height), labels, faces)
-    blend(picture, masks.edge, (rect[0] - 1, rect[1] - 1), _DARK, 0.35)
-    blend(picture, masks.plate, rect[:2], color, 0.92)
+    masks = label_masks(text, max(5, round(tall * scale)))
+    gap = _line(drawn, side, scale) + 1
+    area = place(box, (masks.background.shape[1], masks.background.shape[0]), gap, (width, height), labels, faces)
+    blend(drawn, masks.edge, (area[0] - 1, area[1] - 1), _DARK, 0.35)
+    blend(drawn, masks.background, area[:2], color, 0.92)
     luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
-    blend(picture, masks.text, rect[:2], _DARK if luminance > 125 else _LIGHT)
-    return rect
+    blend(drawn, masks.text, area[:2], _DARK if luminance > 125 else _LIGHT)
+    return area

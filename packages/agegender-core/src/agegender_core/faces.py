@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 Frame: TypeAlias = npt.NDArray[np.uint8]
-"""A picture: uint8 RGB, (H, W, 3), C-contiguous."""
+"""An image array: uint8 RGB, (H, W, 3), C-contiguous."""
 
 _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "xyxy": (np.float32, (4,)),
@@ -54,7 +54,8 @@ class Faces(FormerIntervalEnds):
     A column that no stage has filled is ``None``. Stages keep the order of rows.
 
     Attributes:
-        xyxy: float32 (n, 4), boxes in pixels of the frame: left, top, right, bottom.
+        xyxy: float32 (n, 4), half-open boxes in pixels of the frame: left, top, right, bottom; the width is right less
+            left.
         score: float32 (n,), the detector's confidence; for dlib's HOG the distance from its decision plane.
         landmarks: float32 (n, 5, 2), x and y in pixels, in the order of dlib's 5-point model: the outer and inner
             corner of the eye on the picture's right, those of the eye on the left, the base of the nose.

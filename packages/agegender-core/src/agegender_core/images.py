@@ -61,10 +61,25 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
     return frame
 
 
+def decode_own(data: bytes, name: str = "picture") -> Frame:
+    """Decode a picture that we encoded ourselves, without alpha or orientation: `decode_image` less its checks.
+
+    Raises:
+        ImageError: the bytes are empty, broken or no picture.
+    """
+    try:
+        frame = _decode_rgb(np.frombuffer(data, np.uint8), 0) if data else None
+    except cv2.error:
+        frame = None
+    if frame is None:
+        raise ImageError(f"{name}: can't be decoded")
+    return frame
+
+
 def _decode(data: bytes, header: Header) -> Frame | None:
     raw = np.frombuffer(data, np.uint8)
     if header.tiff_orientation_at is not None and header.orientation != 1:
-        # OpenCV turns TIFFs whatever it is asked: we turn all kinds of pictures alike, and tell it that they stand.
+        # OpenCV always turns TIFFs. We turn all kinds of pictures ourselves, so it gets this one marked as upright.
         raw = raw.copy()
         raw[header.tiff_orientation_at : header.tiff_orientation_at + 2] = (
             (1, 0) if header.tiff_order == "little" else (0, 1)

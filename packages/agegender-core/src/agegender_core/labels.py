@@ -1,4 +1,4 @@
-"""Labels on pictures: a line of text on a rounded plate, as masks that are blended in, and where they go."""
+"""Labels in frames: a line of text on a rounded background, as masks that are blended in, and where they go."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from .faces import Frame
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
 Color: TypeAlias = tuple[int, int, int]
-Rect: TypeAlias = tuple[int, int, int, int]
+PixelBox: TypeAlias = tuple[int, int, int, int]
+"""Left, top, right, bottom in whole pixels, half-open."""
 
 # OpenCV's own smoothing is poor at these sizes: text is drawn four times as large and averaged down.
 _OVERSAMPLING = 4
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-class Plate(NamedTuple):
-    """Masks of a label, 0..255: the plate and the text on it, of one size, and an edge, a pixel wider on each side."""
+class LabelMasks(NamedTuple):
+    """Masks of a label, 0..255: its background and its text, of one size, and an edge, a pixel wider on each side."""
 
-    plate: Mask
+    background: Mask
     text: Mask
     edge: Mask
 
@@ -39,7 +40,7 @@ def _digit_height() -> float:
 
 
 @lru_cache(maxsize=1024)
-def plate(text: str, height: int) -> Plate:
+def label_masks(text: str, height: int) -> LabelMasks:
     """The masks of a label whose digits are `height` pixels tall. Cached: don't write into them."""
     large = height * _OVERSAMPLING
     scale, stroke = large / _digit_height(), max(1, round(0.13 * large))
@@ -58,7 +59,7 @@ def plate(text: str, height: int) -> Plate:
     shape = cv2.resize(text_mask, size, interpolation=cv2.INTER_AREA)
     radius = round(0.45 * height)
     edge = _rounded((size[0] + 2, size[1] + 2), radius + 1)
-    return Plate(_rounded(size, radius), np.asarray(shape, np.uint8), edge)
+    return LabelMasks(_rounded(size, radius), np.asarray(shape, np.uint8), edge)
 
 
 def _rounded(size: tuple[int, int], radius: int) -> Mask:
@@ -68,9 +69,9 @@ def _rounded(size: tuple[int, int], radius: int) -> Mask:
     return np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def rounded_outline(rect: Sequence[float], radius: float, scale: int = 1) -> npt.NDArray[np.int32]:
-    """The corners of a polygon around a rectangle with round corners, int32 (n, 2), in 1/`scale` pixels."""
-    left, top, right, bottom = rect
+def rounded_outline(box: Sequence[float], radius: float, scale: int = 1) -> npt.NDArray[np.int32]:
+    """The corners of a polygon around a box with round corners, int32 (n, 2), in 1/`scale` pixels."""
+    left, top, right, bottom = box
     quarter = np.linspace(0.0, np.pi / 2, 9)
     arc = np.stack([np.cos(quarter), np.sin(quarter)], axis=1) * radius
     centres = [
@@ -84,53 +85,58 @@ def rounded_outline(rect: Sequence[float], radius: float, scale: int = 1) -> npt
     return np.round(np.concatenate(corners) * scale).astype(np.int32)
 
 
-def blend(image: Frame, mask: Mask, corner: tuple[int, int], color: Color, opacity: float = 1.0) -> None:
-    """Paint `color` into `image` through `mask`, its top left at `corner` (x, y); what lies outside is left away."""
+def blend(frame: Frame, mask: Mask, corner: tuple[int, int], color: Color, opacity: float = 1.0) -> None:
+    """Paint `color` into `frame` through `mask`, its top left at `corner` (x, y); what lies outside is left out."""
     x, y = corner
-    height, width = image.shape[:2]
+    height, width = frame.shape[:2]
     inside = mask[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
     rows, columns = np.nonzero(inside)
     if len(rows) == 0:
         return
     alpha = inside[rows, columns, None].astype(np.float32) * (opacity / 255.0)
     rows, columns = rows + max(y, 0), columns + max(x, 0)
-    under = image[rows, columns].astype(np.float32)
-    image[rows, columns] = (under + (np.asarray(color, np.float32) - under) * alpha + 0.5).astype(np.uint8)
+    under = frame[rows, columns].astype(np.float32)
+    frame[rows, columns] = (under + (np.asarray(color, np.float32) - under) * alpha + 0.5).astype(np.uint8)
 
 
 def place(
-    box: Rect, size: tuple[int, int], gap: int, frame: tuple[int, int], labels: Sequence[Rect], faces: Sequence[Rect]
-) -> Rect:
-    """Where a label of `size` (width, height) goes beside `box`: above it if that is free, else where it hides least.
+    face: PixelBox,
+    size: tuple[int, int],
+    gap: int,
+    frame_size: tuple[int, int],
+    labels: Sequence[PixelBox],
+    faces: Sequence[PixelBox],
+) -> PixelBox:
+    """Where a label of `size` (width, height) goes beside `face`: above it if that is free, else where it hides least.
 
     Args:
-        box: the face.
+        face: its box in whole pixels.
         size: of the label.
-        gap: pixels between box and label.
-        frame: width and height; the label stays inside wherever it fits.
-        labels: those that are placed already; hiding one is worst.
+        gap: pixels between face and label.
+        frame_size: width and height; the label stays inside wherever it fits.
+        labels: those already placed; hiding one is worst.
         faces: the other faces; a little of them may be hidden, since that is better than a label that jumps from frame
             to frame.
     """
-    left, top, right, bottom = box
+    left, top, right, bottom = face
     width, height = size
     above, below = top - gap - height, bottom + gap
     spots = [
         (left, above), (right - width, above), (left, below), (right - width, below),
         (right + gap, top), (left - gap - width, top), (left, above - height - gap), (left, below + height + gap),
     ]  # fmt: skip
-    best: tuple[float, Rect] | None = None
+    best: tuple[float, PixelBox] | None = None
     for x, y in spots:
-        x, y = max(0, min(x, frame[0] - width)), max(0, min(y, frame[1] - height))
-        rect = (x, y, x + width, y + height)
-        hidden = sum(_overlap(rect, other) for other in faces) + 0.5 * _overlap(rect, box)
+        x, y = max(0, min(x, frame_size[0] - width)), max(0, min(y, frame_size[1] - height))
+        area = (x, y, x + width, y + height)
+        hidden = sum(_overlap(area, other) for other in faces) + 0.5 * _overlap(area, face)
         allowed = 0.0 if hidden < 0.15 * width * height else hidden
-        cost = allowed + 3.0 * sum(_overlap(rect, other) for other in labels)
+        cost = allowed + 3.0 * sum(_overlap(area, other) for other in labels)
         if best is None or cost < best[0]:
-            best = (cost, rect)
+            best = (cost, area)
     assert best is not None
     return best[1]
 
 
-def _overlap(a: Rect, b: Rect) -> int:
+def _overlap(a: PixelBox, b: PixelBox) -> int:
     return max(0, min(a[2], b[2]) - max(a[0], b[0])) * max(0, min(a[3], b[3]) - max(a[1], b[1]))

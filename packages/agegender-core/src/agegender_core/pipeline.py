@@ -10,9 +10,9 @@ from typing import Protocol, Self, runtime_checkable
 from .align import Aligner
 from .detect import HogDetector
 from .faces import Faces, Frame, Stage
+from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
 from .smoothing import Smoother
-from .sure import SureFaces
 from .tracking import SortTracker, TrackStage
 from .video import TimedFrame
 
@@ -21,10 +21,10 @@ _WEAKER = 0.2
 
 @runtime_checkable
 class TimedStage(Protocol):
-    """A stage that works over time: a pipeline tells it each frame's time first."""
+    """A stage that works over time: a pipeline passes it each frame's time first."""
 
     def at(self, time: float) -> object:
-        """Say when the next frame was taken, in seconds."""
+        """Set the time of the next frame, in seconds."""
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
         """The stage itself."""
@@ -32,10 +32,10 @@ class TimedStage(Protocol):
 
 @runtime_checkable
 class CoastingStage(Protocol):
-    """A stage that can tell where the faces are by now without a look at the frame: a tracker."""
+    """A stage that can predict where the faces are by now without the frame: a tracker."""
 
     def coast(self) -> Faces:
-        """The faces of a frame that was not looked at."""
+        """The faces of a frame that the detector skips."""
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
         """The stage itself."""
@@ -48,7 +48,7 @@ class _Resettable(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """What a pipeline says of one frame of a video.
+    """What a pipeline found in one frame of a video.
 
     Attributes:
         index: number of the frame in its source, from 0.
@@ -127,7 +127,7 @@ class Pipeline:
         smoother: Stage | None = None,
         detect_every: int = 1,
     ) -> Self:
-        """The stages of `for_pictures`, then a tracker, `SureFaces` and a smoother.
+        """The stages of `for_pictures`, then a tracker, `HighConfidenceFilter` and a smoother.
 
         Args:
             model: as in `for_pictures`.
@@ -144,7 +144,7 @@ class Pipeline:
         ).stages
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
-        return cls([*found, track, SureFaces(threshold), smooth], detect_every=detect_every)
+        return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame) -> Faces:
         """The faces of one picture: uint8 RGB (H, W, 3)."""

@@ -14,11 +14,11 @@ _LEAST = 0.01
 
 
 def face_quality(faces: Faces) -> FloatArray:
-    """How far each face can be trusted, float64 (n,) in (0, 1]: size x score x frontalness.
+    """How far each face can be trusted, float64 (n,) in (0, 1]: size x score x frontality.
 
     - size: the shorter side of the box over 96 pixels, at most 1: below that the network sees an enlarged picture;
     - score: a quarter at a score of 0 or less, full from 1 up;
-    - frontalness: 1 with the nose in the middle between the eyes, falling to 0 where it is below an eye's centre.
+    - frontality: 1 with the nose in the middle between the eyes, falling to 0 where it is below an eye's centre.
 
     A factor whose column is missing counts as 1.
     """
@@ -27,11 +27,17 @@ def face_quality(faces: Faces) -> FloatArray:
     if faces.score is not None:
         quality *= 0.25 + 0.75 * np.clip(np.nan_to_num(faces.score, nan=1.0), 0.0, 1.0)
     if faces.landmarks is not None:
-        quality *= _frontalness(faces.landmarks.astype(np.float64))
+        quality *= frontality(faces.landmarks)
     return np.asarray(np.maximum(quality, _LEAST))
 
 
-def _frontalness(points: FloatArray) -> FloatArray:
+def frontality(landmarks: npt.NDArray[np.floating]) -> FloatArray:
+    """How frontal each face is, float64 (n,): 1 with the nose in the middle between the eyes, 0 below an eye's centre.
+
+    Args:
+        landmarks: (n, 5, 2), pixels, in dlib's order; NaN gives NaN.
+    """
+    points = landmarks.astype(np.float64)
     right, left, nose = points[:, 0:2].mean(axis=1), points[:, 2:4].mean(axis=1), points[:, 4]
     across = right - left
     length = np.maximum(np.square(across).sum(axis=1), 1e-9)

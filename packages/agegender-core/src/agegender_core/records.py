@@ -77,3 +77,12 @@ def _number(column: npt.NDArray[np.float32] | None, row: int, digits: int) -> fl
         return None
     value = float(column[row])
     return round(value, digits) if math.isfinite(value) else None
+
+
+def finite(value: Any) -> Any:
+    """The same with ``None`` for NaN and infinity, which JSON doesn't have, in lists and dicts, too."""
+    if isinstance(value, dict):
+        return {name: finite(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Where results go: JSON lines, and pictures with the faces drawn in. All sinks are context managers."""
+"""Where results go: JSON lines, and frames with the faces drawn in. All sinks are context managers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias
 
 from .draw import draw_faces
 from .faces import Faces, Frame
-from .picture_sinks import VIDEO_CODECS, PictureSink, SinkError, VideoSink, WindowSink
+from .frame_sinks import VIDEO_CODECS, FrameSink, SinkError, VideoSink, WindowSink
 from .records import frame_record
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = [
     "VIDEO_CODECS",
     "DrawnSink",
+    "FrameSink",
     "JsonlSink",
     "NullSink",
-    "PictureSink",
     "ResultSink",
     "SinkError",
     "VideoSink",
@@ -38,7 +38,7 @@ class ResultSink(Protocol):
 
     @property
     def done(self) -> bool:
-        """Whether whoever looks at it wants no more."""
+        """Whether the viewer has had enough."""
 
     def write(self, result: FrameResult) -> None:
         """Take the result of one frame."""
@@ -51,7 +51,7 @@ class ResultSink(Protocol):
 
 
 class NullSink:
-    """Stands for a sink that was not asked for: takes results or pictures and does nothing with them."""
+    """Stands for a sink that was not asked for: takes results or frames and does nothing with them."""
 
     done = False
 
@@ -66,35 +66,35 @@ class NullSink:
 
 
 class DrawnSink:
-    """Draws the faces into each frame, once, and gives the picture to `pictures`, which it closes.
+    """Draws the faces into each frame, once, and hands the drawn frame to `sinks`, which it closes.
 
     Args:
-        pictures: any number of sinks for pictures; with none nothing is drawn.
-        draw: makes the picture from the frame and its faces.
+        sinks: any number of them; with none nothing is drawn.
+        draw: makes the drawn frame from a frame and its faces.
     """
 
-    def __init__(self, pictures: Sequence[PictureSink], draw: Draw = draw_faces) -> None:
-        self._pictures = tuple(pictures)
+    def __init__(self, sinks: Sequence[FrameSink], draw: Draw = draw_faces) -> None:
+        self._sinks = tuple(sinks)
         self._draw = draw
 
     @property
     def done(self) -> bool:
-        """Whether one of the sinks wants no more."""
-        return any(sink.done for sink in self._pictures)
+        """Whether one of the sinks is done."""
+        return any(sink.done for sink in self._sinks)
 
     def write(self, result: FrameResult) -> None:
         """Draw a frame and hand it on."""
-        if self._pictures:
-            picture = self._draw(result.image, result.faces)
-            for sink in self._pictures:
-                sink.write(picture, result.time)
+        if self._sinks:
+            drawn = self._draw(result.image, result.faces)
+            for sink in self._sinks:
+                sink.write(drawn, result.time)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: Any) -> None:
         with ExitStack() as stack:
-            for sink in self._pictures:
+            for sink in self._sinks:
                 stack.push(sink)
 
 

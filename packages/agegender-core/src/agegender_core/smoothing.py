@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .quality import face_quality
+from .weighted import weighted_quantile
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,18 +56,12 @@ def robust_mean(values: FloatArray, weights: FloatArray) -> float:
         values: float64 (n,), n >= 1.
         weights: float64 (n,), > 0.
     """
-    middle = _weighted_median(values, weights)
+    middle = weighted_quantile(values, weights, 0.5)
     distance = np.abs(values - middle)
-    spread = max(1.4826 * _weighted_median(distance, weights), _LEAST_SPREAD)
+    spread = max(1.4826 * weighted_quantile(distance, weights, 0.5), _LEAST_SPREAD)
     weights = weights * (_HUBER * spread / np.maximum(distance, _HUBER * spread))
     # Around the median, so that equal values give themselves back to the last bit.
     return middle + float(np.average(values - middle, weights=weights))
-
-
-def _weighted_median(values: FloatArray, weights: FloatArray) -> float:
-    order = np.argsort(values)
-    below = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(below, 0.5 * below[-1])])
 
 
 class _Track:
@@ -107,12 +102,12 @@ class Smoother:
     `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by more than
     `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is the mean of
     the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames of one
-    person err alike, so more of them do not make an age surer.
+    person err alike, so more of them do not make an age more certain.
 
     A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
     (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
 
-    The stage is told the time of the frame before it gets it: ``smoother.at(seconds)(frame, faces)``; a `Pipeline` does
+    The stage needs the time of each frame before the frame: ``smoother.at(seconds)(frame, faces)``; a `Pipeline` does
     so. It holds the state of one video: use it in order and from one thread.
 
     Args:
@@ -156,12 +151,12 @@ class Smoother:
         return self
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Take in the evidence of one frame; `frame` is not looked at. Without `at`, the time stands still."""
+        """Take in the evidence of one frame; `frame` is not read. Without `at`, the time stands still."""
         if faces.track_id is None:
             return faces
         if not math.isfinite(self._time):
             self._time = 0.0
-        columns = {
+        columns: dict[str, npt.NDArray[np.float32]] = {
             name: np.full(shape, np.nan, np.float32) if column is None else column.copy()
             for name in Smoothed._fields
             for column, shape in [(getattr(faces, name), (len(faces), 2) if name == "age_interval" else len(faces))]
@@ -179,7 +174,7 @@ class Smoother:
                 track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
-                for name, value in zip(Smoothed._fields, smoothed, strict=True):
+                for name, value in smoothed._asdict().items():
                     columns[name][row] = value
         if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
             del columns["age_interval"]

@@ -6,21 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _core
+from .boxes import as_boxes
 from .faces import Faces, Frame
-
-
-def _as_boxes(boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    try:
-        array = np.asarray(boxes)
-    except ValueError:
-        raise ValueError("boxes must have shape (n, 4) or (n, 5), got rows of different lengths") from None
-    if array.shape == (0,):  # a plain []
-        array = np.empty((0, 4))
-    if array.ndim != 2 or array.shape[1] not in (4, 5):
-        raise ValueError(f"boxes must have shape (n, 4) or (n, 5), got {array.shape}")
-    if array.dtype.kind not in "iuf":
-        raise ValueError(f"boxes must hold real numbers, got dtype {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 class SortTracker(_core.SortTracker):
@@ -46,9 +33,10 @@ class SortTracker(_core.SortTracker):
 
     Source: Bewley et al., "Simple online and realtime tracking", ICIP 2016.
 
-    >>> tracker = SortTracker()
-    >>> tracker.update([[10, 10, 50, 60]])
-    array([[10., 10., 50., 60.,  1.]])
+    Examples:
+        >>> tracker = SortTracker()
+        >>> tracker.update([[10, 10, 50, 60]])
+        array([[10., 10., 50., 60.,  1.]])
     """
 
     def update(self, boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -66,11 +54,11 @@ class SortTracker(_core.SortTracker):
             ValueError: wrong shape or dtype, or a row that is not finite with x1 < x2 and y1 < y2. The tracker is then
                 as it was before the call.
         """
-        return super().update(_as_boxes(boxes))
+        return super().update(as_boxes(boxes))
 
     def update_with_rows(self, boxes: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         """As `update`, with int64 (m,) beside it: the row of `boxes` that each track took."""
-        return super().update_with_rows(_as_boxes(boxes))
+        return super().update_with_rows(as_boxes(boxes))
 
 
 class TrackStage:

@@ -107,6 +107,7 @@ def _hog_boxes(found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)
     side = _SIDE * np.sqrt(np.sqrt(size.clip(1).prod(axis=1)) * np.linalg.norm(eyes - mouth, axis=1).clip(1))[:, None]
     centre = (corner + size / 2 + (eyes + mouth) / 2) / 2 + _CENTRE * side
-    # Whole pixels, as dlib's rectangles have them.
+    # Whole pixels, as HOG's boxes have them. The medians were taken of dlib's rectangles, which end a pixel earlier.
     boxes: npt.NDArray[np.float32] = np.round(np.hstack([centre - side / 2, centre + side / 2])).astype(np.float32)
+    boxes[:, 2:] += 1
     return boxes

@@ -1,4 +1,4 @@
-"""What is in stores and what was left out of them, to be seen: plots, contact sheets, and what is there twice."""
+"""The audit of stores, as a page and in figures: what is in them, what was rejected, and what occurs twice."""
 
 from agegender_train.audit.overlaps import Overlaps, Sides, find_overlaps
 from agegender_train.audit.summary import LABELS_FILE, Summary

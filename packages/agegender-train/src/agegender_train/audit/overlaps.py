@@ -1,4 +1,4 @@
-"""What should not be in two places: faces in two stores, people and pictures on two sides of a split."""
+"""Overlaps: faces that occur twice within or across stores, people and pictures on two sides of a split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement
 from typing import Any
 
-from agegender_train.duplicates.copies import NEAR, Copy, Progress, find_copies, labels_conflict
+from agegender_train.duplicates.agreement import Label, find_conflict
+from agegender_train.duplicates.copies import NEAR, Copy, find_copies
+from agegender_train.files import Progress, no_progress
+from agegender_train.pages.sheets import label_text
 from agegender_train.splits.files import list_splits, read_split, split_path
 from agegender_train.splits.make import HELD_OUT, official_side, side_name
 from agegender_train.store.face_table import FaceTable
@@ -21,14 +24,14 @@ _PARTS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class Sides:
-    """One way in which some of the faces are split, and what is on two of its sides.
+    """One split of some of the faces, and what is on two of its sides.
 
     Attributes:
         name: what the split is called.
-        stores: names of the stores that it is of.
+        stores: names of the stores that it splits.
         sides: the side of each of its faces, by the table's row.
-        people: people who are on two sides or more, with their sides.
-        pictures: one row of each picture that is on two sides or more, with its sides.
+        people: people on two or more sides, with their sides.
+        pictures: one row of each picture on two or more sides, with its sides.
         copies: pairs of copies whose two faces are on different sides.
     """
 
@@ -51,10 +54,10 @@ class Overlaps:
 
     Attributes:
         table: the faces.
-        copies: faces that are there twice.
+        copies: pairs of copies.
         conflicts: those of the copies whose labels contradict each other, with "age", "gender" or "age and gender".
         splits: the official split and those in the stores' folders.
-        notes: sentences about splits that couldn't be looked at.
+        notes: sentences about splits that couldn't be read.
     """
 
     table: FaceTable
@@ -65,11 +68,11 @@ class Overlaps:
 
     @property
     def is_clean(self) -> bool:
-        """Whether no face is there twice, nothing is on two sides, and every split could be looked at."""
+        """Whether no face occurs twice, nothing is on two sides, and every split could be read."""
         return not self.copies and not self.notes and all(split.is_clean for split in self.splits)
 
     def between(self) -> list[dict[str, Any]]:
-        """For each two stores, and for each with itself: numbers of equal files, look-alikes and conflicts."""
+        """For each pair of stores, and for each with itself: numbers of equal files, look-alikes and conflicts."""
         places: dict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0])
         conflicting = {copy for copy, _ in self.conflicts}
         for copy in self.copies:
@@ -124,8 +127,6 @@ class Overlaps:
 
     def describe(self, row: int) -> dict[str, Any]:
         """A face in a few words, for JSON."""
-        from agegender_train.pages.thumbnails import label_text
-
         table = self.table
         return {
             "store": table.names[table.store[row]],
@@ -147,16 +148,17 @@ class Overlaps:
         return text.getvalue().encode()
 
 
-def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress | None = None) -> Overlaps:
+def find_overlaps(table: FaceTable, near: int | None = NEAR, progress: Progress = no_progress) -> Overlaps:
     """What the stores of a table have in common, and what is on two sides of their splits.
 
     Args:
         table: the faces.
         near: see `find_copies`.
-        progress: hears how far it is.
+        progress: of the search for copies; see `find_copies`.
     """
-    copies = find_copies(table, near, progress) if progress else find_copies(table, near)
-    conflicts = [(copy, how) for copy in copies if (how := labels_conflict(table, copy.first, copy.second))]
+    copies = find_copies(table, near, progress)
+    both = ((copy, [Label.of(table.labels, row) for row in (copy.first, copy.second)]) for copy in copies)
+    conflicts = [(copy, conflict) for copy, labels in both if (conflict := find_conflict(labels))]
     people, photos = table.people(), table.photos()
     splits: list[Sides] = []
     notes: list[str] = []
@@ -207,7 +209,7 @@ def _stores_of(table: FaceTable, sides: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def _made(table: FaceTable, notes: list[str]) -> Iterator[tuple[str, tuple[str, ...], dict[int, str]]]:
-    """The splits in the stores' folders; those that were made of several stores at once are one."""
+    """The splits in the stores' folders; those made of several stores at once are one split."""
     schemes: dict[tuple[str, str], dict[int, str]] = defaultdict(dict)
     for index, store in enumerate(table.stores):
         for name in list_splits(store):

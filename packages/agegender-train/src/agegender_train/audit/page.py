@@ -1,13 +1,14 @@
-"""The page that shows all of an audit: one file, with its pictures in it, that asks the network for nothing."""
+"""The page of an audit: one HTML file with its pictures in it, which needs no network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from agegender_train.audit.overlaps import Overlaps
-from agegender_train.audit.summary import BANDS, Summary
+from agegender_train.audit.summary import Summary
 from agegender_train.pages.html import document, escape, figure, sheet_html, table
-from agegender_train.pages.thumbnails import Sheet
+from agegender_train.pages.sheets import Sheet
+from agegender_train.store.labels import AGE_BANDS
 
 _MOST_ROWS = 50
 _TITLES = {
@@ -15,7 +16,7 @@ _TITLES = {
     "gender.png": "Gender",
     "gender-by-age.png": "Gender by age",
     "groups.png": "Groups",
-    "rejected.png": "Left out, by reason",
+    "rejected.png": "Rejected entries, by reason",
     "boxes.png": "Where the boxes come from",
 }
 
@@ -36,15 +37,15 @@ def make_page(
         accepted: for each store some of its faces.
         rejected: for each store a sheet for each reason.
         overlaps: what the stores have in common.
-        copies: faces that are there twice, in pairs.
+        copies: pairs of copies.
     """
     names = ", ".join(summary.name for summary in summaries)
     sections = [
         ("counts", "Counts", _counts(summaries)),
         ("plots", "Distributions", _plots(summaries, plots)),
-        ("overlaps", "What is there twice", "" if overlaps is None else _overlaps(overlaps, copies)),
+        ("overlaps", "Duplicates and overlaps", "" if overlaps is None else _overlaps(overlaps, copies)),
         ("accepted", "Accepted faces", _sheets([(s, [sheet]) for s, sheet in zip(summaries, accepted, strict=True)])),
-        ("rejected", "Left out", _sheets(list(zip(summaries, rejected, strict=True)), reasons=True)),
+        ("rejected", "Rejected entries", _sheets(list(zip(summaries, rejected, strict=True)), reasons=True)),
     ]
     head = "".join(f"<p>{_sentence(summary)}</p>" for summary in summaries)
     return document(f"Audit of {names}", head, sections)
@@ -56,11 +57,11 @@ def _sentence(summary: Summary) -> str:
     text = f"{summary.name}: {len(summary):,} faces"
     if summary.rejections:
         out = len(summary.rejections)
-        text += f" of {summary.pictures:,} entries; {out:,} ({_share(out, summary.pictures)}) were left out"
+        text += f" of {summary.pictures:,} entries; {out:,} ({_share(out, summary.pictures)}) were rejected"
     elif left > 0:
         text += f" of {summary.pictures:,} entries"
     if any(reviewed.values()):
-        text += f"; a review left out {reviewed['rejected']:,} and corrected {reviewed['corrected']:,}"
+        text += f"; a review rejected {reviewed['rejected']:,} and corrected {reviewed['corrected']:,}"
     return escape(text) + "."
 
 
@@ -81,7 +82,7 @@ def _counts(summaries: Sequence[Summary]) -> str:
         rows.append([title, *(part[name] for part in figures)])
     means = (part["mean_age"] for part in figures)
     rows.append(["mean age (years)", *(None if mean is None else f"{mean:.1f}" for mean in means)])
-    for title, name in (("", "genders"), ("split ", "splits"), ("box ", "box_from"), ("left out: ", "rejected")):
+    for title, name in (("", "genders"), ("split ", "splits"), ("box ", "box_from"), ("rejected: ", "rejected")):
         words = {word: 0 for part in figures for word in part[name]}
         for word in words:
             words[word] = sum(part[name].get(word, 0) for part in figures)
@@ -96,7 +97,7 @@ def _counts(summaries: Sequence[Summary]) -> str:
 
 def _plots(summaries: Sequence[Summary], plots: Mapping[str, bytes]) -> str:
     if not plots:
-        return "<p>There is no face and nothing was left out.</p>"
+        return "<p>There are no faces, and nothing was rejected.</p>"
     details = {
         "ages.png": _bands(summaries),
         "gender.png": _by_word(summaries, "genders"),
@@ -111,7 +112,7 @@ def _plots(summaries: Sequence[Summary], plots: Mapping[str, bytes]) -> str:
 
 def _bands(summaries: Sequence[Summary]) -> str:
     tables = [summary.gender_by_band() for summary in summaries]
-    rows = [[band, *(sum(found[band].values()) for found in tables)] for band in (*BANDS, "no age")]
+    rows = [[band, *(sum(found[band].values()) for found in tables)] for band in (*AGE_BANDS, "no age")]
     return table(["years", *(summary.name for summary in summaries)], rows)
 
 
@@ -142,20 +143,20 @@ def _sheets(parts: Sequence[tuple[Summary, Sequence[Sheet]]], reasons: bool = Fa
             title = f"{sheet.title}: {sheet.total:,}" if reasons else f"{sheet.total:,} faces"
             if len(parts) > 1:
                 title = f"{summary.name}, {title}"
-            note = f"{len(sheet.cells):,} of {sheet.of:,}{' pairs' if pairs else ''}, taken at random, are shown."
+            note = f"{len(sheet.cells):,} of {sheet.of:,}{' pairs' if pairs else ''}, a random sample, are shown."
             if len(sheet.cells) == sheet.of:
                 note = "All are shown."
             blocks.append(f'<h3>{escape(title)}</h3>\n<p class="dim">{note}</p>\n{sheet_html(sheet)}')
         if reasons and not total:
-            blocks.append(f"<p>Nothing was left out of {escape(summary.name)}.</p>")
+            blocks.append(f"<p>Nothing of {escape(summary.name)} was rejected.</p>")
     return "\n".join(blocks)
 
 
 def _overlaps(overlaps: Overlaps, copies: Sequence[Sheet]) -> str:
-    verdict = "Nothing is there twice." if overlaps.is_clean else "Some things are there twice: see below."
+    verdict = "No duplicates or overlaps." if overlaps.is_clean else "There are duplicates or overlaps: see below."
     blocks = [f'<p class="{"good" if overlaps.is_clean else "warn"}">{verdict}</p>', "<h3>The same face twice</h3>"]
     rows = [list(pair.values()) for pair in overlaps.between()]
-    blocks.append(table(["in", "and in", "equal files", "look alike", "labels conflict"], rows, texts=(0, 1)))
+    blocks.append(table(["store", "other store", "equal files", "look alike", "labels conflict"], rows, texts=(0, 1)))
     blocks += [
         f"<h3>{escape(sheet.title)}: {sheet.total:,}</h3>\n{sheet_html(sheet)}" for sheet in copies if sheet.cells
     ]

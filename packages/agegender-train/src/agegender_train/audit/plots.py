@@ -1,13 +1,13 @@
-"""What is in stores, as plots: each takes the stores' figures and gives a PNG, or ``None`` where there is nothing."""
+"""Plots of an audit: what is in stores, what was rejected, and how balanced the sides of a split are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from agegender_train.audit.summary import BANDS, UNKNOWN, Summary
+from agegender_train.audit.summary import UNKNOWN, Summary
 from agegender_train.pages.drawing import (
     BLUE,
     GENDER_COLOURS,
@@ -20,7 +20,7 @@ from agegender_train.pages.drawing import (
     our_style,
     to_png,
 )
-from agegender_train.store.labels import MAX_AGE, faces_per_year
+from agegender_train.store.labels import AGE_BANDS, MAX_AGE, faces_per_year
 
 _MOST_BARS = 15
 
@@ -110,7 +110,7 @@ def plot_gender_by_age(summaries: Sequence[Summary]) -> Any:
         axes.set_title(f"{drawable(summary.name)}: {len(summary):,} faces")
         axes.grid(axis="y", alpha=0.3)
         axes.yaxis.get_major_locator().set_params(integer=True)
-    panels[-1].set_xticks(range(len(BANDS) + 1), [*BANDS, "no\nage"], fontsize=8)
+    panels[-1].set_xticks(range(len(AGE_BANDS) + 1), [*AGE_BANDS, "no\nage"], fontsize=8)
     panels[-1].set_xlabel("age (years; the middle of an age group)")
     figure.supylabel("faces", fontsize=10)
     ordered = {word: handles[word] for word in GENDER_COLOURS if word in handles}
@@ -119,12 +119,12 @@ def plot_gender_by_age(summaries: Sequence[Summary]) -> Any:
 
 
 def plot_groups(summaries: Sequence[Summary]) -> Any:
-    """For each store that tells them the faces by group of ancestry, in the dataset's own words."""
+    """For each store that has them, the faces by group of ancestry, in the dataset's own words."""
     return _bars([(s.name, s.groups, len(s)) for s in summaries], BLUE, "share of faces (%)", "faces")
 
 
 def plot_rejected(summaries: Sequence[Summary]) -> Any:
-    """For each store what was left out, by reason."""
+    """For each store the rejected entries, by reason."""
     rows = [(s.name, s.rejected, s.pictures) for s in summaries]
     return _bars(rows, ORANGE, "share of the dataset's entries (%)", "entries")
 
@@ -163,3 +163,47 @@ PLOTS: dict[str, Callable[[Sequence[Summary]], Any]] = {
     "boxes.png": plot_boxes,
 }
 """The plots by their file names."""
+
+
+def plot_folds(figures: Sequence[Mapping[str, Any]]) -> bytes:
+    """Faces, ages and genders of each side as PNG; `figures` are those of `splits.balance`."""
+    sides = [part for part in figures if part["fold"] != "all"]
+    everything = figures[-1]
+    names, places = [part["fold"] for part in sides], np.arange(len(sides))
+    with our_style():
+        figure, (faces, ages, genders) = new_figure(6.4, 3, sharex=True, height_ratios=[1, 1.7, 1])
+        faces.bar(places, [part["n"] for part in sides], color=BLUE)
+        faces.set(title="faces", ylabel="faces")
+        bands = list(everything["bands"] or {})
+        bottom = np.zeros(len(sides))
+        shades = [_shade(index / max(len(bands) - 1, 1)) for index in range(len(bands))]
+        for band, colour in zip(bands, shades, strict=True):
+            share = np.array([100 * part["bands"][band] if part["bands"] else 0.0 for part in sides])
+            ages.bar(places, share, bottom=bottom, color=colour, label=band)
+            bottom += share
+        ages.set(title="ages (years)", ylabel="share (%)", ylim=(0, 100))
+        if bands:
+            handles, labels = ages.get_legend_handles_labels()
+            ages.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5), fontsize=8)
+        genders.bar(places, [100 * (part["male"] or 0) for part in sides], color=BLUE)
+        known = everything["male"] is not None
+        if known:
+            genders.axhline(100 * everything["male"], color=GREY, linestyle="--", linewidth=1)
+        genders.set(
+            title="male (dashed: all folds)" if known else "male: no gender is known",
+            ylabel="share (%)",
+            ylim=(0, 100),
+            xlabel="fold",
+        )
+        genders.set_xticks(places, names)
+        for axes in (faces, genders):
+            axes.grid(axis="y", alpha=0.3)
+        return to_png(figure)
+
+
+def _shade(part: float) -> tuple[float, float, float]:
+    """From light yellow over green to dark blue, as matplotlib's viridis: distinguishable in grey, too."""
+    import matplotlib
+
+    red, green, blue, _ = matplotlib.colormaps["viridis_r"](part)
+    return red, green, blue

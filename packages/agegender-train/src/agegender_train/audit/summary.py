@@ -1,4 +1,4 @@
-"""What is in one store and what was left out of it, in figures."""
+"""One store in figures: its faces and what was rejected; and which dataset it was made from."""
 
 from __future__ import annotations
 
@@ -14,17 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.datasets import Rejection
+from agegender_train.datasets.archives import FileTree
 from agegender_train.store import Store
-from agegender_train.store.labels import Labels
-
-BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
-"""Age bands, each by the middle of the label's age interval."""
+from agegender_train.store.labels import AGE_BANDS, Labels
 
 LABELS_FILE = "labels.parquet"
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 
 GENDERS = {0: "female", 1: "male", -1: "unknown"}
-UNKNOWN = "not told"
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +33,11 @@ class Summary:
         path: its folder.
         dataset: name of the dataset.
         store: the store; ``None`` for a table of labels.
-        name: what it is called beside others.
+        name: its name where several are compared.
         labels: the labels of its n faces.
-        pictures: how many entries the dataset has, those kept and those rejected.
+        pictures: number of the dataset's entries, kept and rejected.
         found: how many faces the detector found in them; ``None`` where that isn't recorded.
-        box_from: faces by the way in which their box was come by ("detected", "known").
+        box_from: faces by the source of their box ("detected", "known").
         rejected: rejected entries by reason, the most frequent first.
         rejections: those entries, in the reader's order.
     """
@@ -67,7 +65,7 @@ class Summary:
         rejections = _read_rejections(store.path / "audit.parquet")
         found = _read_counts(store.path / "audit.json").get("faces")
         rejected = counts(entry.reason for entry in rejections)
-        box_from = counts(way or UNKNOWN for way in store.columns("box_from")["box_from"].to_pylist())
+        box_from = counts(source or UNKNOWN for source in store.columns("box_from")["box_from"].to_pylist())
         pictures = int(store.description.get("pictures", len(labels) + len(rejections)))
         name = name or store.name
         return cls(store.path, store.name, store, name, labels, pictures, found, box_from, rejected, rejections)
@@ -98,7 +96,7 @@ class Summary:
 
     @property
     def groups(self) -> dict[str, int]:
-        """Faces by group, the most frequent first; empty where the dataset tells none."""
+        """Faces by group, the most frequent first; empty where the dataset has none."""
         found = counts(UNKNOWN if group is None else str(group) for group in self.labels.group)
         return {} if set(found) == {UNKNOWN} else found
 
@@ -108,13 +106,13 @@ class Summary:
         return {word: int((self.labels.gender == number).sum()) for number, word in GENDERS.items()}
 
     def gender_by_band(self) -> dict[str, dict[str, int]]:
-        """For each of `BANDS`, and for faces without an age, the faces by gender."""
+        """For each of `AGE_BANDS`, and for faces without an age, the faces by gender."""
         age, gender = self.labels.age, self.labels.gender
         aged = ~np.isnan(age)
-        band = np.where(aged, np.minimum(np.nan_to_num(age) // 10, len(BANDS) - 1), len(BANDS)).astype(np.int64)
+        band = np.where(aged, np.minimum(np.nan_to_num(age) // 10, len(AGE_BANDS) - 1), len(AGE_BANDS)).astype(np.int64)
         return {
             name: {word: int(((band == index) & (gender == number)).sum()) for number, word in GENDERS.items()}
-            for index, name in enumerate((*BANDS, "no age"))
+            for index, name in enumerate((*AGE_BANDS, "no age"))
         }
 
     def figures(self) -> dict[str, Any]:
@@ -143,7 +141,7 @@ class Summary:
 
 
 def counts(values: Iterable[str]) -> dict[str, int]:
-    """How often each value is there, the most frequent first and then by name."""
+    """How often each value occurs, the most frequent first, then by name."""
     return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -158,7 +156,7 @@ def _read_table(path: Path, columns: Sequence[str]) -> dict[str, list[Any]]:
     try:
         table: dict[str, list[Any]] = pq.read_table(path, columns=list(columns)).select(columns).to_pydict()
     except (pa.ArrowException, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no table of {', '.join(columns)} ({error}); make it anew") from error
+        raise ValueError(f"{path} is no table of {', '.join(columns)} ({error}); make it again") from error
     return table
 
 
@@ -170,5 +168,28 @@ def _read_counts(path: Path) -> dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} is damaged; make the store anew")
+        raise ValueError(f"{path} is damaged; make the store again")
     return content
+
+
+def match_sources(summaries: Sequence[Summary], paths: Sequence[Path]) -> dict[int, FileTree]:
+    """The files of each store's dataset, by the index of its summary: one of the `paths`, or all of them together.
+
+    Raises:
+        OSError: a path can't be read.
+        ValueError: a path is no store's dataset, or has changed since.
+    """
+    single = [FileTree.open(path) for path in paths]
+    candidates = [*single, FileTree.open(*paths)] if len(paths) > 1 else single
+    found: dict[int, FileTree] = {}
+    for index, summary in enumerate(summaries):
+        made_of = {} if summary.store is None else summary.store.description.get("source", {})
+        for files in candidates:
+            if files.signature() == made_of.get("sha256"):
+                found.setdefault(index, files)
+    if not any(files is candidates[-1] for files in found.values()) or len(paths) == 1:
+        for path, files in zip(paths, single, strict=True):
+            if not any(files is used for used in found.values()):
+                names = ", ".join(summary.name for summary in summaries)
+                raise ValueError(f"{path} isn't what {names} was made of, or has changed since")
+    return found

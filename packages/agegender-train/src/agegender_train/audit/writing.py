@@ -7,36 +7,32 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-import numpy as np
-
 from agegender_train.audit.overlaps import Overlaps, find_overlaps
 from agegender_train.audit.page import make_page
 from agegender_train.audit.plots import PLOTS, plot_all
+from agegender_train.audit.sheets import accepted_sheet, copy_sheets, rejected_sheets
 from agegender_train.audit.summary import Summary
-from agegender_train.audit.thumbnails import accepted_sheet, rejected_sheets
 from agegender_train.datasets.archives import FileTree
-from agegender_train.duplicates.copies import NEAR, Copy
+from agegender_train.duplicates.copies import NEAR
 from agegender_train.files import write_atomically
 from agegender_train.pages.sheets import draw_sheet
-from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 
 ACCEPTED = 96
 REJECTED = 24
 REASONS = 15
-_COPIES = 12
 _ACCEPTED_IN_ALL, _REJECTED_IN_ALL = 240, 480  # pictures of some 3 kB: the page stays below 5 MB
 
 
 def write_audit(store_path: Path, files: FileTree | None = None, *, near: int | None = NEAR) -> Path:
     """Writes ``audit.html`` into a store, and its plots and contact sheets into the store's folder ``audit``.
 
-    The page stands alone. The same store and files always give the same bytes.
+    The page needs no other file. The same store and files always give the same bytes.
 
     Args:
         store_path: the folder of a finished store.
-        files: the dataset that it was made of, to show what was left out; ``None`` if it isn't at hand.
+        files: the dataset that it was made from, to show what was rejected; ``None`` if it isn't available.
         near: see `find_copies`.
 
     Returns:
@@ -59,7 +55,7 @@ def write_page(
     Args:
         summaries: what to show side by side.
         out: the folder; it is made.
-        files: the datasets, as far as they are at hand, by the index of their summary.
+        files: the available datasets, by the index of their summary.
         overlaps: what the stores among the summaries have in common, in the same order.
 
     Returns:
@@ -80,7 +76,7 @@ def write_page(
         reasons = min(REASONS, max(len(summary.rejected), 1))
         most = max(min(REJECTED, _REJECTED_IN_ALL // (len(summaries) * reasons)), 2)
         rejected.append(rejected_sheets(summary, files.get(index), most, reasons))
-    copies = [] if overlaps is None else _copy_sheets(overlaps)
+    copies = [] if overlaps is None else copy_sheets(overlaps)
     pictures = dict(plots)
     for summary, kept, left in zip(summaries, accepted, rejected, strict=True):
         prefix = "" if len(summaries) == 1 else f"{_file_name(summary.name)}-"
@@ -97,7 +93,7 @@ def write_page(
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, bytes], *, is_again: bool) -> None:
-    """Writes the pictures and removes those of an earlier audit that are no more."""
+    """Writes the pictures and removes those of an earlier audit that no longer exist."""
     for name, content in pictures.items():
         write_atomically(folder / name, content)
     for pattern in (*PLOTS, "accepted.jpg", "*-accepted.jpg", "rejected-*.jpg", "*-rejected-*.jpg") if is_again else ():
@@ -112,33 +108,3 @@ def _file_name(text: str) -> str:
     if plain == text.lower().replace(" ", "-"):
         return plain
     return f"{plain}-{blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=4).hexdigest()}".lstrip("-")
-
-
-def _copy_sheets(overlaps: Overlaps) -> list[Sheet]:
-    conflicting = {copy for copy, _ in overlaps.conflicts}
-    kinds = {
-        "Copies whose labels conflict": [copy for copy in overlaps.copies if copy in conflicting],
-        "Other equal files": [copy for copy in overlaps.copies if copy.exact and copy not in conflicting],
-        "Others that look alike": [copy for copy in overlaps.copies if not copy.exact and copy not in conflicting],
-    }
-    return [_copy_sheet(overlaps, title, found) for title, found in kinds.items() if found]
-
-
-def _copy_sheet(overlaps: Overlaps, title: str, copies: Sequence[Copy]) -> Sheet:
-    table = overlaps.table
-    names = [f"{table.labels.key[copy.first]}\n{table.labels.key[copy.second]}" for copy in copies]
-    shown = [copies[row] for row in sample(names, _COPIES)]
-    rows = np.array(sorted({row for copy in shown for row in (copy.first, copy.second)}), np.int64)
-    thumbnails: dict[int, Thumbnail] = {}
-    for index, store in enumerate(table.stores):
-        start, mine = table.start(index), rows[table.store[rows] == index]
-        labels = table.labels[table.store == index]
-        found = stored_thumbnails(store, labels, (mine - start).tolist(), 112)
-        thumbnails |= {row + start: thumbnail for row, thumbnail in found.items()}
-    cells = []
-    for copy in shown:
-        both = " and ".join(
-            f"{label_text(table.labels, row)} ({table.names[table.store[row]]})" for row in (copy.first, copy.second)
-        )
-        cells.append(Cell((thumbnails[copy.first], thumbnails[copy.second]), both))
-    return Sheet(title, cells, len(copies), len(copies))

@@ -1,4 +1,4 @@
-"""Networks of others, to compare with: anything that predicts from aligned chips, by one text that names it."""
+"""Third-party networks to compare with: `open_model` opens whatever one text names as a predictor on chips."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agegender_core.predict import ModelFileError, load_predictor
-from agegender_train.baselines.adapter import Stranger
+from agegender_train.baselines.adapter import AdaptedModel
 
 if TYPE_CHECKING:
     from agegender_train.baselines.insightface import PointFinder
     from agegender_train.evaluation import ChipPredictor
 
-__all__ = ["ACCEPTED", "Stranger", "open_model"]
+__all__ = ["ACCEPTED", "AdaptedModel", "open_model"]
 
 ACCEPTED = (
-    "a name of the package's own, a model file, a stranger's .onnx with its adapter .json beside it, "
+    "a name of the package's own, a model file, a third-party .onnx with its adapter .json beside it, "
     "insightface:FOLDER[,yunet=FILE|,mtcnn=FOLDER|,points=fixed] or ssrnet:AGE.h5,GENDER.h5"
 )
 """What `open_model` takes, for messages."""
 
 
 def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPredictor:
-    """Whatever `text` names, ready to predict from chips.
+    """Opens the model that `text` names.
 
     Args:
-        text: one of `ACCEPTED`. InsightFace's faces are cut by the points of YuNet, whose file is downloaded once
-            unless it is given, of MTCNN, whose ``det3`` files are in a folder, or by the same points for all ("fixed").
+        text: one of `ACCEPTED`. InsightFace's faces are aligned by YuNet's landmarks, whose file is downloaded once
+            unless it is given; by those of MTCNN, whose ``det3`` files are in FOLDER; or by mean landmarks ("fixed").
         threads: of ONNX Runtime within one call.
-        flip: whether the network looks at each face a second time, mirrored, and both answers are averaged. ``None``:
-            as the model file asks; networks of others don't.
+        flip: whether each face is predicted a second time, mirrored, and both predictions are averaged. ``None``: as
+            the model file asks; third-party networks don't.
 
     Raises:
         OSError: a file is missing or can't be read.
-        ValueError: a file is none of its kind, or lacks something; the message names it and what is missing.
+        ValueError: a file is of another kind or incomplete; the message names it and what is missing.
     """
     kind, colon, rest = text.partition(":")
     if colon and kind == "insightface":
@@ -47,7 +47,7 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
             raise ValueError(f"ssrnet: must be followed by two files, AGE.h5,GENDER.h5, got {rest!r}")
         return _flipped(SSRNetAuthors(*files), flip)
     if text.endswith(".json"):
-        return _flipped(Stranger(text, threads), flip)
+        return _flipped(AdaptedModel(text, threads), flip)
     try:
         return load_predictor(text, threads=threads, flip=flip)
     except FileNotFoundError as error:
@@ -55,8 +55,8 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
     except ModelFileError as error:
         adapter = Path(text).with_suffix(".json")
         if adapter.is_file():
-            return _flipped(Stranger(adapter, threads), flip)
-        raise ModelFileError(f"{error}; a model of others needs an adapter file beside it, {adapter}") from None
+            return _flipped(AdaptedModel(adapter, threads), flip)
+        raise ModelFileError(f"{error}; a third-party model needs an adapter file beside it, {adapter}") from None
 
 
 def _flipped(predictor: ChipPredictor, flip: bool | None) -> ChipPredictor:
@@ -72,7 +72,7 @@ def _insightface(text: str, threads: int) -> ChipPredictor:
 
     folder, *options = text.split(",")
     if not folder or len(options) > 1:
-        raise ValueError(f"insightface: must be followed by FOLDER and at most one source of points, got {text!r}")
+        raise ValueError(f"insightface: must be followed by FOLDER and at most one source of landmarks, got {text!r}")
     return InsightFace(folder, _points(options[0] if options else "", threads), threads)
 
 
@@ -87,7 +87,7 @@ def _points(option: str, threads: int) -> PointFinder:
     if option == "points=fixed":
         return FixedPoints()
     if option:
-        raise ValueError(f"the points must come from yunet=FILE, mtcnn=FOLDER or points=fixed, got {option!r}")
+        raise ValueError(f"the landmarks must come from yunet=FILE, mtcnn=FOLDER or points=fixed, got {option!r}")
     from agegender_train.preprocessing.yunet_model import fetch_yunet
 
     try:
@@ -95,7 +95,7 @@ def _points(option: str, threads: int) -> PointFinder:
     except ModuleNotFoundError:
         raise ValueError(
             "YuNet's file can't be downloaded without pooch (pip install 'agegender-train[yunet]'): "
-            "name it, as in insightface:FOLDER,yunet=FILE"
+            "give it, as in insightface:FOLDER,yunet=FILE"
         ) from None
     except OSError as error:
-        raise OSError(f"{error}; or name it: insightface:FOLDER,yunet=FILE") from None
+        raise OSError(f"{error}; or give it: insightface:FOLDER,yunet=FILE") from None

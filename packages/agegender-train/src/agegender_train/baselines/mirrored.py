@@ -1,4 +1,4 @@
-"""A second look at each face, mirrored, for whatever predicts from chips."""
+"""Averages the predictions of each chip and its mirror image, for any predictor on chips."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Mirrored:
-    """The mean of what a predictor says of chips and of their mirror images; an interval is left out.
+    """The mean of a predictor's answers for chips and for their mirror images; an interval is left out.
 
     Attributes:
-        predictor: asked twice.
+        predictor: called twice for each batch.
     """
 
     predictor: ChipPredictor

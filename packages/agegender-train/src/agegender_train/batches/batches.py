@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import Augmentation, augment
+from agegender_train.batches.augment import augment
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.store.labels import Labels
 

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Decoder, age_quantile
-from agegender_train.calibration.correction import clearly_helps, fit_correction
-from agegender_train.calibration.interval import Bounds, fit_interval, rounded
-from agegender_train.calibration.likely import AGES, likely_ages, possible_ages
+from agegender_train.calibration.age import Bounds, clearly_helps, fit_correction, fit_interval, rounded
+from agegender_train.calibration.neighbours import AGES, likely_ages, possible_ages
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
 from agegender_train.store.labels import Labels
 

@@ -1,4 +1,4 @@
-"""The datasets that agegender reads: one file each, found by name."""
+"""Readers of datasets: one file each, found by name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def available() -> MappingProxyType[str, Dataset]:
     """All readers by name, in the order of their names: every subclass of `Dataset` in a file of this folder."""
     found: dict[str, Dataset] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
-        for thing in vars(importlib.import_module(module.name)).values():
-            if isinstance(thing, type) and issubclass(thing, Dataset) and hasattr(thing, "name"):
-                found[thing.name] = thing()
+        for item in vars(importlib.import_module(module.name)).values():
+            if isinstance(item, type) and issubclass(item, Dataset) and hasattr(item, "name"):
+                found[item.name] = item()
     return MappingProxyType(dict(sorted(found.items())))
 
 

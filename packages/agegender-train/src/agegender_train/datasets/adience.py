@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, read_table
+from agegender_train.datasets._label_files import Pictures, Row, read_table
 from agegender_train.datasets.base import AGE_MISSING, LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
 from agegender_train.store.labels import parse_age_group
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 _FOLD = re.compile(r"fold_(\d+)_data\.txt", re.IGNORECASE)
 _COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
-_GENDERS = {"m": 1, "f": 0, "u": None, "": None}  # u: could not be told, mostly babies
+_GENDERS = {"m": 1, "f": 0, "u": None, "": None}  # u: unclear, mostly babies
 _PREFIXES = ("coarse_tilt_aligned_face", "landmark_aligned_face")
 
 # Of each of these exactly one end belongs to a group of the dataset, and to one group only.

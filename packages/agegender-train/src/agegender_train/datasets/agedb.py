@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from agegender_train.datasets._names import NamedPictures
-from agegender_train.datasets.base import Sample
+from agegender_train.datasets.base import NamedPictures, Sample
 
 _NAME = re.compile(r"[0-9]+_(?P<subject>.*[^_])_(?P<age>[0-9]{1,3})_(?P<gender>[mf])", re.IGNORECASE | re.DOTALL)
 _GENDERS = {"m": 1, "f": 0}

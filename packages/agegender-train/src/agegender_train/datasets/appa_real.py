@@ -1,4 +1,4 @@
-"""APPA-REAL: photos with the real age and the age that some 38 people guessed."""
+"""APPA-REAL: photos with the real age and the ages that some 38 people guessed for each."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, read_table
+from agegender_train.datasets._label_files import Pictures, Row, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
 from agegender_train.store.labels import parse_age_group
 
@@ -21,7 +20,7 @@ _CROP_BOX = (0.4 / 1.8, 0.4 / 1.8, 1.4 / 1.8, 1.4 / 1.8)
 
 
 class _AppaReal(Dataset):
-    """7,591 pictures in the splits train, valid and test; the gender is not told.
+    """7,591 pictures in the splits train, valid and test; the gender isn't given.
 
     Each picture comes twice: whole, and as the labelled face turned upright with a margin of 40 %. The face is taken,
     since a whole picture may show others, too; the whole one stands in where the face's file is missing.

@@ -6,17 +6,16 @@ import bz2
 import errno
 import gzip
 import lzma
-import os
 import struct
 import tarfile
 import tempfile
-import threading
-import weakref
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple
+
+from agegender_train.files import FilePieces
 
 MAX_FILE_BYTES = 1 << 29
 """No picture and no label file is larger; an archive that says so is broken or hostile."""
@@ -27,7 +26,7 @@ _MAX_RATIO, _MIN_UNPACKED = 100, 1 << 28  # pictures hardly shrink; gzip makes a
 
 
 class Entry(NamedTuple):
-    """One file of a folder or an archive: its name, bytes, CRC-32 where a directory tells it, and how to read it."""
+    """One file of a folder or an archive: its name, bytes, CRC-32 where a directory has it, and how to read it."""
 
     name: str
     size: int
@@ -40,39 +39,23 @@ def refuse(message: str) -> bytes:
     raise OSError(message)
 
 
-class _Bytes:
-    """Reads pieces of one open file from any thread, and closes it with the last reference to it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self.lock = threading.Lock()
-        weakref.finalize(self, file.close)
-
-    def __call__(self, offset: int, size: int) -> bytes:
-        if size > MAX_FILE_BYTES:
-            raise OSError("it is larger than any picture")
-        if hasattr(os, "pread"):
-            data = os.pread(self._file.fileno(), size, offset)
-        else:
-            with self.lock:
-                self._file.seek(offset)
-                data = self._file.read(size)
-        if len(data) != size:
-            raise OSError("it ends before its directory says")
-        return data
+def _piece(pieces: FilePieces, offset: int, size: int) -> bytes:
+    if size > MAX_FILE_BYTES:
+        raise OSError("it is larger than any picture")
+    return pieces.read(offset, size)
 
 
 def list_tar(path: Path) -> list[Entry]:
     """The members of a .tar archive, packed or not; raises one of `DAMAGE`, or ValueError, where it is broken."""
     file = _unpacked(path)
-    piece = _Bytes(file)
+    pieces = FilePieces(file)
     entries: dict[str, Entry] = {}  # of two members with one name the later one counts, as when unpacking
     for member in tarfile.open(fileobj=file, mode="r:"):  # noqa: SIM115
         if member.islnk() and member.linkname in entries:
             entries[member.name] = entries[member.linkname]._replace(name=member.name)
         elif member.isfile():
             where = member.offset_data, member.size
-            entries[member.name] = Entry(member.name, member.size, None, lambda where=where: piece(*where))  # type: ignore[misc]
+            entries[member.name] = Entry(member.name, member.size, None, lambda where=where: _piece(pieces, *where))  # type: ignore[misc]
         elif not member.isdir():
             text = f"{member.name} in {path} is no regular file"
             entries[member.name] = Entry(member.name, 0, None, lambda text=text: refuse(text))  # type: ignore[misc]
@@ -111,7 +94,7 @@ def _unpacked(path: Path) -> IO[bytes]:
 def list_zip(path: Path) -> list[Entry]:
     """The files of a .zip archive; raises one of `DAMAGE`, or ValueError, where it is broken."""
     file = path.open("rb")
-    piece = _Bytes(file)
+    pieces = FilePieces(file)
     archive = zipfile.ZipFile(file)
 
     def read(info: zipfile.ZipInfo) -> bytes:
@@ -119,11 +102,12 @@ def list_zip(path: Path) -> list[Entry]:
             if info.flag_bits & 1:
                 raise OSError("encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                with piece.lock:
+                with pieces.lock:
                     return archive.read(info)
             # ZipFile.read would make all threads wait for one another, decompression included.
-            name_size, extra_size = struct.unpack("<HH", piece(info.header_offset + 26, 4))
-            data = piece(info.header_offset + 30 + name_size + extra_size, info.compress_size)
+            name_size, extra_size = struct.unpack("<HH", _piece(pieces, info.header_offset + 26, 4))
+            start = info.header_offset + 30 + name_size + extra_size
+            data = _piece(pieces, start, info.compress_size)
             if info.compress_type == zipfile.ZIP_DEFLATED:
                 data = zlib.decompressobj(-15).decompress(data, info.file_size + 1)
             if len(data) != info.file_size or zlib.crc32(data) != info.CRC:

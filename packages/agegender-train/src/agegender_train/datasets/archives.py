@@ -36,10 +36,10 @@ class Unopened(NamedTuple):
 class FileTree:
     """The files of a folder, of archives, or of a folder that holds archives, by name.
 
-    A name is the path inside the folder or archive, with slashes; what is in an archive of a folder stands beside
-    the loose files. Hidden files and macOS's ``__MACOSX`` are left out. Where two files have one name, a loose file
-    comes before an archived one and an earlier path before a later one; `shadowed` counts the others. Folders and
-    archives within a folder that can't be listed are in `unopened`.
+    A name is the path inside the folder or archive, with slashes; the files in an archive of a folder count as files
+    beside it. Hidden files and macOS's ``__MACOSX`` are skipped. Where two files have one name, a loose file is
+    preferred to an archived one and an earlier path to a later one; `shadowed` counts the others. Folders and archives
+    within a folder that can't be listed are in `unopened`.
 
     `read` may be called from many threads at once. A tree is pickled as its paths, and opened anew elsewhere.
     """
@@ -107,7 +107,7 @@ class FileTree:
         return self._entries[name].size, self._entries[name].crc
 
     def signature(self) -> str:
-        """SHA-256, in hex, over all names and sizes: tells, without reading the files, that they have changed."""
+        """SHA-256, in hex, over all names and sizes: shows that files have changed without reading them."""
         lines = (f"{name}\0{self._entries[name].size}\n" for name in self.names)
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 

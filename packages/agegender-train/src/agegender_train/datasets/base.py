@@ -1,4 +1,4 @@
-"""What a dataset's reader is and what it gives."""
+"""What a dataset's reader is, and the samples and rejections that it gives."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ UNOPENED = "unreadable folder or archive"
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One picture and what its dataset says of the one face that it is about.
+    """One picture, and the dataset's label of one face in it.
 
     Attributes:
-        key: the name of this label, unlike all others: that of the picture in its `FileTree` (or in the label file,
-            when the picture isn't there), with ``#2`` and so on behind it where one picture has several labels.
+        key: the unique name of this label: that of the picture in its `FileTree` (or in the label file,
+            when the picture isn't there), with ``#2`` and so on appended where one picture has several labels.
         age_low: youngest possible age in years, or ``None``.
         age_high: oldest possible age in years, equal to `age_low` when the age is known, or ``None``.
         gender: 1 male, 0 female, whatever the dataset itself writes; or ``None``.
@@ -38,8 +38,8 @@ class Sample:
         subject: who it is, the same for all pictures of one person, or ``None``.
         split: the official split, or ``None``.
         known_box: where the face is, as parts of the picture's width and height in [0, 1]: left, top, right, bottom;
-            or ``None`` when the dataset doesn't tell.
-        known_xyxy: the same in pixels of the picture, for datasets that tell it so.
+            or ``None`` when the dataset doesn't say.
+        known_xyxy: the same in pixels of the picture, for datasets that give it so.
         picture: name of the picture in the `FileTree`, where it isn't `key`; see `file`. It may not be there: a label
             without its picture still is a sample.
     """
@@ -67,7 +67,7 @@ class Rejection(NamedTuple):
     Attributes:
         key: name of the picture in its source; of a row without one, the name of the label file and the line.
         reason: one of few short phrases; the audit counts by them.
-        value: the particular of this one: the text that wasn't understood, the key of the other copy, ...
+        value: the detail of this one: the text that wasn't understood, the key of the other copy, ...
     """
 
     key: str
@@ -98,13 +98,13 @@ class Dataset(ABC):
         names and labels alone.
 
         Raises:
-            ValueError: nothing in `files` looks like this dataset, or its label file is damaged; some readers find
-                that out on the way.
+            ValueError: nothing in `files` looks like this dataset, or its label file is damaged; some readers notice
+                it during the iteration.
             OSError: a label file can't be read.
         """
 
     def entries(self, files: FileTree) -> Iterator[Sample | Rejection]:
-        """What `samples` gives, and behind it a rejection for each folder and archive whose content is out of reach.
+        """What `samples` gives, then a rejection for each folder and archive that can't be read.
 
         Raises:
             ValueError: as `samples`.
@@ -118,6 +118,28 @@ class Dataset(ABC):
         except ValueError as error:
             raise ValueError("; ".join([str(error), *(reason for _, reason in files.unopened[:1])])) from error
         yield from unopened.values()
+
+
+class NamedPictures(Dataset):
+    """A dataset of pictures, in any folders, whose file names are their labels."""
+
+    example: ClassVar[str]
+    """How a picture is named."""
+
+    @abstractmethod
+    def read_name(self, key: str) -> Sample | None:
+        """The label of the picture `key`, or ``None`` where its name isn't understood."""
+
+    def is_one(self, name: str) -> bool:
+        """Whether a file is one of the dataset's pictures, to judge by its name without the folder."""
+        return is_picture(name)
+
+    def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
+        """Every picture in the order of the names; see `Dataset.samples`."""
+        keys = [key for key in files.names if self.is_one(PurePosixPath(key).name)]
+        if not any(self.read_name(key) for key in keys):
+            raise ValueError(f"no picture is named like {self.example} in {files}")
+        return (self.read_name(key) or Rejection(key, LABEL_UNCLEAR, PurePosixPath(key).name) for key in keys)
 
 
 def is_picture(name: str) -> bool:

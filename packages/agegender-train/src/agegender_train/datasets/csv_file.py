@@ -1,4 +1,4 @@
-"""Anybody's own pictures, with their labels in a CSV file."""
+"""Your own pictures, with their labels in a CSV file."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, find_tables, read_table
+from agegender_train.datasets._label_files import Pictures, Row, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
 from agegender_train.store.labels import parse_age_group
 
@@ -28,8 +27,8 @@ class CsvFile(Dataset):
     """Pictures named in the column ``path``, relative to the CSV file's folder.
 
     ``age`` is a number or a group ("25-32", "60+"), or ``age_low`` and ``age_high`` are its ends. ``gender`` is m,
-    male, man, f, female or woman in letters of any size: 0 and 1 mean one thing here and another there, and are
-    rejected. ``subject``, ``group`` and ``split`` are taken as they stand; other columns are ignored.
+    male, man, f, female or woman in either case; 0 and 1 are rejected, since datasets differ in what they mean by them.
+    ``subject``, ``group`` and ``split`` are taken as they are; other columns are ignored.
     """
 
     name = "csv"

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import find_tables, read_table
+from agegender_train.datasets._label_files import Pictures, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample
 from agegender_train.store.labels import parse_age_group
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from agegender_train.datasets._names import NamedPictures
-from agegender_train.datasets.base import Sample
+from agegender_train.datasets.base import NamedPictures, Sample
 
 _NAME = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{2})[a-z]?", re.IGNORECASE)
 
@@ -14,7 +13,7 @@ _NAME = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{2})[a-z]?", re.IGNORECASE)
 class FGNet(NamedPictures):
     """Photos named ``001A02.JPG``: person 001 at the age of 2, with a letter behind where there are several.
 
-    Photos with surroundings, not crops. The person is the subject; the gender is not told.
+    Photos with surroundings, not crops. The person is the subject; the gender isn't given.
     """
 
     name = "fgnet"

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agegender_train.datasets._label_files import Pictures
 from agegender_train.datasets._matfile import Cell, Column, read_structs
-from agegender_train.datasets._pictures import Pictures
 from agegender_train.datasets.base import (
     AGE_OUT_OF_RANGE,
     LABEL_UNCLEAR,
@@ -52,14 +52,14 @@ class _ImdbWiki(Dataset):
     """Age is the year in which the picture was taken minus the year of birth: a year too many before the birthday.
 
     Four rules drop what can't be trusted, in this order: an age below 0 or above 100 (wrong dates); no face score (no
-    face was found; the box then is the whole picture); a second face score (nobody knows which of them is meant); no
+    face was found; the box then is the whole picture); a second face score (it is unclear which of them is meant); no
     gender.
     """
 
     licence = "academic research only"
     url = "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/"
     people: ClassVar[str]
-    """Which of the struct's fields tells who it is."""
+    """Which of the struct's fields identifies the person."""
 
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """The rows of the MATLAB file in their order, then pictures without a label; see `Dataset.samples`."""
@@ -82,7 +82,7 @@ class Imdb(_ImdbWiki):
     title = "IMDB-WIKI, the IMDB part (Rothe, Timofte and Van Gool, 2015)"
     layout = (
         "imdb.mat beside the folders 00/ to 99/ of imdb_crop.tar (faces) or of imdb_0.tar ... imdb_9.tar (whole "
-        "pictures), loose or in archives; keep the name imdb_crop in the path: it tells one from the other"
+        "pictures), loose or in archives; keep the name imdb_crop in the path: it distinguishes the two"
     )
     people = "celeb_id"
 
@@ -98,7 +98,7 @@ class Wiki(_ImdbWiki):
     title = "IMDB-WIKI, the Wikipedia part (Rothe, Timofte and Van Gool, 2015)"
     layout = (
         "wiki.mat beside the folders 00/ to 99/ of wiki_crop.tar (faces) or of wiki.tar.gz (whole pictures), loose or "
-        "in archives; keep the name wiki_crop in the path: it tells one from the other"
+        "in archives; keep the name wiki_crop in the path: it distinguishes the two"
     )
     people = "name"
 

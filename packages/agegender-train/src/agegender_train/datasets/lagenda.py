@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from agegender_train.datasets._pictures import Pictures
-from agegender_train.datasets._tables import Row, find_tables, read_table
+from agegender_train.datasets._label_files import Pictures, Row, find_tables, read_table
 from agegender_train.datasets.base import LABEL_UNCLEAR, NO_BOX, Dataset, Rejection, Sample
 from agegender_train.store.labels import parse_age_group
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-from agegender_train.datasets._names import NamedPictures
-from agegender_train.datasets.base import Sample
+from agegender_train.datasets.base import NamedPictures, Sample
 
 _NAME = re.compile(r"(?P<age>\d{1,3})_(?P<middle>[\d_]*?)_?(?P<date>\d{15,})(?!\d)")
 _SUFFIX_SLIP = re.compile(r"\d{1,3}_[\d_]*\d{15,} ?\.?(?:jpe?g?|pg)", re.IGNORECASE)  # ...jpg without the dot, .pg
@@ -21,8 +20,8 @@ class UTKFace(NamedPictures):
     """Pictures named ``age_gender_race_date.jpg``, where gender is 0 for male and 1 for female.
 
     Slips in the names: a nonsense or empty gender or race is taken as missing and the rest is kept. With one field
-    between age and date, 0 and 1 are read as the gender (the second field; pictures of the same minutes bear this
-    out) and 2 to 4, which no gender can be, as the race. A slip in the suffix is no matter.
+    between age and date, 0 and 1 are read as the gender (the second field; pictures of the same minutes confirm
+    it) and 2 to 4, which no gender can be, as the race. A slip in the suffix is ignored.
     """
 
     name = "utkface"

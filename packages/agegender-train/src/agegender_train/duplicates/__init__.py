@@ -1,1 +1,1 @@
-"""The same face twice: copies, near-copies, whether their labels agree, and what hangs together through them."""
+"""Faces that occur more than once: copies, near-duplicates, whether their labels agree, and what they connect."""

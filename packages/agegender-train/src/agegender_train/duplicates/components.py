@@ -1,4 +1,4 @@
-"""Faces that must stay on one side: of one person, of one picture, or copies of one another."""
+"""Connected components: rows linked by equal values or by pairs, over any number of steps."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 
-def connect(
+def connected_components(
     n: int, same: Sequence[Sequence[Hashable | None]] = (), pairs: Iterable[tuple[int, int]] = ()
 ) -> npt.NDArray[np.int64]:
-    """Which of n rows hang together, over any number of steps (union-find).
+    """The connected component of each of n rows (union-find).
 
-    >>> connect(5, same=[["ann", None, "ann", None, None]], pairs=[(2, 4)]).tolist()
+    >>> connected_components(5, same=[["ann", None, "ann", None, None]], pairs=[(2, 4)]).tolist()
     [0, 1, 0, 3, 0]
 
     Args:
         n: number of rows.
-        same: columns of n values; rows with equal values hang together, ``None`` equals nothing.
-        pairs: further rows that hang together, by twos.
+        same: columns of n values; rows with equal values are connected, ``None`` equals nothing.
+        pairs: further rows that are connected, two at a time.
 
     Returns:
-        int64 (n,): the first row of those that each row hangs together with.
+        int64 (n,): the first row of each row's component.
 
     Raises:
         ValueError: a column is of another length.

@@ -1,4 +1,4 @@
-"""Faces that are there twice as different files: found by their hashes, made sure of by their pixels."""
+"""Near-duplicates: the same picture in different files, found by perceptual hashes and confirmed by the pixels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.duplicates.agreement import CONFLICT, Label, sort_out
+from agegender_train.duplicates.agreement import CONFLICT, Label, labels_to_drop
+from agegender_train.duplicates.components import connected_components
 from agegender_train.duplicates.phash import close_pairs
 from agegender_train.duplicates.same_picture import FACE_SIDE, THUMB_SIDE, Grey, face_of, is_same_picture, thumb_of
-from agegender_train.files import map_in_order
+from agegender_train.files import Progress, map_in_order, no_progress
 
 NEAR_DUPLICATE = "near-duplicate"
 _ALIKE = 0.94
@@ -27,15 +28,15 @@ Pairs: TypeAlias = npt.NDArray[np.int64]
 """(m, 2): two rows each."""
 
 Chips: TypeAlias = Callable[[], Iterable[Sequence[bytes]]]
-"""Gives the JPEGs of all rows in their order, some at a time, as often as it is called."""
+"""Each call gives the JPEGs of all rows in their order, some at a time."""
 
 
 class Dropped(NamedTuple):
-    """A row of the store that is left out.
+    """A row that is dropped from the store.
 
     Attributes:
-        key: of the row.
-        face: of the row.
+        key: the row's key.
+        face: its number among the faces of that key.
         reason: `NEAR_DUPLICATE` or `CONFLICT`.
         value: the key of a row that it is a copy of.
     """
@@ -49,38 +50,27 @@ class Dropped(NamedTuple):
 def find_near_duplicates(
     keys: Sequence[str], faces: Sequence[int], labels: Sequence[Label], pairs: Pairs
 ) -> list[Dropped]:
-    """The rows to leave out, in their order.
+    """The rows to drop, in their order.
 
-    A copy of a copy is a copy. Of copies whose labels agree one stays, of others none; see `sort_out`.
+    A copy of a copy is a copy. Of copies whose labels agree one stays, of others none; see `labels_to_drop`.
 
     Args:
-        keys: of each of n rows.
-        faces: of each row.
-        labels: of each row.
+        keys: the keys of n rows.
+        faces: their numbers among the faces of one key.
+        labels: their labels.
         pairs: which rows are the same picture; see `near_pairs`.
     """
-    leader = list(range(len(keys)))
-    for i, j in pairs.tolist():
-        first, second = sorted((_leader_of(leader, i), _leader_of(leader, j)))
-        leader[second] = first
+    component = connected_components(len(keys), pairs=pairs.tolist())
     copies: dict[int, list[int]] = defaultdict(list)
-    for row in sorted({row for pair in pairs.tolist() for row in pair}):
-        copies[_leader_of(leader, row)].append(row)
+    for row in np.unique(pairs).tolist():
+        copies[int(component[row])].append(row)
     dropped: dict[int, Dropped] = {}
     for same in copies.values():
-        for place, (other, conflict) in sort_out([labels[row] for row in same]).items():
+        for place, (other, conflict) in labels_to_drop([labels[row] for row in same]).items():
             row = same[place]
             reason = CONFLICT if conflict else NEAR_DUPLICATE
             dropped[row] = Dropped(keys[row], faces[row], reason, keys[same[other]])
     return [dropped[row] for row in sorted(dropped)]
-
-
-def _leader_of(leader: list[int], row: int) -> int:
-    """The first row that is known to be the same as `row`."""
-    while leader[row] != row:
-        leader[row] = leader[leader[row]]
-        row = leader[row]
-    return row
 
 
 def near_pairs(
@@ -89,7 +79,7 @@ def near_pairs(
     bits: int,
     scratch: Path,
     executor: Executor,
-    progress: Callable[[str, int, int], None] = lambda phase, done, total: None,
+    progress: Progress = no_progress,
 ) -> Pairs:
     """The pairs of rows that are the same picture, sorted; the first row of each comes before the second.
 
@@ -100,10 +90,10 @@ def near_pairs(
         hashes: perceptual hashes of the n rows, uint64 (n,).
         chips: their pictures; called twice.
         bits: 0..16.
-        scratch: a folder for what might not fit into memory: 1 kB a row, and 11 kB a row that is like another.
+        scratch: a folder for what might not fit into memory: 1 kB a row, and 11 kB for each row that resembles another.
         executor: reads and compares.
-        progress: called with a phase, what is done and all there is: with "near-duplicates" and rows twice, then with
-            "comparing" and pairs.
+        progress: called with the phase "near-duplicates", which counts every row twice, then with "comparing", which
+            counts pairs.
     """
     rows = len(hashes)
 

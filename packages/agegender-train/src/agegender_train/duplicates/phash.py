@@ -25,10 +25,10 @@ Rows: TypeAlias = npt.NDArray[np.int64]
 
 
 def perceptual_hash(chip: npt.NDArray[np.uint8]) -> int:
-    """64 bits that tell which of a chip's 8 x 8 lowest frequencies lie above their median.
+    """64 bits that say which of a chip's 8 x 8 lowest frequencies lie above their median.
 
     The "pHash" of Zauner (Implementation and Benchmarking of Perceptual Image Hash Functions, 2010) of the grey chip,
-    reduced to 32 x 32 pixels: recompression, resizing and a change of brightness turn few bits.
+    reduced to 32 x 32 pixels: recompression, resizing and a change of brightness flip few bits.
 
     Args:
         chip: uint8 (S, S, 3), RGB.
@@ -60,7 +60,7 @@ def close_pairs(
         hashes: uint64 (n,).
         bits: 0..16.
         executor: sorts and compares.
-        progress: called with the number of sortings done and of all.
+        progress: called with the number of sorts done and of all.
 
     Yields:
         Rows i and j, int64 (m,) each, i < j in each pair; the same blocks in the same order every time.

@@ -1,4 +1,4 @@
-"""Whether two aligned faces are the same picture: at another size, in other colours, compressed or cut anew."""
+"""Whether two aligned faces are the same picture, be it resized, recoloured, recompressed or cropped differently."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _MARGIN, _INNER = 21, 64
 _STEPS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 SAME = 0.92
-"""From here on it is the same picture.
+"""From this correlation on, two faces are the same picture.
 
-Seen by eye on all such pairs of UTKFace and FairFace: they are one picture, or shots of the same second. The most
-similar faces of two people, babies, come to 0.89.
+All such pairs of UTKFace and FairFace were looked at: they are one picture, or shots of the same second. The most
+similar faces of two different people, babies, reach 0.89.
 """
 
 
@@ -44,29 +44,29 @@ def face_of(chip: bytes) -> Grey:
 def _grey(chip: bytes, flag: int, side: int) -> Grey:
     picture = cv2.imdecode(np.frombuffer(chip, np.uint8), flag)
     if picture is None:
-        raise ValueError("a picture of the store can't be decoded")
+        raise ValueError("a picture of the store: can't be decoded")
     return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def is_same_picture(first: Grey, second: Grey) -> bool:
-    """Whether two faces of `face_of` are the same picture: whether they have at least `SAME` in common."""
-    return in_common(first, second) >= SAME
+    """Whether two faces of `face_of` are the same picture: whether their `detail_correlation` is at least `SAME`."""
+    return detail_correlation(first, second) >= SAME
 
 
-def in_common(first: Grey, second: Grey) -> float:
-    """How much of their fine detail two faces of `face_of` have in common: a correlation, 1 for the same picture.
+def detail_correlation(first: Grey, second: Grey) -> float:
+    """The correlation of the fine detail of two faces of `face_of`: 1 for the same picture.
 
-    The inner part of the first is laid on the second by the affine map that makes them correlate most (Evangelidis and
-    Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization, 2008), and then what is
-    fine in both is compared: two people can have the same light and pose, but not the same wrinkles, lashes and strands
-    of hair. Nothing of the background counts. 0 where they can't be laid on each other.
+    The inner part of the first is aligned to the second by the affine map that makes them correlate most (Evangelidis
+    and Psarakis, Parametric Image Alignment Using Enhanced Correlation Coefficient Maximization, 2008), and then the
+    fine detail of both is compared: two people can have the same light and pose, but not the same wrinkles, lashes and
+    strands of hair. The background doesn't count. 0 where they can't be aligned.
     """
     inner = first[_MARGIN : _MARGIN + _INNER, _MARGIN : _MARGIN + _INNER].astype(np.float32)
     other = second.astype(np.float32)
     warp = np.array([[1, 0, _MARGIN], [0, 1, _MARGIN]], np.float32)
     try:
         _, warp = cv2.findTransformECC(inner, other, warp, cv2.MOTION_AFFINE, _STEPS, None, 3)  # type: ignore[call-overload]
-    except cv2.error:  # it doesn't converge
+    except cv2.error:  # no convergence
         return 0.0
     laid = cv2.warpAffine(other, warp, (_INNER, _INNER), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     a, b = _detail(inner), _detail(laid)
@@ -75,7 +75,7 @@ def in_common(first: Grey, second: Grey) -> float:
 
 
 def _detail(face: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """What is between 1 and 4 pixels fine, the mean taken off."""
+    """Structures of 1 to 4 pixels, with a mean of 0."""
     smooth: npt.NDArray[Any] = cv2.GaussianBlur(face, (0, 0), 1)
     detail: npt.NDArray[Any] = smooth - cv2.GaussianBlur(smooth, (0, 0), 4)
     return detail - detail.mean()  # type: ignore[no-any-return]

@@ -205,7 +205,7 @@ def _answers(
     try:
         prediction = predictor.predict_chips(chips)
     except Exception as error:
-        # A stranger's model may raise anything.
+        # A third-party model may raise anything.
         if len(chips) == 1:
             yield places, f"{type(error).__name__}: {error}"
             return

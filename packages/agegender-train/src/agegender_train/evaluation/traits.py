@@ -1,4 +1,4 @@
-"""What else is known of a store's faces: what may make them hard."""
+"""Traits of a store's faces that may make them hard: size, sharpness, detector's score and turn of the head."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.quality import frontality
 from agegender_train.store import Store
 
 _BORDER = 0.2
@@ -21,8 +22,8 @@ def store_traits(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         box_from: object, "detected" or "known" (the dataset's own box);
         score: float64, of the detector; NaN where there is none;
         size: float64, the shorter side of the face's box in pixels of the picture; NaN where there is no box;
-        turn: float64, how far the nose is from the middle between the eyes: 0 in the middle, 1 below an eye's centre.
-        The landmarks are dlib's five; NaN where there are none.
+        turn: float64, 1 - `frontality`: 0 with the nose in the middle between the eyes, 1 with the nose below an eye's
+        centre; NaN where there are no landmarks.
     """
     table = store.columns("face", "box_from", "score", "box", "landmarks").to_pydict()
     picked = {name: [column[row] for row in rows] for name, column in table.items()}
@@ -34,7 +35,7 @@ def store_traits(store: Store, rows: npt.NDArray[np.int64]) -> dict[str, npt.NDA
         "box_from": box_from,
         "score": np.array([np.nan if value is None else value for value in picked["score"]], np.float64),
         "size": np.minimum(box[:, 2] - box[:, 0], box[:, 3] - box[:, 1]),
-        "turn": _turn(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
+        "turn": 1 - frontality(_numbers(picked["landmarks"], 10).reshape(-1, 5, 2)),
     }
 
 
@@ -42,7 +43,7 @@ def sharpness(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """How sharp each chip is: the standard deviation of the Laplacian of its middle, grey levels, float64 (n,).
 
     The usual measure of focus (Pech-Pacheco et al., ICPR 2000) is its square. The border is left out: where a chip
-    reaches beyond its picture, the picture's edge would be the sharpest thing in it.
+    reaches beyond its picture, the picture's edge would be the sharpest of all.
 
     Args:
         chips: uint8 RGB (n, S, S, 3).
@@ -56,10 +57,3 @@ def sharpness(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 def _numbers(values: list[Any], width: int) -> npt.NDArray[np.float64]:
     missing = [np.nan] * width
     return np.array([missing if value is None else value for value in values], np.float64).reshape(-1, width)
-
-
-def _turn(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    right, left, nose = points[:, 0:2].mean(axis=1), points[:, 2:4].mean(axis=1), points[:, 4]
-    across = right - left
-    length = np.maximum(np.square(across).sum(axis=1), 1e-9)
-    return np.asarray(np.minimum(2 * np.abs(((nose - left) * across).sum(axis=1) / length - 0.5), 1))

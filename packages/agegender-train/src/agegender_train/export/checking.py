@@ -1,4 +1,4 @@
-"""Whether an artefact says what Keras says."""
+"""How far an exported file is from the Keras model: of its outputs, ages and genders, in time, and on a test set."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import numpy.typing as npt
 from agegender_core.decoding import Decoder, Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.export.formats import Batch, Run
+from agegender_train.export.formats import Inference, Inputs
 from agegender_train.export.trained import Outputs
 
 PARITY = 1e-4
-"""Greatest difference of any output of a fp32 artefact, in the output's unit."""
+"""Greatest difference of any output of an fp32 file, in the output's unit."""
 
 ROUNDED = {"fp16": (0.5, 0.02), "int8": (5.0, 0.1)}
-"""Greatest mean difference in years and in the probability of male: beyond it something is broken, not just rounded."""
+"""Greatest mean differences in years and in the probability of male: more is a fault, not rounding."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """How far an artefact is from Keras on some faces.
+class Drift:
+    """How far an exported file is from Keras on some faces.
 
     Attributes:
-        faces: how many they were.
+        faces: number of the faces.
         outputs: greatest difference of any output, in the output's unit.
         years: greatest difference of an age.
         mean_years: mean difference of the ages.
@@ -44,8 +44,8 @@ class Difference:
     mean_p_male: float
 
     @classmethod
-    def between(cls, one: Outputs, other: Outputs, decoder: Decoder) -> Difference:
-        """Of the outputs `one` and `other` for the same faces.
+    def between(cls, one: Outputs, other: Outputs, decoder: Decoder) -> Drift:
+        """The drift between the outputs `one`, of Keras, and `other` for the same faces.
 
         Raises:
             ValueError: an output is missing, has another shape or isn't finite.
@@ -64,24 +64,24 @@ class Difference:
         )
 
     def refuse_beyond(self, precision: str) -> None:
-        """Raises ValueError where the difference is more than `precision` explains."""
+        """Raises ValueError where the drift is more than `precision` explains."""
         if precision == "fp32":
             if not self.outputs <= PARITY:
                 raise ValueError(
-                    f"the artefact differs from Keras by {self.outputs:.1e}, above {PARITY:.0e}; nothing was written"
+                    f"the file differs from Keras by {self.outputs:.1e}, above {PARITY:.0e}; nothing was written"
                 )
             return
         years, p_male = ROUNDED[precision]
         if not (self.mean_years <= years and self.mean_p_male <= p_male):
             raise ValueError(
-                f"the artefact differs from Keras by {self.mean_years:.2f} years and {self.mean_p_male:.3f} in the "
+                f"the file differs from Keras by {self.mean_years:.2f} years and {self.mean_p_male:.3f} in the "
                 f"probability of male on average, more than {precision} explains ({years} and {p_male}); "
                 "nothing was written"
             )
 
 
 def made_chips(spec: PreprocessSpec, n: int = 16) -> npt.NDArray[np.uint8]:
-    """Chips with light and shade in them, the same each time: uint8 (n, S, S, 3)."""
+    """Synthetic chips with light and shade, the same each time: uint8 (n, S, S, 3)."""
     rng = np.random.default_rng(0)
     size = spec.chip_size
     chips = [cv2.resize(rng.uniform(0, 255, (7, 7, 3)), (size, size), interpolation=cv2.INTER_CUBIC) for _ in range(n)]
@@ -89,8 +89,8 @@ def made_chips(spec: PreprocessSpec, n: int = 16) -> npt.NDArray[np.uint8]:
     return np.clip(np.stack(chips) + noise, 0, 255).astype(np.uint8)
 
 
-def milliseconds(run: Run, face: Batch, times: int = 30) -> float:
-    """Median time of one face, (1, s, s, 3), after a few calls that don't count."""
+def milliseconds(run: Inference, face: Inputs, times: int = 30) -> float:
+    """Median time of one face, (1, s, s, 3), after five calls to warm up."""
     taken = []
     for number in range(times + 5):
         start = time.perf_counter()
@@ -100,17 +100,17 @@ def milliseconds(run: Run, face: Batch, times: int = 30) -> float:
     return float(np.median(taken)) * 1000
 
 
-class ArtefactPredictor:
-    """An artefact of any format, to be evaluated: a `ChipPredictor`.
+class ExportedPredictor:
+    """An exported file of any format as a `ChipPredictor`, so that it can be evaluated.
 
     Args:
-        name: what to call it.
+        name: of the file.
         spec: how its chips are cut.
         decoder: of its outputs.
-        run: the network.
+        run: its inference.
     """
 
-    def __init__(self, name: str, spec: PreprocessSpec, decoder: Decoder, run: Run) -> None:
+    def __init__(self, name: str, spec: PreprocessSpec, decoder: Decoder, run: Inference) -> None:
         self.name, self.spec, self._decoder, self._run = name, spec, decoder, run
 
     def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
@@ -119,14 +119,14 @@ class ArtefactPredictor:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a precision costs on a test set.
+class PrecisionCost:
+    """What a precision costs on a test set: the figures in fp32 and in the exported file.
 
     Attributes:
         test_set: its name.
         n: number of its faces.
         before: figures in fp32; see `metrics.Scores.compute`.
-        after: figures of the artefact.
+        after: figures of the exported file.
     """
 
     test_set: str

@@ -1,4 +1,4 @@
-"""From a run to an artefact, checked before anybody sees it."""
+"""Exports the network of a run to another format, and checks the file against Keras before it gets its name."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ import numpy as np
 
 from agegender_core.preprocess import preprocess
 from agegender_train.evaluation import evaluate, require_same_cut
-from agegender_train.export.checking import ArtefactPredictor, Change, Difference, made_chips, milliseconds
-from agegender_train.export.formats import Batch, Format, get_format
+from agegender_train.export.checking import Drift, ExportedPredictor, PrecisionCost, made_chips, milliseconds
+from agegender_train.export.formats import Format, Inputs, get_format
 from agegender_train.export.formats.onnx import make, use
 from agegender_train.export.trained import Trained, read_trained
 from agegender_train.store import Store
 
 PRECISIONS = ("fp32", "fp16", "int8")
-Told = Callable[[str, int, int], None]
-"""Called with what is being done, and how much of how much is."""
+Progress = Callable[[str, int, int], None]
+"""Called with the name of the step, and how much of it is done, of how much."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export made.
+    """The result of an export.
 
     Attributes:
-        files: that were written; the first is the one to name.
+        files: that were written; the first is the one to open.
         size: of all files, bytes.
         format: name of the format.
         precision: "fp32", "fp16" or "int8".
-        difference: from Keras.
+        difference: how far the file is from Keras.
         milliseconds: median time of one face on one thread of this machine's processor.
-        changes: on each test set.
+        changes: what the precision costs on each test set.
     """
 
     files: list[Path]
     size: int
     format: str
     precision: str
-    difference: Difference
+    difference: Drift
     milliseconds: float
-    changes: list[Change]
+    changes: list[PrecisionCost]
 
 
 def export_run(
@@ -58,25 +58,25 @@ def export_run(
     calibration_faces: int = 300,
     seed: int = 0,
     tests: Sequence[Store] = (),
-    told: Told | None = None,
+    progress: Progress | None = None,
 ) -> Exported:
-    """Write a trained network in another format, or with smaller weights.
+    """Writes a trained network in another format, or with smaller weights.
 
     Args:
         run: see `read_trained`.
         format: one of `format_names()`.
-        precision: of the weights; with "int8" of the features, too.
-        out: path of the file; see `default_path` for ``None``. What is there is replaced.
-        calibration: faces whose features' ranges int8 takes, of the kind that will be met; nothing else needs them.
-        calibration_faces: how many of these, drawn by chance.
-        seed: of that chance.
-        tests: stores to compare the artefact with the fp32 network on.
-        told: see `Told`.
+        precision: one of `PRECISIONS`, of the weights; "int8" is of the features as well.
+        out: path of the file; see `default_path` for ``None``. An existing file is replaced.
+        calibration: faces on which int8 measures the ranges of values, of the kind that will be met; for int8 alone.
+        calibration_faces: size of the random sample of these.
+        seed: of that sample.
+        tests: stores on which the file is compared with the fp32 network.
+        progress: see `Progress`.
 
     Raises:
         FileNotFoundError: there is no such run.
-        ValueError: the run, the format or the precision can't be had, a package for it is absent, or the artefact
-            doesn't say what Keras says. Nothing is written then.
+        ValueError: the run or the format is unusable, the format has no such precision, a package for it is absent, or
+            the file differs from Keras. Nothing is written then.
         OSError: a file can't be written.
     """
     kind = get_format(format)
@@ -92,8 +92,8 @@ def export_run(
         raise ValueError(f"out must not be the file that is exported, got {path}")
     trained = read_trained(run)
     for store in [*tests, *([calibration] if calibration is not None else [])]:
-        require_same_cut(ArtefactPredictor(path.name, trained.spec, trained.decoder, trained.outputs), store)
-    faces: Batch | None = None
+        require_same_cut(ExportedPredictor(path.name, trained.spec, trained.decoder, trained.outputs), store)
+    faces: Inputs | None = None
     about: dict[str, Any] = {"precision": precision}
     if calibration is not None:
         faces = _some_faces(trained, calibration, calibration_faces, seed)
@@ -107,7 +107,7 @@ def export_run(
         kind.write(trained, draft / path.name, precision, faces)
         loaded = kind.load(draft / path.name)
         shown = faces[:32] if faces is not None else preprocess(made_chips(trained.spec), trained.spec)
-        difference = Difference.between(trained.outputs(shown), loaded(shown), trained.decoder)
+        difference = Drift.between(trained.outputs(shown), loaded(shown), trained.decoder)
         difference.refuse_beyond(precision)
         exported = Exported(
             files=[path.with_suffix(suffix) for suffix in (kind.suffix, *kind.companions)],
@@ -116,9 +116,11 @@ def export_run(
             precision=precision,
             difference=difference,
             milliseconds=milliseconds(loaded, shown[:1]),
-            changes=_changes(trained, ArtefactPredictor(path.name, trained.spec, trained.decoder, loaded), tests, told),
+            changes=_costs(
+                trained, ExportedPredictor(path.name, trained.spec, trained.decoder, loaded), tests, progress
+            ),
         )
-        # The file to name comes last: who sees it finds all that belongs to it.
+        # The file to open comes last: once it is there, so is all that belongs to it.
         for file in reversed(exported.files):
             os.replace(draft / file.name, file)
     finally:
@@ -132,7 +134,7 @@ def default_path(run: Path, format: Format, precision: str) -> Path:
     return run / f"model{end}" if run.is_dir() else run.with_name(run.stem + end)
 
 
-def _some_faces(trained: Trained, store: Store, count: int, seed: int) -> Batch:
+def _some_faces(trained: Trained, store: Store, count: int, seed: int) -> Inputs:
     if count < 1:
         raise ValueError(f"calibration_faces must be at least 1, got {count}")
     if not len(store):
@@ -141,21 +143,23 @@ def _some_faces(trained: Trained, store: Store, count: int, seed: int) -> Batch:
     return preprocess(store.decode(np.sort(rows)), trained.spec)
 
 
-def _changes(trained: Trained, artefact: ArtefactPredictor, tests: Sequence[Store], told: Told | None) -> list[Change]:
+def _costs(
+    trained: Trained, exported: ExportedPredictor, tests: Sequence[Store], progress: Progress | None
+) -> list[PrecisionCost]:
     if not tests:
         return []
     run = use(make(trained, "fp32").SerializeToString())
-    reference = ArtefactPredictor(artefact.name, trained.spec, trained.decoder, run)
-    changes = []
+    reference = ExportedPredictor(exported.name, trained.spec, trained.decoder, run)
+    costs = []
     for store in tests:
         figures = []
-        for title, predictor in (("fp32", reference), ("the artefact", artefact)):
+        for title, predictor in (("fp32", reference), ("the exported file", exported)):
 
-            def progress(done: int, total: int, title: str = f"{title} on {store.name}") -> None:
-                if told is not None:
-                    told(title, done, total)
+            def step(done: int, total: int, title: str = f"{title} on {store.name}") -> None:
+                if progress is not None:
+                    progress(title, done, total)
 
-            metrics = evaluate(predictor, store, progress=progress, rounds=0).metrics
+            metrics = evaluate(predictor, store, progress=step, rounds=0).metrics
             figures.append({name: value for name, value in metrics.items() if isinstance(value, float)})
-        changes.append(Change(store.name, len(store), *figures))
-    return changes
+        costs.append(PrecisionCost(store.name, len(store), *figures))
+    return costs

@@ -15,7 +15,7 @@ from onnx import helper
 from agegender_core.files import write_bytes
 from agegender_core.model_file import Description, Heads, describe, open_session, to_metadata
 from agegender_core.spec import PreprocessSpec
-from agegender_train.export.onnx_graph import build_graph
+from agegender_train.export.keras_to_onnx import build_graph
 
 
 def export_onnx(

@@ -1,90 +1,90 @@
-"""Functional Keras models as ONNX graphs.
-
-tf2onnx and its like need TensorFlow; the training runs on JAX as well, and networks of two dozen kinds of layers need
-no more than this. Inside the graph pictures are (n, c, h, w), as ONNX asks: one transpose follows the input, and one
-comes before each flattening, which keeps Keras's order of the weights behind it.
-"""
+"""An ONNX graph in the making: nodes are added one by one, then batch normalisation and padding are folded."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import keras
+import numpy as np
+import numpy.typing as npt
 import onnx
-from keras import layers
-from onnx import helper, numpy_helper
-
-from agegender_train.export.onnx_folding import fold
-from agegender_train.export.onnx_layers import converter
-from agegender_train.export.onnx_nodes import Graph
-
-OPSET = 17
-IR_VERSION = 8
-"""What ONNX Runtime reads from 1.11 on."""
+from onnx import helper
 
 
-def build_graph(model: keras.Model) -> onnx.ModelProto:
-    """The ONNX model of a functional Keras model, in inference.
+class Graph:
+    """An ONNX graph that grows node by node.
 
-    Its input "input" is float32 (n, h, w, c); its outputs bear the names of the layers that make them.
-
-    Raises:
-        ValueError: the model is not functional or has several inputs, or a layer or its setting has no converter.
+    Attributes:
+        nodes: in the order in which they are computed.
+        constants: tensors by name.
+        shapes: Keras's shapes of the layers' outputs, by name: (``None``, h, w, c) or (``None``, c).
     """
-    if not hasattr(model, "_nodes_by_depth") or len(model.inputs) != 1:
-        raise ValueError(f"model must be functional with one input, got {type(model).__name__} {model.name!r}")
-    graph = Graph()
-    source = model.inputs[0]
-    names = {id(source): "input"}
-    if len(source.shape) == 4:
-        names[id(source)] = graph.add("Transpose", ["input"], "input_nchw", perm=[0, 3, 1, 2])
-    graph.shapes[names[id(source)]] = tuple(source.shape)
-    taken: set[str] = set()
-    for depth in sorted(model._nodes_by_depth, reverse=True):
-        for node in model._nodes_by_depth[depth]:
-            layer = node.operation
-            if isinstance(layer, layers.InputLayer):
-                continue
-            name = _free_name(layer.name, taken)
-            inputs = _inputs(graph, node, name, names)
-            made = node.output_tensors[0]
-            names[id(made)] = converter(layer)(graph, layer, inputs, name)
-            graph.shapes[names[id(made)]] = tuple(made.shape)
-    outputs = []
-    for name, tensor in zip(model.output_names, model.outputs, strict=True):
-        if len(tensor.shape) == 4:
-            raise ValueError(f"output {name!r} must be flat, got shape {tensor.shape}")
-        if names[id(tensor)] != name:
-            graph.add("Identity", [names[id(tensor)]], name)
-        outputs.append(helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", *tensor.shape[1:]]))
-    fold(graph, model.output_names)
-    inputs_info = [helper.make_tensor_value_info("input", onnx.TensorProto.FLOAT, ["n", *source.shape[1:]])]
-    constants = [numpy_helper.from_array(value, name) for name, value in graph.constants.items()]
-    body = helper.make_graph(graph.nodes, model.name, inputs_info, outputs, constants)
-    opset = [helper.make_opsetid("", OPSET)]
-    return helper.make_model(body, opset_imports=opset, ir_version=IR_VERSION, producer_name="agegender")
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: dict[str, npt.NDArray[Any]] = {}
+        self.shapes: dict[str, tuple[int | None, ...]] = {}
+
+    def add(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Adds a node; its only output has the node's name, which is returned."""
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, name: str, value: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> str:
+        """Adds a constant tensor; returns its name."""
+        self.constants[name] = np.ascontiguousarray(value, dtype)
+        return name
 
 
-def _free_name(name: str, taken: set[str]) -> str:
-    """`name`, or for a layer that is used again `name` with a number behind it."""
-    number, free = 1, name
-    while free in taken:
-        number += 1
-        free = f"{name}/use{number}"
-    taken.add(free)
-    return free
+def fold(graph: Graph, outputs: Collection[str]) -> None:
+    """Folds each BatchNormalization into the Conv before it, and each Pad with zeros into the Conv after it.
+
+    ONNX Runtime does the same whenever it loads a file; done here, every runtime profits, and quantisation sees the
+    kernels that are used.
+
+    Args:
+        graph: changed in place.
+        outputs: names of the graph's outputs, which must stay.
+    """
+    used = Counter(name for node in graph.nodes for name in node.input)
+    used.update(outputs)
+    makers = {node.output[0]: node for node in graph.nodes}
+    gone: set[str] = set()
+    for node in graph.nodes:
+        before = makers.get(node.input[0])
+        if before is None or used[before.output[0]] > 1:
+            continue
+        if node.op_type == "BatchNormalization" and before.op_type == "Conv":
+            _fold_norm(graph, before, node)
+            makers[node.output[0]] = before
+            gone.add(node.name)
+            before.output[0] = node.output[0]
+        elif node.op_type == "Conv" and before.op_type == "Pad":
+            _fold_pad(graph, before, node)
+            gone.add(before.name)
+    graph.nodes = [node for node in graph.nodes if node.name not in gone]
+    needed = {name for node in graph.nodes for name in node.input}
+    graph.constants = {name: value for name, value in graph.constants.items() if name in needed}
 
 
-def _inputs(graph: Graph, node: Any, name: str, names: dict[int, str]) -> list[str]:
-    """What goes into a node: for a layer its tensors, for an operation such as `x + 3` numbers as well."""
-    if isinstance(node.operation, layers.Layer):
-        return [names[id(tensor)] for tensor in node.input_tensors]
-    inputs = []
-    for position, argument in enumerate(node.arguments.args):
-        if isinstance(argument, int | float):
-            inputs.append(graph.constant(f"{name}/argument{position}", argument))
-        elif id(argument) in names:
-            inputs.append(names[id(argument)])
-        else:
-            raise ValueError(f"operation {name!r} must take tensors and numbers, got {type(argument).__name__}")
-    return inputs
+def _fold_norm(graph: Graph, conv: onnx.NodeProto, norm: onnx.NodeProto) -> None:
+    gamma, beta, mean, variance = (graph.constants[name].astype(np.float64) for name in norm.input[1:])
+    epsilon = next(item.f for item in norm.attribute if item.name == "epsilon")
+    factor = gamma / np.sqrt(variance + epsilon)
+    kernel = graph.constants[conv.input[1]].astype(np.float64) * factor[:, None, None, None]
+    bias = graph.constants[conv.input[2]].astype(np.float64) if len(conv.input) > 2 else 0.0
+    # New constants: a layer that is used twice has one kernel, and may meet two normalisations.
+    names = [
+        graph.constant(f"{norm.name}/folded_kernel", kernel),
+        graph.constant(f"{norm.name}/folded_bias", (bias - mean) * factor + beta),
+    ]
+    del conv.input[1:]
+    conv.input.extend(names)
+
+
+def _fold_pad(graph: Graph, pad: onnx.NodeProto, conv: onnx.NodeProto) -> None:
+    own = next(item for item in conv.attribute if item.name == "pads")
+    more = graph.constants[pad.input[1]][[2, 3, 6, 7]]
+    own.ints[:] = [int(one + other) for one, other in zip(own.ints, more, strict=True)]
+    conv.input[0] = pad.input[0]

@@ -1,4 +1,4 @@
-"""A trained network with all that is known of it, as an export needs it."""
+"""A trained network and its description, read from a run folder, a checkpoint or an exported .keras file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from agegender_train.export.archive import DESCRIPTION_FILE
 from agegender_train.models import get_network
 
 Outputs = dict[str, npt.NDArray[np.float32]]
-"""What a network gives for n faces: float32 (n, k) by the output's name."""
+"""A network's outputs for n faces: float32 (n, k) by the output's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,11 +44,11 @@ class Trained:
 
     @cached_property
     def decoder(self) -> Decoder:
-        """What turns its outputs into ages and genders."""
+        """Turns its outputs into ages and genders."""
         return decoder_of(self.description)
 
     def outputs(self, batch: npt.NDArray[np.float32]) -> Outputs:
-        """What Keras gives for preprocessed faces."""
+        """The outputs of the Keras model for preprocessed faces."""
         found = self.model.predict_on_batch(batch)
         return {name: np.asarray(values, np.float32) for name, values in found.items()}
 
@@ -57,12 +57,12 @@ def read_trained(path: str | os.PathLike[str]) -> Trained:
     """The network of a run.
 
     Args:
-        path: a run folder, of which the best weights are taken; a checkpoint in one; or a ``.keras`` file that `export`
+        path: a run folder, whose best weights are taken; a checkpoint in one; or a ``.keras`` file that `export_run`
             wrote.
 
     Raises:
         FileNotFoundError: there is no such file or folder.
-        ValueError: it is no run, one that has no weights yet, or one of which too little is known.
+        ValueError: it is no run, or a run without weights, or one whose description is incomplete.
     """
     path = Path(path)
     if path.is_dir():
@@ -81,7 +81,7 @@ def read_trained(path: str | os.PathLike[str]) -> Trained:
             return Trained(_load(path), from_json(archive.read(DESCRIPTION_FILE)))
     run = path.absolute().parent.parent
     if path.absolute().parent.name != "checkpoints" or not (run / "config.json").is_file():
-        raise ValueError(f"{path} doesn't lie in a run's checkpoints, and so there is no config.json that tells of it")
+        raise ValueError(f"{path} is not in the checkpoints folder of a run, so its config.json can't be found")
     return Trained(_load(path), _describe(run, path.stem))
 
 
@@ -90,7 +90,7 @@ def _load(path: Path) -> Any:
 
 
 def _describe(run: Path, checkpoint: str) -> dict[str, str]:
-    """What is known of a checkpoint: what the run's model file says, or while there is none, its configuration."""
+    """The description of a checkpoint, from the run's model file, or while there is none from its configuration."""
     config = json.loads((run / "config.json").read_bytes())
     if (run / "model.onnx").is_file():
         properties = onnx.load(run / "model.onnx", load_external_data=False).metadata_props
@@ -100,8 +100,8 @@ def _describe(run: Path, checkpoint: str) -> dict[str, str]:
     settings, network = config["settings"], get_network(config["settings"]["model"])
     if network.heads["age"]["decode"] == "years":
         raise ValueError(
-            f"{run} isn't finished: it has no model.onnx, which tells how far the ages of {network.name} are off; "
-            "the same agegender train command goes on with it"
+            f"{run} isn't finished: it has no model.onnx, which holds the error of {network.name}'s ages; "
+            "the same agegender train command resumes it"
         )
     training = {
         "data": [f"{store['name']} ({store['faces']} faces)" for store in config["data"]],

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""Locks that let one process at a time work in a folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import IO
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Makes `folder` if need be and keeps other processes out of it, by a lock that dies with the process.
+    """Makes `folder` if need be and keeps other processes out of it, with a lock that ends with the process.
 
     Raises:
         OSError: another process is in it, or it can't be made.
@@ -21,8 +21,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
         try:
             _lock(file)
         except OSError:
-            raise OSError(f"another process is at work on {folder}: wait for it or stop it") from None
-        yield  # closing the file unlocks it; the file stays, since removing it would race with a newcomer
+            raise OSError(f"another process is working on {folder}: wait for it or stop it") from None
+        yield  # closing the file unlocks it; it isn't removed, since that would race with the next process
 
 
 def is_locked(folder: Path) -> bool:

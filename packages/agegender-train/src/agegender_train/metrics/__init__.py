@@ -1,11 +1,11 @@
-"""How good ages and genders are: figures, how sure they are, and whether one model is better than another.
+"""How good ages and genders are: figures, their intervals, and whether one model is better than another.
 
-All start from parts that are merged: `from_batch -> merge -> compute`. `Scores` keeps sums alone and is for running
-figures; `Outcomes` keeps the faces, for what a sum doesn't tell (medians, resampling).
+All start from parts that are merged: `from_batch -> merge -> compute`. `Scores` keeps only sums, for running figures;
+`Outcomes` keeps the faces, for what sums don't give (medians, resampling).
 """
 
-from agegender_train.metrics.age_groups import age_groups, nearest_group
 from agegender_train.metrics.comparison import BETTER, Comparison, Difference, compare
+from agegender_train.metrics.errors import age_deviation, age_error, age_groups, gender_error, nearest_group
 from agegender_train.metrics.estimates import GAPS, estimate
 from agegender_train.metrics.outcomes import Outcomes
 from agegender_train.metrics.scores import BANDS, GENDER_BINS, Scores
@@ -19,8 +19,11 @@ __all__ = [
     "Difference",
     "Outcomes",
     "Scores",
+    "age_deviation",
+    "age_error",
     "age_groups",
     "compare",
     "estimate",
+    "gender_error",
     "nearest_group",
 ]

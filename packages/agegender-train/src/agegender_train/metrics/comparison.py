@@ -1,4 +1,4 @@
-"""Whether one model is better than another, on the very same faces."""
+"""Whether one model is better than another: the paired bootstrap on the same faces."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.metrics.age_groups import age_groups
+from agegender_train.metrics.errors import age_groups
 from agegender_train.metrics.outcomes import Outcomes, WeightedFigures
 from agegender_train.metrics.resampling import ROUNDS, clusters_of, one_thread, resamples, spread
 
@@ -21,14 +21,14 @@ BETTER = {
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much one model is better than another in one figure.
+    """How much better one model is than another in one figure.
 
     Attributes:
         figure: its name.
         first: of the first model.
         second: of the second model.
-        gain: by how much the first is better; negative where it is worse.
-        interval: the 95 % interval of the gain, of draws of the same faces for both; ``None`` for no draws.
+        gain: how much better the first is; negative where it is worse.
+        interval: the 95 % interval of the gain, from the same draws for both; ``None`` without draws.
         n: faces that both predicted.
     """
 
@@ -41,7 +41,7 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves zero out."""
+        """Whether the interval excludes zero."""
         return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
 
@@ -60,7 +60,7 @@ class Comparison:
     draws: dict[str, dict[str, npt.NDArray[np.float64]]]
 
     def between(self, first: str, second: str) -> dict[str, Difference]:
-        """By how much the model `first` is better than `second`, by figure, as far as both have it."""
+        """How much better the model `first` is than `second`, by figure, as far as both have it."""
         found = {}
         for name, sign in BETTER.items():
             ours, theirs = self.figures[first][name], self.figures[second][name]
@@ -73,7 +73,7 @@ class Comparison:
     def ranks(self, figure: str) -> list[tuple[str, int]]:
         """The models from the best to the worst in a figure, each with its rank; those without it are left out.
 
-        A model shares the rank of the one before it where the interval of their difference holds zero.
+        A model shares the rank of the one before it where the interval of their difference contains zero.
         """
         sign = BETTER[figure]
         there = {model: one[figure] for model, one in self.figures.items() if not np.isnan(one[figure])}
@@ -89,12 +89,12 @@ class Comparison:
 def compare(models: Mapping[str, Outcomes], rounds: int = ROUNDS, seed: int = 0) -> Comparison:
     """The paired bootstrap of models' figures, on the faces that all of them predicted.
 
-    Faces are drawn once for all models, so that what is hard for all cancels out of their differences.
+    All models get the same draws of faces, so that what is hard for all cancels out of their differences.
 
     Args:
         models: outcomes by the model's name, of one test set.
         rounds: draws.
-        seed: of their chance.
+        seed: of the random draws.
 
     Raises:
         ValueError: there is no face that all of them predicted.
@@ -102,7 +102,7 @@ def compare(models: Mapping[str, Outcomes], rounds: int = ROUNDS, seed: int = 0)
     faces = [_names(outcomes) for outcomes in models.values()]
     common = set.intersection(*(set(names) for names in faces)) if faces else set()
     if not common:
-        raise ValueError("models can be compared on the same faces only, and these have none in common")
+        raise ValueError("models can only be compared on the same faces, and these have none in common")
     order = [name for name in faces[0] if name in common]
     same = {}
     for (model, outcomes), names in zip(models.items(), faces, strict=True):

@@ -1,34 +1,40 @@
-"""The figures of a model on a test set, of all faces and of parts, with intervals, and the gaps between parts."""
+"""The figures of a model on a test set, of all faces and of parts of them, with intervals and the gaps of the parts."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.metrics.age_groups import age_groups
+from agegender_train.metrics.errors import age_groups
 from agegender_train.metrics.outcomes import Outcomes, WeightedFigures
 from agegender_train.metrics.resampling import LEVEL, ROUNDS, clusters_of, one_thread, resamples, spread, spreads
-from agegender_train.metrics.scores import plain
-from agegender_train.metrics.slices import LEAST_FACES, slices
+from agegender_train.metrics.scores import BANDS, age_bands, plain
 
 GAPS = {"age_mae": -1, "middle_mae": -1, "group_exact": 1, "gender_accuracy": 1}
-"""Figures whose gap between the best and the worst part is told: 1 where more is better, -1 where less is."""
+"""Figures whose gap between the best and the worst part is reported: 1 where more is better, -1 where less is."""
 
+LEAST_FACES = 20
+"""A smaller part is left out of the gaps: chance alone could make it the best or the worst."""
+
+_TITLES = {"size": "{:.0f}", "sharpness": "{:.0f}", "score": "{:.2f}", "turn": "{:.2f}"}
+_PARTS = 5
 _RANKED = ("band", "group", "gender")
 
+Mask = npt.NDArray[np.bool_]
 Draws = Mapping[str, npt.NDArray[np.float64]]
 
 
 def estimate(outcomes: Outcomes, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
-    """Everything that a report tells in numbers.
+    """All numbers of a report.
 
     Args:
         outcomes: of at least one face.
         rounds: draws of the bootstrap; 0 for no intervals.
-        seed: of its chance.
+        seed: of its random draws.
 
     Returns:
         The figures of `WeightedFigures`; "intervals" with the 95 % interval of each; "parts": by kind and name (see
@@ -60,12 +66,12 @@ def estimate(outcomes: Outcomes, rounds: int = ROUNDS, seed: int = 0) -> dict[st
         key: {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]} if chunks else {}
         for key, chunks in collected.items()
     }
-    told = {
+    with_intervals = {
         key: {**values[key], "intervals": {name: list(ends) for name, ends in spreads(draws[key]).items()}}
         for key in values
     }
-    report: dict[str, Any] = {**told.pop(("", "")), "level": LEVEL, "rounds": rounds, "parts": {}, "gaps": {}}
-    for (kind, name), figures in told.items():
+    report: dict[str, Any] = {**with_intervals.pop(("", "")), "level": LEVEL, "rounds": rounds, "parts": {}, "gaps": {}}
+    for (kind, name), figures in with_intervals.items():
         report["parts"].setdefault(kind, {})[name] = figures
     for kind, by_name in report["parts"].items():
         gaps = {name: gap for name in GAPS if (gap := _gap(name, kind, by_name, draws)) is not None}
@@ -92,3 +98,48 @@ def _gap(
         ends = spread(GAPS[figure] * (draws[kind, best][figure] - draws[kind, worst][figure]))
         gap["interval"] = None if ends is None else list(ends)
     return gap
+
+
+def slices(outcomes: Outcomes) -> dict[str, dict[str, Mask]]:
+    """Parts of the faces whose figures are worth looking at by themselves: masks by kind and by the part's name.
+
+    Returns:
+        "band": decades of age; "group": the dataset's word for ancestry; "gender"; "gender and band"; "box": whether
+        the detector found the face or the dataset's own box was taken; and fifths of the faces by "size", "sharpness",
+        "score" and "turn", where the outcomes have such a trait. A kind with only one part is left out.
+    """
+    labels, traits = outcomes.labels, outcomes.traits
+    bands = age_bands(labels)
+    genders = {"female": labels.gender == 0, "male": labels.gender == 1}
+    by_band = {name: bands == number for number, name in enumerate(BANDS)}
+    both = {f"{gender} {band}": of & by_band[band] for gender, of in genders.items() for band in BANDS}
+    found = {
+        "band": by_band,
+        "group": _by_word(labels.group),
+        "gender": genders,
+        "gender and band": both,
+        "box": _by_word(traits["box_from"]) if "box_from" in traits else {},
+        **{name: _fifths(traits[name], text) for name, text in _TITLES.items() if name in traits},
+    }
+    kept = {kind: {name: mask for name, mask in parts.items() if mask.any()} for kind, parts in found.items()}
+    return {kind: parts for kind, parts in kept.items() if len(parts) > 1 or (kind == "band" and parts)}
+
+
+def _by_word(words: npt.NDArray[np.object_]) -> Mapping[str, Mask]:
+    there = sorted({str(word) for word in words if word is not None})
+    return {word: np.array([str(one) == word and one is not None for one in words], bool) for word in there}
+
+
+def _fifths(values: npt.NDArray[np.floating], text: str) -> dict[str, Mask]:
+    """Five parts of about equal size, from the lowest to the highest values; a missing value is in none."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return {}
+    borders = np.unique(np.quantile(known, np.linspace(0, 1, _PARTS + 1)))
+    parts = {}
+    for low, high in pairwise(borders):
+        last = high == borders[-1]
+        parts[f"{text.format(low)} to {text.format(high)}"] = (values >= low) & (
+            values <= high if last else values < high
+        )
+    return parts

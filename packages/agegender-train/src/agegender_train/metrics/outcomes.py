@@ -1,4 +1,4 @@
-"""What was predicted of each face beside its label, and the figures of faces that count any number of times."""
+"""The predictions of faces with their labels, and the figures of faces that are weighted (for the bootstrap)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Prediction
-from agegender_train.metrics.age_groups import age_groups, nearest_group
+from agegender_train.metrics.errors import age_error, age_groups, nearest_group
 from agegender_train.metrics.scores import face_rows, figures_of, plain
 from agegender_train.store.labels import Labels
 
@@ -22,13 +22,12 @@ Weights = npt.NDArray[np.floating]
 class Outcomes:
     """The predictions of n faces, row by row with their labels: `from_batch -> merge -> compute`.
 
-    Merging puts rows one after the other, so that any parts in any order give the figures of the whole, of medians
-    and ranks, too.
+    Merging concatenates rows, so that any parts in any order give the figures of the whole, medians and ranks included.
 
     Attributes:
         labels: of the n faces.
         prediction: of the same faces.
-        traits: more columns by name, (n,) each: what else is known of the faces, such as their size.
+        traits: more columns of the faces by name, (n,) each, such as their size.
     """
 
     labels: Labels
@@ -50,10 +49,10 @@ class Outcomes:
         return cls(labels, prediction, dict(traits or {}))
 
     def merge(self, *others: Outcomes) -> Outcomes:
-        """The faces of all, one part after the other.
+        """The faces of all parts, one part after the other.
 
         Raises:
-            ValueError: they have other columns.
+            ValueError: the parts differ in their columns.
         """
         parts = (self, *others)
         columns: dict[str, Any] = {
@@ -85,8 +84,7 @@ class Outcomes:
 
     def rows(self) -> npt.NDArray[np.float64]:
         """What each face adds to the sums; see `face_rows`."""
-        one = self.prediction
-        return face_rows(one.age, one.p_male, self.labels, one.age_interval, one.age_probs)
+        return face_rows(self.prediction, self.labels)
 
     def compute(self) -> dict[str, Any]:
         """The figures of `Scores.compute` but its bands, and of `WeightedFigures`; ``None`` where there is none."""
@@ -111,8 +109,8 @@ class WeightedFigures:
     - age_median: the median of the absolute errors of known ages, years;
     - group_exact, group_one_off: of faces with an age group, the share whose predicted age is nearest to that group,
       and to it or to one of its neighbours;
-    - gender_auc: the area under the ROC curve of the probability of male: how probable it is that of a man and a woman
-      the man has the higher one (ties count half).
+    - gender_auc: the area under the ROC curve of the probability of male: how often, of a man and a woman, the man has
+      the higher one (ties count half).
 
     Args:
         outcomes: of n faces.
@@ -127,7 +125,7 @@ class WeightedFigures:
         self._rows, self._ranked = outcomes.rows(), ranked
         age = prediction.age.astype(np.float64)
         exact = np.flatnonzero(labels.age_is_exact)
-        error = np.abs(age[exact] - labels.age_low[exact])
+        error = age_error(labels, age)[exact]
         order = np.argsort(error, kind="stable")
         self._exact, self._error = exact[order], error[order]
         self._gender = _Ranks(prediction.p_male.astype(np.float64), labels.gender)
@@ -135,8 +133,8 @@ class WeightedFigures:
         self._grouped = np.flatnonzero(~labels.age_is_exact & ~np.isnan(labels.age_low)) if groups else exact[:0]
         steps = np.zeros(0, np.int64)
         if groups:
-            told = nearest_group(age[self._grouped], groups)
-            steps = np.abs(told - nearest_group(labels.age[self._grouped], groups))
+            predicted, labelled = (nearest_group(ages[self._grouped], groups) for ages in (age, labels.age))
+            steps = np.abs(predicted - labelled)
         self._near = np.column_stack([np.ones(len(steps)), steps == 0, steps <= 1])
 
     def __call__(self, weights: Weights) -> dict[str, npt.NDArray[np.float64]]:

@@ -1,8 +1,8 @@
-"""How sure a figure is: the bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
+"""Intervals of figures by the bootstrap (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13).
 
-Faces are drawn anew with replacement, as many as there are; the figure's 2.5 % and 97.5 % quantiles over many such
-draws are its 95 % interval. Where people have several pictures (FG-NET has 25 people), people are drawn and not faces:
-two pictures of one person are not two independent faces.
+Faces are drawn with replacement, as many as there are; the figure's 2.5 % and 97.5 % quantiles over many such draws are
+its 95 % interval. Where people have several pictures (FG-NET has 82 people), people are drawn instead of faces: two
+pictures of one person are not independent.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ from threadpoolctl import threadpool_limits
 from agegender_train.store.labels import Labels
 
 ROUNDS = 1000
-"""Draws."""
+"""Draws of a bootstrap."""
 
 LEVEL = 0.95
-"""Of an interval."""
+"""The share of the draws within an interval."""
 
 _CHUNK = 50
 
 
 def clusters_of(labels: Labels) -> npt.NDArray[np.int64]:
-    """Who each face is of, as a number from 0 without gaps: int64 (n,); a face of its own where no subject is known."""
+    """The person of each face as a number from 0 without gaps: int64 (n,).
+
+    A face without a subject is a person of its own.
+    """
     names = [("", row) if subject is None else (str(subject), -1) for row, subject in enumerate(labels.subject)]
     numbers: dict[tuple[str, int], int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names], np.int64)
@@ -40,7 +43,7 @@ def resamples(
     Args:
         clusters: see `clusters_of`.
         rounds: draws.
-        seed: of the chance.
+        seed: of the random draws.
     """
     chance = np.random.default_rng(seed)
     people = int(clusters.max(initial=-1)) + 1
@@ -54,13 +57,13 @@ def resamples(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within it, products of matrices take one thread: small ones are done before a second thread is awake."""
+    """Limits matrix products to one thread: small ones are done before a second thread has started."""
     with threadpool_limits(1):
         yield
 
 
 def spread(values: npt.NDArray[np.float64], level: float = LEVEL) -> tuple[float, float] | None:
-    """The quantiles of a figure's draws that hold `level` of them; ``None`` where fewer than half have the figure."""
+    """The central interval that holds `level` of a figure's draws; ``None`` where fewer than half have the figure."""
     there = values[~np.isnan(values)]
     if not len(there) or 2 * len(there) < len(values):
         return None
@@ -69,6 +72,6 @@ def spread(values: npt.NDArray[np.float64], level: float = LEVEL) -> tuple[float
 
 
 def spreads(draws: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, tuple[float, float]]:
-    """`spread` of each figure that has one; counts have none."""
+    """The `spread` of each figure that has one; counts have none."""
     found = {name: spread(values) for name, values in draws.items() if name.split("_")[0] != "n"}
     return {name: ends for name, ends in found.items() if ends is not None}

@@ -1,4 +1,4 @@
-"""How good ages and genders are: sums of batches that add up to those of the whole, then figures."""
+"""The figures of ages and genders: sums of batches that add up to those of the whole, then figures of the sums."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Prediction
+from agegender_train.metrics.errors import age_deviation, age_error, gender_error
 from agegender_train.store.labels import Labels
 
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-99", "100+")
@@ -51,23 +52,15 @@ class Scores:
 
     @classmethod
     def from_prediction(cls, prediction: Prediction, labels: Labels) -> Scores:
-        """The sums of one batch, with all that the prediction has; see `from_batch`."""
-        return cls.from_batch(prediction.age, prediction.p_male, labels, prediction.age_interval, prediction.age_probs)
+        """The sums of one batch; see `face_rows` for the arguments and the errors."""
+        sums = _nothing()
+        np.add.at(sums, age_bands(labels), face_rows(prediction, labels))
+        return cls(sums)
 
     @classmethod
-    def from_batch(
-        cls,
-        age: Floats,
-        p_male: Floats,
-        labels: Labels,
-        age_interval: Floats | None = None,
-        age_probs: Floats | None = None,
-    ) -> Scores:
-        """The sums of one batch; see `face_rows` for the arguments and the errors."""
-        rows = face_rows(age, p_male, labels, age_interval, age_probs)
-        sums = _nothing()
-        np.add.at(sums, age_bands(labels), rows)
-        return cls(sums)
+    def from_batch(cls, age: Floats, p_male: Floats, labels: Labels) -> Scores:
+        """`from_prediction` of ages and genders alone, without an interval or a distribution."""
+        return cls.from_prediction(Prediction(age, np.zeros_like(age), p_male), labels)
 
     def merge(self, other: Scores) -> Scores:
         """The sums over the faces of both."""
@@ -83,11 +76,11 @@ class Scores:
             middle_mae, middle_bias: error in years against the middle of the interval;
             group_accuracy: share of faces with an age group whose predicted age, rounded, is in it;
             age_std: years; root of the mean squared error where each age of an interval is equally likely;
-            gender_accuracy; gender_balanced: the mean of the shares of men and of women who are taken for such;
+            gender_accuracy; gender_balanced: the mean of the accuracies for men and for women;
             gender_nll: mean negative log-likelihood, nats;
             gender_ece: expected calibration error in 15 equal bins of the probability of male: the mean of |mean
-            probability - share of men|, each bin weighing by its faces. Few faces look badly calibrated by chance: n of
-            them have an error of some 1 / sqrt(n);
+            probability - share of men|, each bin weighted by its faces. Few faces look badly calibrated by chance: n of
+            them have an error of about 1 / sqrt(n);
             age_nll: mean negative log of the probability of the label's age or group, nats; where there is a
             distribution;
             coverage90, width90: share of known ages within the predicted interval, and its mean width in years;
@@ -100,42 +93,33 @@ class Scores:
         return {**figures, "bands": bands}
 
 
-def face_rows(
-    age: Floats,
-    p_male: Floats,
-    labels: Labels,
-    age_interval: Floats | None = None,
-    age_probs: Floats | None = None,
-) -> Sums:
+def face_rows(prediction: Prediction, labels: Labels) -> Sums:
     """What each face adds to the sums: float64 (n, columns).
 
     Args:
-        age: (n,), predicted years.
-        p_male: (n,), predicted probability of male; male from 0.5 on.
-        labels: n labels; missing ages and genders are left out of the figures that need them.
-        age_interval: (n, 2), low and high end of the predicted interval; ``None`` for a model without one.
-        age_probs: (n, 101), probability of each age; ``None`` for a model without a distribution.
+        prediction: of n faces; male from a probability of 0.5 on.
+        labels: of the same faces; missing ages and genders are left out of the figures that need them.
 
     Raises:
         ValueError: the lengths differ, or a prediction is not finite.
     """
     n = len(labels)
     shapes = {"age": (n,), "p_male": (n,), "age_interval": (n, 2), "age_probs": (n, MAX_AGE + 1)}
-    columns = (age, p_male, age_interval, age_probs)
-    for (name, shape), column in zip(shapes.items(), columns, strict=True):
+    for name, shape in shapes.items():
+        column = getattr(prediction, name)
         if column is None:
             continue
         if column.shape != shape:
             raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
         if not np.isfinite(column).all():
             raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
-    age = age.astype(np.float64)
+    age, p_male = (column.astype(np.float64) for column in (prediction.age, prediction.p_male))
     low, high = (column.astype(np.float64) for column in (labels.age_low, labels.age_high))
     aged, exact = ~np.isnan(low), labels.age_is_exact
-    error = np.where(aged, age - (low + high) / 2, 0)
+    error = np.where(aged, age_deviation(labels, age), 0)
     # Whole years have no gap between groups: 9.4 is in 3-9 and 9.6 in 10-19.
     hit = (age >= low - 0.5) & (age < high + 0.5)
-    male = labels.gender >= 0
+    gendered, male, taken_for_male = labels.gender >= 0, labels.gender == 1, p_male >= 0.5
     values = {
         "faces": np.ones(len(labels)),
         "exact": exact,
@@ -145,18 +129,19 @@ def face_rows(
         **{f"exact_within_{k}": exact & (np.abs(error) <= k) for k in WITHIN},
         "interval": aged & ~exact,
         "interval_hit": hit & ~exact,
-        "aged_distance": np.where(aged, np.maximum(np.maximum(low - age, age - high), 0), 0),
+        "aged_distance": np.where(aged, age_error(labels, age), 0),
         "aged_middle": np.abs(error),
         "aged_signed": error,
         # An age that is even over its interval varies by width^2 / 12 about the middle.
         "aged_squared": np.where(aged, error**2 + (high - low) ** 2 / 12, 0),
-        "gendered": male,
-        "gender_right": male & ((p_male >= 0.5) == (labels.gender == 1)),
-        "male": labels.gender == 1,
-        "male_right": (labels.gender == 1) & (p_male >= 0.5),
-        **_gender_sums(p_male.astype(np.float64), labels.gender),
-        **_interval_sums(age_interval, low, high),
-        **_distribution_sums(age_probs, low, high),
+        "gendered": gendered,
+        "gender_right": gendered & (taken_for_male == male),
+        "male": male,
+        "male_right": male & taken_for_male,
+        "gender_nll": np.where(gendered, -np.log(np.maximum(1 - gender_error(labels, p_male), _LEAST_LIKELY)), 0),
+        **_gender_bins(p_male, labels.gender),
+        **_interval_sums(prediction.age_interval, low, high),
+        **_distribution_sums(prediction.age_probs, low, high),
     }
     return np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64)
 
@@ -167,13 +152,16 @@ def age_bands(labels: Labels) -> npt.NDArray[np.int64]:
     return np.where(np.isnan(labels.age_low), len(BANDS), np.minimum(middle // 10, len(BANDS) - 1)).astype(np.int64)
 
 
-def _gender_sums(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) -> dict[str, Floats]:
-    known, male = gender >= 0, gender == 1
-    bin_ = np.clip(np.floor(p_male * GENDER_BINS), 0, GENDER_BINS - 1)
-    right = np.maximum(np.where(male, p_male, 1 - p_male), _LEAST_LIKELY)
-    sums: dict[str, Floats] = {"gender_nll": -np.log(right) * known}
+def gender_bins(p_male: Floats) -> npt.NDArray[np.int64]:
+    """Which of the `GENDER_BINS` equal bins of the probability of male each face is in: int64 (n,)."""
+    return np.clip(np.floor(p_male * GENDER_BINS), 0, GENDER_BINS - 1).astype(np.int64)
+
+
+def _gender_bins(p_male: npt.NDArray[np.float64], gender: npt.NDArray[np.int8]) -> dict[str, Floats]:
+    known, male, bins = gender >= 0, gender == 1, gender_bins(p_male)
+    sums: dict[str, Floats] = {}
     for k in range(GENDER_BINS):
-        here = known & (bin_ == k)
+        here = known & (bins == k)
         sums |= {f"bin{k}_faces": here * 1.0, f"bin{k}_p_male": here * p_male, f"bin{k}_male": here * (male * 1.0)}
     return sums
 
@@ -185,7 +173,7 @@ def _interval_sums(
     if age_interval is None:
         return {name: np.zeros(len(low)) for name in names}
     start, end = age_interval.T.astype(np.float64)
-    # The oldest age that a model tells means that age or more.
+    # The oldest age that a model knows means that age or more.
     low, high, aged = np.minimum(low, MAX_AGE), np.minimum(high, MAX_AGE), ~np.isnan(low)
     least, exact = (start <= low) & (high <= end), low == high
     values = (aged, (end - start) * aged, least, (start <= high) & (low <= end), exact, least & exact)

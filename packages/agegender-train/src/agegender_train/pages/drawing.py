@@ -1,4 +1,4 @@
-"""How our plots look: readable on a phone, in colours that colour-blind people tell apart, always the same bytes."""
+"""The style of our plots: readable on a phone, in colours for the colour-blind, with reproducible bytes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STYLE = {
 
 @contextmanager
 def our_style() -> Iterator[None]:
-    """Within it, matplotlib draws as we like it, whatever the user's settings are."""
+    """Within it, matplotlib draws in our style, whatever the user's settings are."""
     import matplotlib.style
 
     with matplotlib.style.context(["default", _STYLE]):
@@ -55,7 +55,7 @@ def to_png(figure: Any) -> bytes:
 
 
 def drawable(text: str, longest: int = 40) -> str:
-    """A text as the plots' font has it: one line, what it can't draw as boxes, the middle left out if it is long."""
+    """A text that the plots' font can draw: one line, boxes for what it lacks, a long one without its middle."""
     known = _characters()
     text = "".join(letter if ord(letter) in known and letter.isprintable() else "□" for letter in text)
     return shortened(text, longest)

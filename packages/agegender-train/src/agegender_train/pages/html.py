@@ -8,17 +8,17 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from agegender_train.pages.drawing import shortened
-from agegender_train.pages.thumbnails import Cell, Sheet, Thumbnail
+from agegender_train.pages.sheets import Cell, Sheet, Thumbnail
 
 
 def escape(text: object, longest: int = 200) -> str:
-    """A text for HTML; control characters become visible, the middle of a long one is left out."""
+    """A text for HTML; control characters become visible, a long one loses its middle."""
     shown = "".join(letter if letter.isprintable() else "�" for letter in shortened(str(text), longest))
     return html.escape(shown, quote=True)
 
 
 def table(titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequence[int] = (0,)) -> str:
-    """A table whose columns are numbers but for those of `texts`."""
+    """A table whose columns are numbers except those of `texts`."""
 
     def row(cells: Sequence[object], tag: str) -> str:
         parts = (
@@ -46,7 +46,7 @@ def _number(cell: object) -> str:
 
 
 def figure(title: str, image: bytes, details: str, anchor: str) -> str:
-    """A plot with its numbers, if there are any, folded up below it."""
+    """A plot, with its numbers, if any, in a collapsed table below."""
     alt = escape(title) + ("; the numbers are in the table below" if details else "")
     numbers = f"<details><summary>Numbers</summary>{details}</details>" if details else ""
     return (
@@ -92,12 +92,12 @@ def _picture(picture: Thumbnail) -> str:
 
 
 def document(title: str, head: str, sections: Sequence[tuple[str, str, str]]) -> bytes:
-    """A page in one file that asks the network for nothing.
+    """A page in one file that needs no network.
 
     Args:
         title: of the page, not escaped.
         head: HTML below the title.
-        sections: anchor, title and HTML of each; those without HTML are left out.
+        sections: anchor, title and HTML of each; those without HTML are skipped.
     """
     sections = [section for section in sections if section[2]]
     links = "".join(f'<li><a href="#{anchor}">{title}</a></li>' for anchor, title, _ in sections)

@@ -1,12 +1,11 @@
-"""From a dataset's pictures to an aligned store.
+"""From a dataset's pictures to an aligned store: `preprocess`.
 
-Where to look, in the order of the work: `job` (the call and its checks), `description` (what the store is made of),
-`making` (the two passes), `cleaning` and `agreement` (copies and conflicts by content), `scheduling` or `cluster` (who
-makes the shards), `shards` (one of them), `pictures`, `choice` and `search` (one picture), `near_duplicates` and
-`same_picture` (copies by looks), `workspace` and `parts` (what is done and on disk), `finishing` (the audit).
+`job` is the call and its checks, `making` the two passes over the dataset, `cleaning` what is rejected before any
+picture is decoded. `shards` makes one shard (or `cluster` has it made elsewhere), `pictures` one picture's rows,
+`search` finds the face in it. `workspace` keeps the unfinished store on disk. `label_table` is for labels alone.
 """
 
+from agegender_train.files import Progress
 from agegender_train.preprocessing.job import preprocess
-from agegender_train.preprocessing.making import Progress
 
 __all__ = ["Progress", "preprocess"]

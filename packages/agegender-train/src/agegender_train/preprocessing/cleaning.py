@@ -1,4 +1,4 @@
-"""What is left out before any picture is decoded: labels that can't be right, and copies."""
+"""What is rejected before any picture is decoded: labels that can't be right, and copies of files."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from concurrent.futures import Executor
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import AGE_OUT_OF_RANGE
-from agegender_train.duplicates.agreement import CONFLICT, Label, sort_out
+from agegender_train.duplicates.agreement import CONFLICT, Box, Label, group_by_face, labels_to_drop
 from agegender_train.store.labels import MAX_AGE
 
 NO_LABEL = "neither age nor gender"
 DUPLICATE = "duplicate"
 _BATCH = 64
-_SAME_FACE_IOU = 0.5
 
 
 def check_label(sample: Sample) -> Rejection | None:
-    """Why a sample's label is of no use, whatever its picture; ``None`` if it is."""
+    """Why a sample's label is unusable, whatever its picture; ``None`` if it is usable."""
     if sample.age_low is None or sample.age_high is None:
         return Rejection(sample.key, NO_LABEL) if sample.gender is None else None
     if not 0 <= sample.age_low <= sample.age_high <= MAX_AGE:
@@ -31,16 +30,16 @@ def check_label(sample: Sample) -> Rejection | None:
 def find_duplicates(
     samples: Iterable[Sample], files: FileTree, executor: Executor, progress: Callable[[int, int], None]
 ) -> list[Rejection]:
-    """The labels to leave out because the same face is there under another name or label.
+    """The labels to reject because the same face occurs under another name or label.
 
-    Copies are equal files, byte by byte, or one file with several labels; where their known boxes overlap by less than
-    half they are different faces of it. Of copies whose labels agree (see `sort_out`) one stays, of others none.
+    Copies are equal files, byte for byte, or one file with several labels, as far as these are of the same face (see
+    `group_by_face`). Of copies whose labels agree one stays, of others none (see `labels_to_drop`).
 
     Args:
-        samples: in the fixed order that "first" refers to.
-        files: where their contents are. Only files of equal size (and CRC, where an archive tells it) are read.
+        samples: in the order by which one of them is the first.
+        files: where their contents are. Only files of equal size (and CRC, where an archive gives it) are read.
         executor: reads and hashes.
-        progress: called with the number of files that are hashed and the number of all.
+        progress: called with the number of files hashed and the number to hash.
     """
     by_file: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -52,7 +51,7 @@ def find_duplicates(
     done = 0
     for batch, digests in zip(batches, executor.map(lambda batch: _digests(files, batch), batches), strict=True):
         for name, digest in zip(batch, digests, strict=True):
-            contents[digest or name.encode()].append(name)  # what can't be read is counted as unreadable later
+            contents[digest or name.encode()].append(name)  # what can't be read is rejected as unreadable later
         done += len(batch)
         progress(done, len(suspects))
     hashed = set(suspects)
@@ -61,11 +60,18 @@ def find_duplicates(
     found: list[Rejection] = []
     for names in groups:
         copies = sorted((sample for name in names for sample in by_file[name]), key=lambda copy: places[copy.key])
-        for same in _same_faces(copies):
+        for face in group_by_face(_boxes(copies)):
+            same = [copies[place] for place in face]
             labels = [Label(copy.age_low, copy.age_high, copy.gender) for copy in same]
-            for copy, (other, conflict) in sort_out(labels).items():
-                found.append(Rejection(same[copy].key, CONFLICT if conflict else DUPLICATE, same[other].key))
+            for place, (other, conflict) in labels_to_drop(labels).items():
+                found.append(Rejection(same[place].key, CONFLICT if conflict else DUPLICATE, same[other].key))
     return found
+
+
+def _boxes(copies: Sequence[Sample]) -> list[Box | None]:
+    """The known boxes in one unit: pixels where any label has them, else parts of the picture."""
+    in_pixels = any(copy.known_xyxy is not None for copy in copies)
+    return [copy.known_xyxy if in_pixels else copy.known_box for copy in copies]
 
 
 def _suspects(names: Iterable[str], files: FileTree) -> Iterator[str]:
@@ -85,30 +91,6 @@ def _grouped(names: Iterable[str], by: Callable[[str], object]) -> list[list[str
     for name in names:
         groups[by(name)].append(name)
     return [group for group in groups.values() if len(group) > 1]
-
-
-def _same_faces(copies: Sequence[Sample]) -> list[list[Sample]]:
-    """Labels of one picture, those of one face together."""
-    faces: list[list[Sample]] = []
-    for copy in copies:
-        for face in faces:
-            if _overlap(face[0], copy) >= _SAME_FACE_IOU:
-                face.append(copy)
-                break
-        else:
-            faces.append([copy])
-    return faces
-
-
-def _overlap(a: Sample, b: Sample) -> float:
-    """IoU of the known boxes; labels without one are about the same face."""
-    first, second = (a.known_xyxy, b.known_xyxy) if a.known_xyxy else (a.known_box, b.known_box)
-    if first is None or second is None or first == second:
-        return float(first == second)
-    width = max(min(first[2], second[2]) - max(first[0], second[0]), 0)
-    height = max(min(first[3], second[3]) - max(first[1], second[1]), 0)
-    areas = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (first, second))
-    return width * height / max(areas - width * height, 1e-9)
 
 
 def _digests(files: FileTree, names: Sequence[str]) -> list[bytes]:

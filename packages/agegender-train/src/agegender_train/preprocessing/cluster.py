@@ -1,7 +1,7 @@
 """Shards made on a Dask cluster; needs the extra ``dask`` of agegender-train.
 
-The workers read the source themselves, under the same path as here, and send the encoded shards back: the store is
-written by this process alone.
+The workers read the source themselves, under the same path as here, and send the encoded shards back; only this
+process writes the store.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from agegender_train import __version__
 from agegender_train.datasets.archives import FileTree
-from agegender_train.preprocessing.description import version
-from agegender_train.preprocessing.pictures import Settings, Tools, default_tools
+from agegender_train.preprocessing.pictures import PreprocessSettings, Tools, default_tools
 from agegender_train.preprocessing.shards import MadeShard, ShardTask, make_shard
 
-_CONNECT_S = 5
+_CONNECT_S = 10
 _NO_WORKERS_S = 30
 _CHECK_S = 5
 _TASKS_A_THREAD = 2
@@ -31,7 +31,7 @@ _TASKS_A_THREAD = 2
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a worker must know beside the task.
+    """All that a worker must know besides the task.
 
     Attributes:
         source: paths of the source.
@@ -45,7 +45,7 @@ class Recipe:
 
     source: tuple[str, ...]
     signature: str
-    settings: Settings
+    settings: PreprocessSettings
     landmarks: str | None
     detector_model: str | None
     models: tuple[str | None, ...]
@@ -53,7 +53,7 @@ class Recipe:
 
 
 def make_on_cluster(tasks: Iterable[ShardTask], recipe: Recipe, address: str) -> Generator[MadeShard]:
-    """The shards as they come, whatever their order; two a thread of the cluster are under way at most.
+    """The shards as they are finished, in any order; at most two for each thread of the cluster are in progress.
 
     When a worker is lost, the scheduler gives its tasks to another one.
 
@@ -63,9 +63,9 @@ def make_on_cluster(tasks: Iterable[ShardTask], recipe: Recipe, address: str) ->
         address: of the scheduler, as "tcp://host:8786".
 
     Raises:
-        ValueError: Dask isn't installed, or `address` is none.
-        OSError: no scheduler or no worker answers, they are lost on the way, or a worker sees other files, models or
-            another version of agegender-train.
+        ValueError: Dask isn't installed, or `address` is no such address.
+        OSError: no scheduler or no worker answers, they are lost during the work, or a worker has other files, other
+            models or another version of agegender-train.
     """
     try:
         distributed = _distributed()
@@ -102,7 +102,7 @@ def _loss_explained(address: str) -> Iterator[None]:
         yield
     except (CancelledError, _distributed().comm.CommClosedError):
         raise OSError(
-            f"the Dask scheduler at {address} was lost: the same command goes on from here when it is back"
+            f"the Dask scheduler at {address} was lost: run the same command again to continue when it is back"
         ) from None
 
 
@@ -116,7 +116,7 @@ def _capacity(client: Any, address: str) -> int:
 
 
 def _finished(client: Any, running: set[Any], address: str) -> Generator[MadeShard]:
-    """Waits for some of the tasks that are under way, and takes them out of `running`."""
+    """Waits for some of the running tasks, and takes them out of `running`."""
     distributed = _distributed()
     while True:
         try:
@@ -131,7 +131,7 @@ def _finished(client: Any, running: set[Any], address: str) -> Generator[MadeSha
             made = future.result()
         except distributed.KilledWorker:
             raise OSError(
-                "a task ended several Dask workers one after another, perhaps for want of memory: see their logs"
+                "a task killed several Dask workers one after another, perhaps for lack of memory: see their logs"
             ) from None
         except ModuleNotFoundError as error:
             raise OSError(f"a Dask worker lacks {error.name}: install agegender-train on all of them") from None
@@ -140,10 +140,10 @@ def _finished(client: Any, running: set[Any], address: str) -> Generator[MadeSha
 
 
 def _make(task: ShardTask, recipe: Recipe) -> MadeShard:
-    """What a worker does."""
+    """Makes one shard, on a worker."""
     worker = _distributed().get_worker().address
-    if version() != recipe.version:
-        raise OSError(f"Dask worker {worker} has agegender-train {version()}, not {recipe.version} as here")
+    if __version__ != recipe.version:
+        raise OSError(f"Dask worker {worker} has agegender-train {__version__}, not {recipe.version} as here")
     with _preparing:
         files, tools = _prepared(worker, recipe)
     return make_shard(task, files, recipe.settings, tools, _no_tick)
@@ -154,7 +154,7 @@ _preparing = threading.Lock()  # several threads of a worker start at once
 
 @lru_cache(maxsize=2)
 def _prepared(worker: str, recipe: Recipe) -> tuple[FileTree, Tools]:
-    """The source and the tools, opened once a process."""
+    """The source and the tools, opened once in a process."""
     try:
         files = FileTree.open(*recipe.source)
         tools = default_tools(recipe.settings, recipe.landmarks, recipe.detector_model)

@@ -1,4 +1,4 @@
-"""The labels of a dataset alone, without its pictures."""
+"""The labels of a dataset as a table, without its pictures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 from agegender_train.files import folder_lock, write_atomically
 from agegender_train.preprocessing.cleaning import check_label
+from agegender_train.preprocessing.shards import count_by_name
+from agegender_train.preprocessing.workspace import write_rejections
 from agegender_train.store import SCHEMA
 
 LABEL_COLUMNS = ("key", "age_low", "age_high", "gender", "group", "subject", "split")
-_AUDIT_COLUMNS = ("dataset", "source", "reason", "value")
 _GENDER_NAMES = {1: "male", 0: "female", None: "missing"}
 
 
@@ -27,17 +28,17 @@ def write_label_table(
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     out: str | os.PathLike[str],
 ) -> dict[str, Any]:
-    """Writes what the reader and the rules for labels make of a dataset's label files; pictures need not be there.
+    """Writes the labels of a dataset and those that are rejected, and why; the pictures need not be there.
 
     Args:
         dataset: a reader or its name.
         source: the dataset's folder, archives or label files.
-        out: a folder, which is made. In it ``labels.parquet`` has the labels that are of use (`LABEL_COLUMNS`, as in
+        out: a folder, which is made if need be. In it ``labels.parquet`` has the usable labels (`LABEL_COLUMNS`, as in
             the store), ``audit.parquet`` the others with the reason, ``audit.json`` the counts.
 
     Returns:
-        What is in ``audit.json``: `rows`, `kept` and the number rejected for each reason; of the kept ones the numbers
-        by gender, by split and by group of ages ("known" where it is a single age).
+        The content of ``audit.json``: `rows`, `kept` and the number rejected for each reason; of the kept ones the
+        numbers by gender, by split and by age group ("known" where it is a single age).
 
     Raises:
         ValueError: `source` isn't the dataset, or `out` holds a store.
@@ -55,29 +56,22 @@ def write_label_table(
         "dataset": reader.name,
         "rows": len(entries),
         "kept": len(kept),
-        "rejected": _counts(rejection.reason for rejection in rejected),
-        "per_gender": _counts(_GENDER_NAMES[sample.gender] for sample in kept),
-        "per_split": _counts(sample.split or "" for sample in kept),
+        "rejected": count_by_name(rejection.reason for rejection in rejected),
+        "per_gender": count_by_name(_GENDER_NAMES[sample.gender] for sample in kept),
+        "per_split": count_by_name(sample.split or "" for sample in kept),
         "per_age_group": _count_ages(kept),
     }
     with folder_lock(out):
         schema = pa.schema([SCHEMA.field(name) for name in LABEL_COLUMNS])
         columns = {name: [getattr(sample, name) for sample in kept] for name in LABEL_COLUMNS}
         write_atomically(out / "labels.parquet", _parquet(pa.table(columns, schema)))
-        rows = [(reader.name, *rejection) for rejection in rejected]
-        columns = {name: [row[i] for row in rows] for i, name in enumerate(_AUDIT_COLUMNS)}
-        schema = pa.schema([(name, pa.string()) for name in _AUDIT_COLUMNS])
-        write_atomically(out / "audit.parquet", _parquet(pa.table(columns, schema)))
+        write_rejections(out / "audit.parquet", reader.name, rejected)
         write_atomically(out / "audit.json", audit)
     return audit
 
 
 def _checked(entry: Sample | Rejection) -> Sample | Rejection:
     return entry if isinstance(entry, Rejection) else check_label(entry) or entry
-
-
-def _counts(values: Iterable[str]) -> dict[str, int]:
-    return dict(sorted(Counter(values).items()))
 
 
 def _count_ages(samples: Iterable[Sample]) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The two passes over a dataset: shards are made of the pictures, then finished without their near-duplicates."""
+"""The two passes over a dataset: make shards of its pictures, then finish them without their near-duplicates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 
@@ -18,30 +17,19 @@ from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import MISSING_PICTURE
 from agegender_train.duplicates.agreement import Label
 from agegender_train.duplicates.near_duplicates import Dropped, find_near_duplicates, near_pairs
-from agegender_train.files import write_atomically
+from agegender_train.files import Progress, write_atomically
 from agegender_train.preprocessing.cleaning import check_label, find_duplicates
 from agegender_train.preprocessing.cluster import Recipe, make_on_cluster
-from agegender_train.preprocessing.pictures import Settings, Tools
-from agegender_train.preprocessing.scheduling import make_locally
-from agegender_train.preprocessing.shards import SHARD_PICTURES, MadeShard, ShardTask, make_shard
+from agegender_train.preprocessing.pictures import PreprocessSettings, Tools
+from agegender_train.preprocessing.shards import SHARD_PICTURES, MadeShard, ShardTask, make_locally, make_shard
 from agegender_train.preprocessing.workspace import Workspace
+from agegender_train.store.chips import images_of
 
 _LABELS = ("key", "face", "age_low", "age_high", "gender", "phash")
 
 
-class Progress(Protocol):
-    """Hears how far the work is; called from several threads, one at a time."""
-
-    def __call__(self, phase: str, done: int, total: int) -> None:
-        """`done` of `total` are through, those of earlier runs included.
-
-        The phases, in their order: "duplicates" counts files that are compared, "faces" pictures, "near-duplicates"
-        faces, "comparing" pairs of faces, "finishing" shards.
-        """
-
-
 class _Stopped(Exception):  # noqa: N818
-    """Ends a shard whose result nobody waits for any more."""
+    """Ends the work on a shard whose result is no longer needed."""
 
 
 class Making:
@@ -56,7 +44,7 @@ class Making:
         entries: Sequence[Sample | Rejection],
         files: FileTree,
         workspace: Workspace,
-        settings: Settings,
+        settings: PreprocessSettings,
         tools: Tools,
         near_duplicates: int | None,
         progress: Progress,
@@ -77,11 +65,11 @@ class Making:
     def unfinished(self) -> list[int]:
         """The shards that are still to be finished."""
         if self._near_duplicates is not None and not self._near_file.exists():
-            return list(range(self.count))  # what is to be left out can't be told from some of the shards
+            return list(range(self.count))  # what to drop isn't known from some of the shards
         return [index for index in range(self.count) if not self._workspace.is_finished(index)]
 
     def run(self, unfinished: Sequence[int], workers: int, scheduler: str | None, recipe: Recipe | None) -> None:
-        """Makes and finishes shards, with so many threads, or on a cluster as `recipe` says."""
+        """Makes and finishes shards, with so many threads, or on the cluster of `scheduler` as `recipe` says."""
         with ThreadPoolExecutor(workers) as executor:
             try:
                 self._make(
@@ -142,7 +130,7 @@ class Making:
         return check_label(entry) or (entry if entry.file in self._files else Rejection(entry.key, MISSING_PICTURE))
 
     def _duplicates(self, executor: ThreadPoolExecutor) -> dict[str, Rejection]:
-        """Found once and kept in a file: to go on with a large dataset must not mean to read it all again."""
+        """Found once and kept in a file, so that to continue with a large dataset doesn't mean to read it all again."""
         if not self._duplicates_file.exists():
             samples = [entry for entry in self._entries if isinstance(entry, Sample)]
             found = find_duplicates(samples, self._files, executor, partial(self._report, "duplicates"))
@@ -173,10 +161,12 @@ class Making:
             faces += face.to_pylist()
             labels += map(Label, low.to_pylist(), high.to_pylist(), gender.to_pylist())
             hashes.append(phash.to_numpy())
-        pairs = near_pairs(np.concatenate(hashes), self._chips, bits, self._workspace.scratch, executor, self._tell)
+        pairs = near_pairs(
+            np.concatenate(hashes), self._chips, bits, self._workspace.scratch, executor, self._report_phase
+        )
         return find_near_duplicates(keys, faces, labels, pairs)
 
-    def _tell(self, phase: str, done: int, total: int) -> None:
+    def _report_phase(self, phase: str, done: int, total: int) -> None:
         if self._stop.is_set():
             raise _Stopped
         self._report(phase, done, total)
@@ -185,7 +175,7 @@ class Making:
         for index in range(self.count):
             table = self._workspace.rows(index, ["image"])
             if table is not None:
-                yield [data for chunk in table["image"].chunks for data in chunk.field("bytes").to_pylist()]
+                yield images_of(table)
 
     def _finish(self, unfinished: Sequence[int], dropped: Sequence[Dropped]) -> None:
         keys = {row.key for row in dropped}

@@ -1,4 +1,4 @@
-"""One picture's way into the store: decode, find the face, align, encode."""
+"""One picture becomes rows of the store: decode it, find the face, align it, encode the chip."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
+from agegender_core import Aligner, HogDetector, YuNetDetector, decode_image
 from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
-from agegender_train.preprocessing.choice import Policy, SeveralFacesError, choose_faces
-from agegender_train.preprocessing.search import find_known, find_largest
+from agegender_train.preprocessing.search import Policy, SeveralFacesError, choose_faces, find_known, find_largest
+from agegender_train.preprocessing.yunet_model import fetch_yunet
 from agegender_train.store import encode_chip
 
 Detector: TypeAlias = Literal["hog", "yunet"]
@@ -31,20 +32,20 @@ _SMALLEST_HOG_FACE = 72
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What decides how a picture becomes a row.
+class PreprocessSettings:
+    """How a picture becomes rows.
 
     Attributes:
         dataset: name of the reader.
         boxes: "detect" takes the detector's faces, "known" the reader's box, "detect-then-known" the reader's box where
             the detector finds nothing there.
         chip_size: side of a chip in pixels.
-        chip_padding: margin round the face, as a part of the face's side.
+        chip_padding: margin around the face, as a part of the face's side.
         detector_upsample: how many times the picture is doubled before detection.
-        min_face: faces whose box has a shorter side than so many pixels are left out.
+        min_face: pixels; faces whose box has a shorter side are left out.
         detector: "hog" is dlib's, "yunet" OpenCV's network, which finds more, and smaller, faces.
-        faces: what becomes of a picture with several faces and no known box: "largest" takes the largest of those in
-            the middle, else the largest; "one" rejects the picture; "all" gives each face the picture's label.
+        faces: what to do with several faces and no known box: "largest" takes the largest of those in the middle, else
+            the largest; "one" rejects the picture; "all" gives each face the picture's label.
 
     Raises:
         ValueError: an attribute is out of range.
@@ -77,16 +78,16 @@ class Settings:
 
 @dataclass(frozen=True)
 class Tools:
-    """What does the work; one set serves all threads.
+    """The parts that do the work; one set serves all threads.
 
     Attributes:
         detector: a stage that finds faces: fills `xyxy` and `score`.
         aligner: a stage that fills `landmarks` and `chips`.
         decode: turns a file's bytes and name into a frame, or raises ValueError.
-        landmarks_sha256: which landmark model the aligner has.
-        detector_sha256: which model file the detector has, if it is one that is read from a file.
-        smallest_face: side in pixels of the smallest faces that the detector finds, if it takes the longer the larger
-            the picture is: then large pictures are searched from coarse to fine. Else ``None``.
+        landmarks_sha256: of the aligner's landmark model.
+        detector_sha256: of the detector's model file, if it has one.
+        smallest_face: side in pixels of the smallest faces that the detector finds; for detectors whose time grows
+            with the picture, so that large ones are searched from coarse to fine. ``None`` for others.
     """
 
     detector: Stage
@@ -99,10 +100,10 @@ class Tools:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture: rows or a rejection, never both.
+    """The result of one picture: rows or a rejection, never both.
 
     Attributes:
-        rows: the rows of its faces; more than one only where `Settings.faces` is "all".
+        rows: one for each face; more than one only where `PreprocessSettings.faces` is "all".
         rejection: why there are no rows.
         faces: how many faces the detector found, as far as the search went.
     """
@@ -113,7 +114,7 @@ class Outcome:
 
 
 def default_tools(
-    settings: Settings,
+    settings: PreprocessSettings,
     landmarks: str | os.PathLike[str] | None = None,
     detector_model: str | os.PathLike[str] | None = None,
 ) -> Tools:
@@ -122,14 +123,12 @@ def default_tools(
     Args:
         settings: which detector, and the chips' size and padding.
         landmarks: a dlib 5-point model file instead of the built-in one.
-        detector_model: YuNet's model file; when ``None`` it is downloaded, unless it was before.
+        detector_model: YuNet's model file; when ``None`` it is downloaded, once.
 
     Raises:
-        ValueError: a model file isn't what it should be, or there is one for a detector that has none.
+        ValueError: a model file isn't what it should be, or is given for a detector that has none.
         OSError: a model file can't be read or downloaded.
     """
-    from agegender_core import Aligner, HogDetector, YuNetDetector, decode_image
-
     aligner = Aligner(size=settings.chip_size, padding=settings.chip_padding, landmarks=landmarks)
     if settings.detector == "hog":
         if detector_model is not None:
@@ -137,20 +136,18 @@ def default_tools(
         hog = HogDetector(settings.detector_upsample)
         smallest = _SMALLEST_HOG_FACE / 2**settings.detector_upsample
         return Tools(hog, aligner, decode_image, aligner.landmarks_sha256, smallest_face=smallest)
-    from agegender_train.preprocessing.yunet_model import fetch_yunet
-
     yunet = YuNetDetector(fetch_yunet() if detector_model is None else detector_model)
     return Tools(yunet, aligner, decode_image, aligner.landmarks_sha256, yunet.model_sha256)
 
 
-def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tools) -> Outcome:
+def process_picture(data: bytes, sample: Sample, settings: PreprocessSettings, tools: Tools) -> Outcome:
     """The rows of one picture, or why it has none.
 
     Args:
         data: the picture file's bytes.
         sample: its label.
-        settings: what decides how it becomes rows.
-        tools: what does the work.
+        settings: how it becomes rows.
+        tools: the parts that do the work.
     """
 
     def rejected(reason: str, value: str = "", faces: int = 0) -> Outcome:
@@ -182,7 +179,7 @@ def process_picture(data: bytes, sample: Sample, settings: Settings, tools: Tool
     return Outcome([about | row for row in rows], None, len(found))
 
 
-def _find(frame: Frame, known: Faces | None, settings: Settings, tools: Tools) -> Faces:
+def _find(frame: Frame, known: Faces | None, settings: PreprocessSettings, tools: Tools) -> Faces:
     if tools.smallest_face is not None and known is not None:
         return find_known(frame, known, tools.detector, tools.smallest_face)
     if tools.smallest_face is not None and settings.faces == "largest":

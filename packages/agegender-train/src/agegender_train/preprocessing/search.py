@@ -1,4 +1,4 @@
-"""The labelled face of a large picture, looked for from coarse to fine.
+"""The labelled face of a picture: which of the detector's faces it is, and large pictures searched from coarse to fine.
 
 A detector over an image pyramid spends three quarters of its time on faces smaller than twice the smallest. The face
 that a photo is about is nearly always larger, so that the picture at half, a quarter or an eighth of its size shows it
@@ -7,23 +7,89 @@ as well; only where it doesn't is the next finer one searched, down to the pictu
 
 from __future__ import annotations
 
+from typing import Any, Literal, TypeAlias
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.boxes import iou
 from agegender_core.faces import Faces, Frame, Stage
-from agegender_train.preprocessing.choice import CENTRAL_SIDE, choose_faces, is_central
+
+Policy: TypeAlias = Literal["largest", "one", "all"]
+
+CENTRAL_SIDE = 0.5
+"""A face in the middle is preferred to a larger one elsewhere, if its side is at least this part of the other's."""
+
+_KNOWN_FACE_IOU = 0.3  # looser than between two known boxes: detectors and datasets measure a face differently
 
 COARSEST_SIDE = 400
-"""The search starts where the picture's shorter side still has so many pixels."""
+"""Pixels. The search starts at the coarsest level whose shorter side has at least so many."""
 
 _KNOWN_LEVELS = 2
 _TIGHT = 1.1
-_SURE_SCORE = 0.2  # of dlib's HOG; below it lie most of its mistakes and few of its faces
+_CONFIDENT_SCORE = 0.2  # of dlib's HOG; below it are most of its false detections and few of its faces
+
+
+class SeveralFacesError(ValueError):
+    """The policy is "one", several faces were found, and nothing says which is meant; `count` is how many."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} faces")
+        self.count = count
+
+
+def choose_faces(found: Faces, known: Faces | None, size: tuple[int, int], policy: Policy) -> Faces:
+    """The rows of `found` that a label is about: none, one, or with the policy "all" any number.
+
+    With a known box, whatever the policy, it is the face that overlaps it most, if their IoU is at least 0.3: another
+    face is another person. Without one, "largest" takes the largest face of those that contain the picture's centre and
+    have at least half the side of the largest of all, else the largest of all; "one" takes the only one; "all" takes
+    every face, the largest first.
+
+    Args:
+        found: the detector's faces, in pixels.
+        known: the dataset's box of the face: one row, in pixels.
+        size: width and height of the picture in pixels.
+        policy: what to do with several faces.
+
+    Raises:
+        SeveralFacesError: with the policy "one".
+    """
+    if not len(found):
+        return found
+    if known is not None:
+        overlap = iou(found.xyxy, known.xyxy)[:, 0]
+        best = int(np.argmax(overlap))
+        return found[best : best + 1] if overlap[best] >= _KNOWN_FACE_IOU else found[:0]
+    if len(found) == 1:
+        return found
+    if policy == "all":
+        return found[np.argsort(-_area(found), kind="stable")]
+    if policy == "one":
+        raise SeveralFacesError(len(found))
+    area = _area(found)
+    central = is_central(found, size) & (area >= CENTRAL_SIDE**2 * area.max())
+    best = int(np.argmax(np.where(central, area + area.max(), area)))
+    return found[best : best + 1]
+
+
+def is_central(faces: Faces, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """Which of `faces` contain the centre of a picture of that width and height: bool (n,)."""
+    x, y = size[0] / 2, size[1] / 2
+    left, top, right, bottom = faces.xyxy.T
+    central: npt.NDArray[np.bool_] = (left <= x) & (x <= right) & (top <= y) & (y <= bottom)
+    return central
+
+
+def _area(faces: Faces) -> npt.NDArray[Any]:
+    left, top, right, bottom = faces.xyxy.T
+    area: npt.NDArray[Any] = (right - left) * (bottom - top)
+    return area
 
 
 def find_largest(frame: Frame, detector: Stage, smallest: float) -> Faces:
-    """Faces in `frame`, among them surely the one that the policy "largest" takes; smaller ones may be missing.
+    """Faces in `frame`, including the one that the policy "largest" takes; smaller ones may be missing.
 
     Args:
         frame: uint8 RGB (H, W, 3).
@@ -43,7 +109,7 @@ def find_largest(frame: Frame, detector: Stage, smallest: float) -> Faces:
         finer = detector(levels[level], Faces.empty())
         if len(finer):
             found, found_at = _enlarged(finer, 1 << level), level
-            if _is_sure(choose_faces(found, None, _size(frame), "largest")):
+            if _is_confident(choose_faces(found, None, _size(frame), "largest")):
                 break
     if not len(found) or found_at == 0:
         return found
@@ -51,12 +117,12 @@ def find_largest(frame: Frame, detector: Stage, smallest: float) -> Faces:
     return _sharpen(frame, found, detector, smallest, found_at)
 
 
-def _is_sure(face: Faces) -> bool:
-    return face.score is not None and float(face.score[0]) >= _SURE_SCORE
+def _is_confident(face: Faces) -> bool:
+    return face.score is not None and float(face.score[0]) >= _CONFIDENT_SCORE
 
 
 def _add_central(frame: Frame, found: Faces, detector: Stage, smallest: float, level: int) -> Faces:
-    """`found` and such faces in the middle as would go before its largest one, but are too small for the level."""
+    """`found`, and faces in the middle that are preferred to its largest one but too small for the level."""
     size = _size(frame)
     side = float(_sides(found).max())
     central = is_central(choose_faces(found, None, size, "largest"), size)[0]
@@ -68,7 +134,7 @@ def _add_central(frame: Frame, found: Faces, detector: Stage, smallest: float, l
 
 
 def _sharpen(frame: Frame, found: Faces, detector: Stage, smallest: float, level: int) -> Faces:
-    """`found` with a tighter box of the chosen face, if its box is the smallest that there is at this level.
+    """`found`, or the chosen face with a tighter box, if its box is the smallest possible at this level.
 
     Such a box may be half as large again as the face, which is bad for the landmarks.
     """
@@ -88,9 +154,16 @@ def _joined(first: Faces, second: Faces) -> Faces:
 
 
 def find_known(frame: Frame, known: Faces, detector: Stage, smallest: float) -> Faces:
-    """Faces in `frame` near the box of `known`, looked for at the scale that suits the box's size.
+    """Faces in `frame` near the box of `known`, searched at the scale that suits the box's size.
 
-    Args and result are as in `find_largest`.
+    Args:
+        frame: uint8 RGB (H, W, 3).
+        known: the dataset's box of the face: one row, in pixels.
+        detector: finds faces from `smallest` pixels on.
+        smallest: side in pixels.
+
+    Returns:
+        `xyxy` and `score`, in pixels of `frame`.
     """
     size = _size(frame)
     if min(size) < 2 * COARSEST_SIDE:
@@ -125,17 +198,15 @@ def _size(frame: Frame) -> tuple[int, int]:
 
 
 def _half(frame: Frame) -> Frame:
-    height, width = frame.shape[0] & ~1, frame.shape[1] & ~1  # of an even size it is the mean of 2 x 2, which is fast
+    height, width = frame.shape[0] & ~1, frame.shape[1] & ~1  # for an even size it is the mean of 2 x 2, which is fast
     return cv2.resize(  # type: ignore[return-value]
         frame[:height, :width], (width // 2, height // 2), interpolation=cv2.INTER_AREA
     )
 
 
 def _enlarged(faces: Faces, scale: int) -> Faces:
-    """The boxes of a picture that was reduced `scale` times; dlib counts the last pixel in."""
-    xyxy = faces.xyxy * np.float32(scale)
-    xyxy[:, 2:] += scale - 1
-    return faces.with_columns(xyxy=xyxy)
+    """The boxes of a picture that was reduced `scale` times."""
+    return faces.with_columns(xyxy=faces.xyxy * np.float32(scale))
 
 
 def _sides(faces: Faces) -> npt.NDArray[np.float32]:

@@ -1,35 +1,97 @@
-"""Where the shards of an unfinished store are, and what of them is done whenever the process was ended.
+"""The folder of a store that is being made: its description, its shards, and the last step that completes it.
 
-A shard is made into the folder ``.work`` and, once it is known which of its rows are left out, finished into the store.
-Each step writes the file that says so last, and every file is there as a whole or not at all.
+A shard is made into the folder ``.work`` and, once it is known which of its rows are dropped, finished into the store.
+Each step writes the file that records it last, and every file is there as a whole or not at all: whenever the process
+ends, the same call goes on from there.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from agegender_train import __version__
 from agegender_train.datasets import Rejection
+from agegender_train.datasets.archives import FileTree
 from agegender_train.duplicates.near_duplicates import Dropped
 from agegender_train.files import write_atomically
-from agegender_train.preprocessing.parts import part_name, part_of, shard_name
-from agegender_train.preprocessing.shards import MadeShard
-from agegender_train.store import encode_rows
+from agegender_train.preprocessing.pictures import PreprocessSettings, Tools
+from agegender_train.preprocessing.shards import MadeShard, merge_parts, part_name, part_of, shard_name
+from agegender_train.store import FORMAT, encode_rows, read_description
+
+AUDIT_SCHEMA = pa.schema([(name, pa.string()) for name in ("dataset", "source", "reason", "value")])
+"""The columns of ``audit.parquet``: a row for each entry of the reader that isn't in the store, in the reader's order.
+
+`source` is the entry's key; `reason` is one of few short phrases; `value` is the detail of this one.
+"""
+
+_ROWS_AT_ONCE = 100_000
+_SETTINGS = ("boxes", "detector", "faces", "min_face", "near_duplicates")
+
+
+def describe(
+    settings: PreprocessSettings, tools: Tools, paths: Sequence[Path], files: FileTree, near_duplicates: int | None
+) -> dict[str, Any]:
+    """The description (``store.json``) of a store to be made."""
+    return {
+        "format": FORMAT,
+        "complete": False,
+        "dataset": settings.dataset,
+        "chip_size": settings.chip_size,
+        "chip_padding": settings.chip_padding,
+        "boxes": settings.boxes,
+        "detector": settings.detector,
+        "detector_sha256": tools.detector_sha256,
+        "detector_upsample": settings.detector_upsample,
+        "faces": settings.faces,
+        "min_face": settings.min_face,
+        "near_duplicates": near_duplicates,
+        "landmarks_sha256": tools.landmarks_sha256,
+        "version": __version__,
+        "source": {
+            "name": ", ".join(path.resolve().name for path in paths),
+            "files": len(files),
+            "sha256": files.signature(),
+        },
+    }
+
+
+def begin(out: Path, wanted: dict[str, Any]) -> bool:
+    """Writes the description of a new store or compares it with the one there; true if the store is finished.
+
+    Raises:
+        ValueError: the folder holds something else.
+    """
+    found = read_description(out)
+    if found is None:
+        if strangers := sorted(path.name for path in out.iterdir() if not path.name.startswith(".")):
+            raise ValueError(f"{out} is not empty and holds no store ({strangers[0]} is in it): give another folder")
+        write_atomically(out / "store.json", wanted)
+        return False
+    for name, value in wanted.items():
+        if name != "complete" and found.get(name) != value:
+            if name == "source":
+                raise ValueError(f"{out} was made from other files than {value['name']} holds now: give another folder")
+            raise ValueError(
+                f"{out} was made with {name} = {found.get(name)}, not {value}: give the same again, or another folder"
+            )
+    return bool(found["complete"])
 
 
 class Workspace:
-    """The shards of the store in the folder `out`, made and finished."""
+    """The shards of the store in the folder `out`: unmade, made, or finished."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
         self.scratch = out / ".work"
-        """For what is thrown away at the end."""
+        """For files that are removed at the end."""
 
     def prepare(self) -> None:
         """Makes the folders."""
@@ -37,7 +99,7 @@ class Workspace:
         self.scratch.mkdir(exist_ok=True)
 
     def clear(self) -> None:
-        """Throws away what isn't part of a finished store."""
+        """Removes what isn't part of a finished store."""
         if self.scratch.exists():
             shutil.rmtree(self.scratch)
 
@@ -46,11 +108,11 @@ class Workspace:
         return _is_whole(self.out / "audit" / part_name(index), self.out / shard_name(index))
 
     def is_made(self, index: int) -> bool:
-        """Whether a shard waits to be finished."""
+        """Whether a shard is made and waits to be finished."""
         return _is_whole(self.scratch / part_name(index), self.scratch / shard_name(index))
 
     def keep(self, made: MadeShard) -> None:
-        """Writes a shard that is made.
+        """Writes a shard that was made.
 
         Raises:
             OSError: it can't be written.
@@ -65,11 +127,11 @@ class Workspace:
         return pq.read_table(path, columns=list(columns)) if path.exists() else None
 
     def finish(self, index: int, dropped: Sequence[Dropped], place: Callable[[str], int]) -> None:
-        """Moves a shard that is made into the store, without the rows that are left out.
+        """Moves a made shard into the store, without the rows to drop.
 
         Args:
             index: number of the shard.
-            dropped: the rows to leave out.
+            dropped: the rows to drop.
             place: gives the place of an entry, by its key, in the reader's order.
 
         Raises:
@@ -112,10 +174,51 @@ def _without(
     table = table.filter(pa.array([name not in reasons for name in names]))
     left = set(table["key"].to_pylist())
     rejected = {key: Rejection(key, reason, value) for key, reason, value in part["rows"]}
-    for row in dropped:  # an entry of which another face is left is in the store
+    for row in dropped:  # an entry with another face left is in the store
         if row.key not in left:
             rejected.setdefault(row.key, Rejection(row.key, row.reason, row.value))
     content = encode_rows(table) if len(table) else b""
     rows = table.select(["key", "box_from", "split"]).to_pylist()
     in_order = sorted(rejected.values(), key=lambda rejection: place(rejection.key))
     return content, part_of(index, part["pictures"], part["faces"], rows, in_order, content)
+
+
+def finish(workspace: Workspace, description: Mapping[str, Any], count: int, shadowed: int) -> None:
+    """Writes ``audit.parquet`` and ``audit.json``, and in ``store.json`` that the store is complete.
+
+    Raises:
+        RuntimeError: an entry of the reader is neither in the store nor in the audit, or in both.
+        OSError: they can't be written.
+    """
+    out = workspace.out
+    counts = merge_parts(workspace.parts(count))
+    rejected = sum(counts["rejected"].values())
+    if not counts["pictures"] == description["pictures"] == counts["pictures_kept"] + rejected:
+        raise RuntimeError(
+            f"{out}: of {description['pictures']} pictures {counts['pictures_kept']} were kept and {rejected} "
+            "rejected; delete the store and make it again"
+        )
+    share = {source: round(rows / counts["kept"], 6) for source, rows in counts["box_from"].items()}
+    settings = {"faces_policy" if name == "faces" else name: description[name] for name in _SETTINGS}
+    audit = {"dataset": description["dataset"], **settings, **counts, "box_from_share": share, "shadowed": shadowed}
+    rejections = (Rejection(*row) for part in workspace.parts(count) for row in part["rows"])
+    write_rejections(out / "audit.parquet", description["dataset"], rejections)
+    write_atomically(out / "audit.json", audit)
+    shards = [part["shard"] for part in workspace.parts(count) if part["kept"]]
+    workspace.clear()
+    # The last step: from here on the store can be opened.
+    write_atomically(out / "store.json", {**description, "complete": True, "shards": shards})
+
+
+def write_rejections(path: Path, dataset: str, rejections: Iterable[Rejection]) -> None:
+    """Writes an ``audit.parquet``; equal rejections give equal bytes.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    sink, rows = pa.BufferOutputStream(), iter(rejections)
+    with pq.ParquetWriter(sink, AUDIT_SCHEMA, compression="zstd", write_statistics=False) as writer:
+        while block := list(islice(rows, _ROWS_AT_ONCE)):
+            columns = [[dataset] * len(block), *zip(*block, strict=True)]
+            writer.write_table(pa.table([pa.array(column, pa.string()) for column in columns], AUDIT_SCHEMA))
+    write_atomically(path, sink.getvalue().to_pybytes())

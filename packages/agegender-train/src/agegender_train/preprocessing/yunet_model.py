@@ -1,4 +1,4 @@
-"""YuNet's model file: it isn't ours to ship, so it is fetched once."""
+"""YuNet's model file, which isn't ours to distribute: downloaded once and kept in a cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ URLS = (
 
 
 def fetch_yunet(cache: Path | None = None) -> Path:
-    """The path of YuNet's model file, which is downloaded (230 kB) unless it is in the cache; its hash is checked.
+    """The path of YuNet's model file, downloaded (230 kB) unless it is in the cache; its hash is checked.
 
     Args:
         cache: the folder to keep it in; the user's cache folder when ``None``.
@@ -31,7 +31,7 @@ def fetch_yunet(cache: Path | None = None) -> Path:
     for url in URLS:
         try:
             return Path(pooch.retrieve(url, f"sha256:{SHA256}", FILE, folder))
-        except (OSError, ValueError) as error:  # ValueError: another file came than the hash says
+        except (OSError, ValueError) as error:  # ValueError: the file has another hash
             reason = error
     raise OSError(
         f"YuNet's model is not in {folder} and can't be downloaded ({type(reason).__name__}): "

@@ -1,4 +1,4 @@
-"""Model cards, made of a report: no figure in them is typed by hand."""
+"""Model cards: Markdown filled in from a report, so that no figure is typed by hand."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agegender_train.report.reading import Report
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, used
+from agegender_train.report.folder import Report
+from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
 
 _PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
@@ -33,24 +33,24 @@ TEMPLATE = """# Model card: {{model}}
 
 ## Limits
 
-What it tells is how a face looks to those who labelled the pictures, not who somebody is. Two genders only, as the
-data has them. Faces that no detector finds have no figures but the count above. Do not decide about people with it.
+It predicts how a face looks to the people who labelled the pictures, not who somebody is. It knows two genders only,
+as its data does. Faces that the detector misses appear only as the count above. Don't use it to decide about people.
 """
-"""What a card is made of unless asked otherwise."""
+"""The default template of a card."""
 
 
 def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
-    """The card of one model, Markdown.
+    """The card of one model, as Markdown.
 
     Args:
-        report: in which it was tested.
+        report: a report with that model.
         model: its name there.
-        template: Markdown with places to fill: ``{{model}}``; ``{{facts}}``, what the model file says of itself;
+        template: Markdown with placeholders: ``{{model}}``; ``{{facts}}``, from the description in the model file;
             ``{{figures}}``, the tables; ``{{SET.FIGURE}}`` and ``{{SET/KIND/PART.FIGURE}}``, one number, such as
             ``{{utkface.age_mae}}`` or ``{{utkface/band/60-69.age_bias}}``; ``{{SET.n}}``.
 
     Raises:
-        ValueError: the report has no such model, or a place names something that isn't there.
+        ValueError: the report has no such model, or a placeholder names something that isn't in it.
     """
     rows = [row for row in report.results if row["model"] == model]
     if not rows:
@@ -87,21 +87,21 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> str:
     lines = []
     if spec:
         lines.append(
-            f"- Input: {spec['input_size']} x {spec['input_size']} pixels, {spec['color'].upper()}, of faces that are "
-            f"cut to {spec['chip_size']} pixels with a margin of {spec['chip_padding']:g}"
+            f"- Input: {spec['input_size']} x {spec['input_size']} pixels, {spec['color'].upper()}, from chips of "
+            f"{spec['chip_size']} pixels with a margin of {spec['chip_padding']:g}"
         )
     if training.get("data"):
-        lines.append(f"- Learned from: {', '.join(training['data'])}; {training['n']:,} faces of them")
+        lines.append(f"- Training data: {', '.join(training['data'])}; {training['n']:,} of these faces")
     if row["licence"]:
         lines.append(f"- Licence of the weights: {row['licence']}")
-    return "\n".join(lines) or "- The model file says nothing of where it is from."
+    return "\n".join(lines) or "- The model file has no description of its origin."
 
 
 def _figures(report: Report, model: str, rows: Sequence[dict[str, Any]]) -> str:
     names = [name for name in _HEADLINES if any(row.get(name) is not None for row in rows)]
     parts = [
-        "In brackets: 95 % interval, by the bootstrap over people. "
-        f"{report.about['machine']['system']}, {report.about['machine']['cpus']} CPUs; made by",
+        "In brackets: the 95 % interval, from a bootstrap over people. "
+        f"{report.about['machine']['system']}, {report.about['machine']['cpus']} CPUs; made with",
         f"```console\n$ {report.about['command']}\n```",
         _table(
             ["test set", "faces", *(SHOWN[name].title for name in names)],
@@ -115,7 +115,7 @@ def _figures(report: Report, model: str, rows: Sequence[dict[str, Any]]) -> str:
     parts += [text for row in rows for kind in _KINDS for text in _of_parts(row, kind)]
     beside = [f"- {sentence}" for comparison in report.comparisons for sentence in _beside(comparison, model)]
     if beside:
-        parts += ["Beside other models, on the same faces:", "\n".join(beside)]
+        parts += ["Compared with other models, on the same faces:", "\n".join(beside)]
     return "\n\n".join(parts)
 
 
@@ -123,14 +123,9 @@ def _missed(row: Mapping[str, Any]) -> list[str]:
     missed = row["with_not_found"]
     if missed["n"] == row["n"]:
         return []
-    shares = ", ".join(
-        f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].value(value)} %"
-        for name, value in missed.items()
-        if name != "n"
-    )
     return [
         f"In {missed['n'] - row['n']:,} pictures of {row['test_set']} no face was found; the table leaves them out. "
-        f"Counted as wrong: {shares}."
+        f"Counting them as wrong: {missed_shares(missed)}."
     ]
 
 
@@ -149,13 +144,7 @@ def _of_parts(row: dict[str, Any], kind: str) -> list[str]:
         _table([_KINDS[kind].split(",")[0], "faces", *(SHOWN[name].title for name in names)], lines),
     ]
     if kind == "group":
-        for name, gap in row["gaps"].get(kind, {}).items():
-            ends, shown = gap["interval"], SHOWN[name]
-            interval = "" if ends is None else f" (95 % interval {shown.value(ends[0])} to {shown.value(ends[1])})"
-            texts.append(
-                f"{shown.title.split(',')[0]}: best for {gap['best']}, worst for {gap['worst']}, "
-                f"{shown.value(gap['gap'])}{shown.unit} apart{interval}."
-            )
+        texts += [f"{gap_sentence(name, gap)}." for name, gap in row["gaps"].get(kind, {}).items()]
     return texts
 
 

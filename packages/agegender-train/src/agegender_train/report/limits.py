@@ -1,4 +1,4 @@
-"""Limits that a model must keep, for people's CI."""
+"""Limits on figures, such as a largest MAE, that let a CI run fail."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ AT_LEAST = frozenset(
 
 @dataclass(frozen=True)
 class Limit:
-    """What a figure must be.
+    """The bound on one figure.
 
     Attributes:
         figure: its name, one of `AT_MOST` (errors) or of `AT_LEAST` (shares of what is right).
-        value: the most, or the least, that is allowed.
+        value: the largest, or the smallest, value that is allowed.
     """
 
     figure: str
     value: float
 
     def is_kept(self, found: float | None) -> bool:
-        """Whether a figure keeps the limit; one that isn't known doesn't."""
+        """Whether a figure is within the limit; an unknown figure is not."""
         if found is None:
             return False
         return found <= self.value if self.figure in AT_MOST else found >= self.value
@@ -49,7 +49,7 @@ def parse_limits(text: str) -> list[Limit]:
     """The limits of a text such as ``age_mae=6.0,gender_accuracy=0.93``.
 
     Raises:
-        ValueError: it looks otherwise, or there is no such figure.
+        ValueError: the text has another form, or there is no such figure.
     """
     limits = []
     for part in text.split(","):
@@ -64,11 +64,11 @@ def parse_limits(text: str) -> list[Limit]:
 
 
 def broken_limits(results: Sequence[Mapping[str, Any]], limits: Sequence[Limit]) -> list[str]:
-    """A sentence for each result that doesn't keep a limit.
+    """A sentence for each result that breaks a limit.
 
     Args:
         results: as in a report's metrics.json.
-        limits: of each of them.
+        limits: applied to each of them.
     """
     broken = []
     for result in results:

@@ -1,15 +1,19 @@
-"""The page of a report: one file that stands alone, readable on a phone."""
+"""The page of a report: one HTML file with figures, plots and faces that loads nothing else, readable on a phone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from agegender_train.evaluation import Evaluation
+from agegender_train.metrics import age_error
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
-from agegender_train.pages.thumbnails import Sheet
+from agegender_train.pages.sheets import Cell, Sheet, label_text, sample, thumbnail
 from agegender_train.report.plots import file_name
-from agegender_train.report.reference import AGENDERNET
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, used
+from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.store.labels import Labels
 
 Result = Mapping[str, Any]
 
@@ -23,13 +27,43 @@ _KINDS = {
     "group": "ancestry, in the dataset's words",
     "gender": "gender",
     "gender and band": "gender and age",
-    "box": "where the face's box is from",
-    "size": "shorter side of the face in pixels",
+    "box": "origin of the box",
+    "size": "shorter side of the box in pixels",
     "sharpness": "sharpness",
-    "turn": "turned away, 0 to 1",
-    "score": "score of the detector",
+    "turn": "turn of the head, 0 to 1",
+    "score": "detector score",
 }
 _OF_PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
+
+FACES_SHOWN = 50
+"""Faces of a contact sheet."""
+
+_SIDE, _SIDE_OF_MANY, _MANY = 64, 48, 12
+
+
+class Published(NamedTuple):
+    """One row of a published table that a report shows beside its own figures.
+
+    Attributes:
+        model: the network.
+        test_set: the dataset as a report calls it.
+        age_mae: years.
+        gender_accuracy: share.
+    """
+
+    model: str
+    test_set: str
+    age_mae: float
+    gender_accuracy: float
+
+
+AGENDERNET = (
+    Published("InceptionV3 (Agendernet, 2018)", "utkface", 7.36, 0.9018),
+    Published("SSR-Net (Agendernet, 2018)", "utkface", 9.58, 0.8508),
+    Published("InsightFace (Agendernet, 2018)", "utkface", 7.57, 0.8871),
+)
+"""Agendernet's own table (2018): on UTKFace, after training on IMDB-WIKI and Adience. Its faces are another part of the
+set and were detected and cut in another way, so its figures are not of the same faces as a report's."""
 
 
 def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Sequence[tuple[str, Sheet]]) -> bytes:
@@ -38,7 +72,7 @@ def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Seq
     Args:
         report: the content of metrics.json.
         plots: PNG by file name; see `plots.plot_all`.
-        sheets: contact sheets with their titles; see `sheets.face_sheets`.
+        sheets: contact sheets with their titles; see `face_sheets`.
     """
     results: list[dict[str, Any]] = list(report["results"])
     models, sets = ([*dict.fromkeys(str(row[key]) for row in results)] for key in ("model", "test_set"))
@@ -47,9 +81,9 @@ def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Seq
         ("compared", "Which model is better", "".join(_compared(one) for one in report["comparisons"])),
         ("plots", "Plots", _overview(results, plots)),
         *((f"set-{file_name(name)}", escape(name), _of_set(name, results, plots)) for name in sets),
-        ("parts", "Who it is good for", "".join(_parts(row) for row in results)),
+        ("parts", "Results by group of faces", "".join(_parts(row) for row in results)),
         ("faces", "Faces", "".join(f"<h3>{escape(title)}</h3>{sheet_html(sheet)}" for title, sheet in sheets)),
-        ("how", "How it was made", _how(report)),
+        ("how", "How this report was made", _how(report)),
     ]
     words = f"<p>{escape(', '.join(models), 1000)}. {len(sets)} {_plural('test set', sets)}.</p>"
     title = (
@@ -60,8 +94,8 @@ def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Seq
     return document(title, words, sections)
 
 
-def _plural(word: str, things: Sequence[object]) -> str:
-    return word if len(things) == 1 else word + "s"
+def _plural(word: str, items: Sequence[object]) -> str:
+    return word if len(items) == 1 else word + "s"
 
 
 def _cell(figures: Result, name: str) -> object:
@@ -95,7 +129,7 @@ def _figures(test_set: str, results: Sequence[dict[str, Any]]) -> str:
 
 
 def _turned(rows: Sequence[Result], names: Sequence[str]) -> str:
-    """A table of many figures, one a line, which is easier to read on a phone."""
+    """A table of many figures, one on each line, which is easier to read on a phone."""
     return table(
         ["figure", *(row["model"] for row in rows)],
         ([SHOWN[name].title, *(_cell(row, name) for row in rows)] for name in names),
@@ -103,7 +137,7 @@ def _turned(rows: Sequence[Result], names: Sequence[str]) -> str:
 
 
 def _notes(rows: Sequence[Result], published: bool) -> list[str]:
-    notes = ["In small print: the 95 % interval, by the bootstrap over people."]
+    notes = ["In small print: the 95 % interval, from a bootstrap over people."]
     first = rows[0]
     if first["part"]:
         notes.append(f"Of the store: {escape(first['part'])}.")
@@ -118,17 +152,13 @@ def _notes(rows: Sequence[Result], published: bool) -> list[str]:
             )
         missed = row["with_not_found"]
         if missed["n"] > row["n"]:
-            shares = ", ".join(
-                f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].value(value)} %"
-                for name, value in missed.items()
-                if name != "n"
-            )
-            notes.append(f"With these counted as wrong, {escape(row['model'])} has: {shares} (of {missed['n']:,}).")
+            shares = missed_shares(missed)
+            notes.append(f"Counting these as wrong, {escape(row['model'])} has: {shares} (of {missed['n']:,}).")
         if row["realigned"]:
-            notes.append(f"The faces were cut again for {escape(row['model'])}, from chips of another size or margin.")
+            notes.append(f"For {escape(row['model'])} the chips were cut again to another size or margin.")
     if published:
         notes.append(
-            "Rows of 2018 are Agendernet's own table: another part of the set, cut by other means, for reference."
+            "Rows of 2018 are from Agendernet's own table, for reference: other faces of the set, cut in another way."
         )
     return notes
 
@@ -147,9 +177,9 @@ def _compared(comparison: Mapping[str, Any]) -> str:
             ranks.setdefault(one["model"], {})[name] = one["rank"]
     rows = [[model, *(places.get(name) for name in names)] for model, places in ranks.items()]
     return (
-        f"<h3>{escape(comparison['test_set'])}, {comparison['n']:,} faces that all predicted</h3>"
+        f"<h3>{escape(comparison['test_set'])}, {comparison['n']:,} faces that all models predicted</h3>"
         + table(["rank by", *(SHOWN[name].title.split(",")[0] for name in names)], rows)
-        + "<p class=dim>Models share a rank where the 95 % interval of their difference holds zero.</p>"
+        + "<p class=dim>Models share a rank where the 95 % interval of their difference contains zero.</p>"
         + f"<ul>{''.join(f'<li>{text}.</li>' for text in sentences)}</ul>"
     )
 
@@ -173,12 +203,12 @@ def _of_set(test_set: str, results: Sequence[dict[str, Any]], plots: Mapping[str
     stem = file_name(test_set)
     shown = [
         (f"{stem}-error-by-age.png", "Error by age", _part_table(rows, "band", ("age_bias", "middle_bias"))),
-        (f"{stem}-ages.png", "True and told ages", ""),
-        (f"{stem}-calibration.png", "Is its probability of male right?", _ece_table(rows)),
+        (f"{stem}-ages.png", "True and predicted ages", ""),
+        (f"{stem}-calibration.png", "Calibration of the gender", _ece_table(rows)),
         (f"{stem}-hard.png", "What makes a face hard", ""),
     ]
     shown += [
-        (f"{stem}-{file_name(row['model'])}-confusion.png", f"{row['model']}: what is taken for what", "")
+        (f"{stem}-{file_name(row['model'])}-confusion.png", f"{row['model']}: confusion of ages and genders", "")
         for row in rows
     ]
     made = "".join(figure(title, plots[name], text, name) for name, title, text in shown if name in plots)
@@ -208,16 +238,9 @@ def _ece_table(rows: Sequence[dict[str, Any]]) -> str:
 def _parts(row: dict[str, Any]) -> str:
     found = [f"<h3>{escape(row['model'])} on {escape(row['test_set'])}</h3>"]
     for kind, gaps in row["gaps"].items():
-        for name, gap in gaps.items():
-            ends = gap["interval"]
-            shown = SHOWN[name]
-            interval = "" if ends is None else f", 95 % interval {shown.value(ends[0])} to {shown.value(ends[1])}"
-            if kind in ("group", "gender", "box"):
-                what = f"{shown.title.split(',')[0]} by {_KINDS[kind]}"
-                found.append(
-                    f"<p>{escape(what)}: best for {escape(gap['best'])}, worst for {escape(gap['worst'])}; between "
-                    f"them {shown.value(gap['gap'])}{shown.unit}{interval}.</p>"
-                )
+        if kind in ("group", "gender", "box"):
+            texts = (gap_sentence(name, gap, f" by {_KINDS[kind]}") for name, gap in gaps.items())
+            found += [f"<p>{escape(text, 400)}.</p>" for text in texts]
     for kind, parts in row["parts"].items():
         of = [{**part, "ms_per_face": None} for part in parts.values()]
         names = [name for name in _OF_PARTS if any(part.get(name) is not None for part in of)]
@@ -242,3 +265,40 @@ def _how(report: Mapping[str, Any]) -> str:
     for name, print_ in {row["test_set"]: row["fingerprint"] for row in report["results"]}.items():
         rows.append([f"fingerprint of {name}", print_])
     return table(["", ""], ([name, "–" if value is None else str(value)] for name, value in rows), texts=(0, 1))
+
+
+def face_sheets(evaluations: Sequence[Evaluation]) -> list[tuple[str, Sheet]]:
+    """Contact sheets with titles: the 50 worst faces of each evaluation, a random sample of 50 of each test set.
+
+    Captions give the label and the prediction: "34 f → 29 m".
+    """
+    side = _SIDE if len(evaluations) <= _MANY else _SIDE_OF_MANY
+    sheets: list[tuple[str, Sheet]] = []
+    seen: set[str] = set()
+    for evaluation in evaluations:
+        where = f"{evaluation.model} on {evaluation.test_set}"
+        error = np.nan_to_num(age_error(evaluation.labels, evaluation.age))
+        worst = [row for row in np.argsort(-error, kind="stable")[:FACES_SHOWN] if error[row] > 0]
+        if worst:
+            sheets.append((f"Largest age errors of {where}", _sheet(evaluation, worst, side)))
+        if evaluation.test_set not in seen:
+            seen.add(evaluation.test_set)
+            drawn = sample(list(evaluation.labels.key), FACES_SHOWN)
+            sheets.append((f"Random sample, predictions of {where}", _sheet(evaluation, drawn, side)))
+    return sheets
+
+
+def _sheet(evaluation: Evaluation, places: Iterable[int], side: int) -> Sheet:
+    places = [int(place) for place in places]
+    chips = evaluation.store.decode(evaluation.rows[places])
+    labels = evaluation.labels
+    cells = [
+        Cell((thumbnail(str(labels.key[place]), chip, side),), _caption(evaluation, labels, place), True)
+        for place, chip in zip(places, chips, strict=True)
+    ]
+    return Sheet("", cells, len(labels), len(labels))
+
+
+def _caption(evaluation: Evaluation, labels: Labels, place: int) -> str:
+    predicted = "m" if evaluation.p_male[place] >= 0.5 else "f"
+    return f"{label_text(labels, place)} → {evaluation.age[place]:.0f} {predicted}"

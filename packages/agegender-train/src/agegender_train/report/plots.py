@@ -1,4 +1,4 @@
-"""A report's plots: from its results and predictions to PNG files."""
+"""The plots of a report, as PNG files: figures of all results, and the predictions of each test set's faces."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from agegender_train.metrics import Outcomes
-from agegender_train.pages.drawing import drawable, new_figure, our_style, to_png
-from agegender_train.report.face_plots import (
-    COLOURS,
-    MARKS,
-    plot_ages,
-    plot_calibration,
-    plot_confusion,
-    plot_error_by_age,
+from agegender_core.decoding import MAX_AGE
+from agegender_train.metrics import BANDS, GENDER_BINS, Outcomes, age_deviation
+from agegender_train.metrics.scores import age_bands, gender_bins
+from agegender_train.pages.drawing import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    VERMILLION,
+    drawable,
+    new_figure,
+    our_style,
+    to_png,
 )
+from agegender_train.store.labels import faces_per_year
+
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, GREY)
+MARKS = ("o", "s", "^", "D", "v", "P")
+"""Of models, in their order."""
 
 _HARD = {
     "size": "side of the face (pixels)",
     "sharpness": "sharpness (grey levels)",
-    "turn": "turned away (0 to 1)",
-    "score": "detector's score",
+    "turn": "turn of the head (0 to 1)",
+    "score": "detector score",
 }
 
 Results = Sequence[Mapping[str, Any]]
@@ -31,7 +41,7 @@ Grouped = Mapping[str, Mapping[str, Outcomes]]
 
 
 def plot_all(results: Results, grouped: Grouped) -> dict[str, bytes]:
-    """All plots that have something to show, by their file names.
+    """All plots that have data, by their file names.
 
     Args:
         results: see `results.result_of`.
@@ -40,7 +50,7 @@ def plot_all(results: Results, grouped: Grouped) -> dict[str, bytes]:
     with our_style():
         figures: dict[str, Any] = {
             "age-error.png": plot_bars(results, ("age_mae", "middle_mae"), "mean absolute error of the age (years)", 1),
-            "gender.png": plot_bars(results, ("gender_accuracy",), "gender right (%)", 100),
+            "gender.png": plot_bars(results, ("gender_accuracy",), "gender accuracy (%)", 100),
             "speed.png": plot_speed(results),
         }
         for test_set, models in grouped.items():
@@ -55,7 +65,7 @@ def plot_all(results: Results, grouped: Grouped) -> dict[str, bytes]:
 
 
 def file_name(text: str) -> str:
-    """A name as part of a file's.
+    """A text as part of a file name.
 
     >>> file_name("insightface: a/b")
     'insightface-a-b'
@@ -64,7 +74,7 @@ def file_name(text: str) -> str:
 
 
 def plot_bars(results: Results, names: Sequence[str], title: str, scale: float) -> Any:
-    """A bar with its 95 % interval for each result that has the first of the figures `names` that any has."""
+    """A bar with its 95 % interval for each result: of the first figure of `names` that any result has."""
     name = next((name for name in names if any(row.get(name) is not None for row in results)), None)
     shown = [row for row in results if name is not None and row.get(name) is not None]
     if name is None or not shown:
@@ -91,7 +101,7 @@ def plot_bars(results: Results, names: Sequence[str], title: str, scale: float) 
 
 
 def plot_speed(results: Results) -> Any:
-    """Time a face against error, a mark for each result."""
+    """Time per face against error, a mark for each result."""
     shown = [row for row in results if row.get("age_mae") is not None]
     if not shown:
         return None
@@ -109,7 +119,7 @@ def plot_speed(results: Results) -> Any:
             set_format(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
     else:
         axes.set_xlim(0, 1.1 * max(times))
-    axes.set_xlabel("time a face, in batches (milliseconds)")
+    axes.set_xlabel("time per face, in batches (milliseconds)")
     axes.set_ylabel("age MAE (years)")
     axes.grid(alpha=0.3, which="both")
     from matplotlib.lines import Line2D
@@ -127,7 +137,7 @@ def plot_speed(results: Results) -> Any:
 
 
 def plot_hard(results: Results) -> Any:
-    """Error by what may make a face hard, in fifths of the faces."""
+    """Error by traits that may make a face hard, in fifths of the faces."""
     figure_of = "age_mae" if any(row.get("age_mae") is not None for row in results) else "middle_mae"
     kinds = [kind for kind in _HARD if any(kind in row["parts"] for row in results)]
     kinds = [kind for kind in kinds if any(row.get(figure_of) is not None for row in results)]
@@ -161,3 +171,128 @@ def plot_hard(results: Results) -> Any:
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
     figure.supylabel("mean absolute error of the age (years)", fontsize=10)
     return figure
+
+
+def plot_error_by_age(models: Mapping[str, Outcomes]) -> Any:
+    """Predicted minus true age by decade of the true age: the median, and the band of the middle 80 %."""
+    shown = {model: outcomes for model, outcomes in models.items() if (~np.isnan(outcomes.labels.age_low)).sum() >= 10}
+    if not shown:
+        return None
+    figure, panels = new_figure(0.8 + 1.7 * len(shown), len(shown), sharex=True, sharey=True)
+    for place, (axes, (model, outcomes)) in enumerate(zip(panels, shown.items(), strict=True)):
+        error = age_deviation(outcomes.labels, outcomes.prediction.age)
+        bands = age_bands(outcomes.labels)
+        there = [band for band in range(len(BANDS)) if (bands == band).sum() >= 3]
+        middles = [10 * band + 5 for band in there]
+        low, median, high = (
+            np.array([np.quantile(error[bands == band], [0.1, 0.5, 0.9]) for band in there]).reshape(-1, 3).T
+        )
+        colour = COLOURS[place % 6]
+        axes.axhline(0, color="black", linewidth=0.8)
+        axes.fill_between(middles, low, high, color=colour, alpha=0.25, linewidth=0, label="middle 80 % of the faces")
+        axes.plot(middles, median, color=colour, marker="o", label="median")
+        axes.set_title(drawable(model))
+        axes.grid(alpha=0.3)
+    panels[0].legend(loc="lower left")
+    panels[-1].set_xlabel("true age (years, by decade)")
+    figure.supylabel("predicted minus true age (years)", fontsize=10)
+    return figure
+
+
+def plot_ages(models: Mapping[str, Outcomes]) -> Any:
+    """The distributions of the true ages, and of the ages that each model predicts."""
+    labels = next(iter(models.values())).labels
+    exact, spread = faces_per_year(labels)
+    if not (exact + spread).sum():
+        return None
+    figure, panels = new_figure(1.0 + 1.5 * len(models), len(models), sharex=True, sharey=True)
+    edges = np.arange(0, MAX_AGE + 2, 2) - 0.5
+    for place, (axes, (model, outcomes)) in enumerate(zip(panels, models.items(), strict=True)):
+        exact, spread = faces_per_year(outcomes.labels)
+        truth, _ = np.histogram(np.arange(MAX_AGE + 1), edges, weights=exact + spread)
+        predicted, _ = np.histogram(np.clip(outcomes.prediction.age, 0, MAX_AGE), edges)
+        axes.stairs(50 * truth / truth.sum(), edges, fill=True, color=GREY, alpha=0.5, label="true ages")
+        axes.stairs(
+            50 * predicted / predicted.sum(), edges, color=COLOURS[place % 6], linewidth=1.6, label="predicted ages"
+        )
+        axes.set_title(drawable(model))
+        axes.grid(axis="y", alpha=0.3)
+    panels[0].legend(loc="upper right")
+    panels[-1].set_xlabel("age (years)")
+    figure.supylabel("share of faces (% per year of age)", fontsize=10)
+    return figure
+
+
+def plot_calibration(models: Mapping[str, Outcomes]) -> Any:
+    """The share of men among faces of about the same probability of male, in 15 equal bins."""
+    known = {model: outcomes[outcomes.labels.gender >= 0] for model, outcomes in models.items()}
+    known = {model: outcomes for model, outcomes in known.items() if len(outcomes) >= 20}
+    if not known:
+        return None
+    figure, (axes,) = new_figure(4.2)
+    axes.plot([0, 100], [0, 100], color="black", linewidth=0.8, linestyle="--", label="perfect calibration")
+    for place, (model, outcomes) in enumerate(known.items()):
+        p_male = outcomes.prediction.p_male.astype(np.float64)
+        bins = gender_bins(p_male)
+        points = [
+            (100 * p_male[bins == k].mean(), 100 * (outcomes.labels.gender[bins == k] == 1).mean())
+            for k in range(GENDER_BINS)
+            if (bins == k).sum() >= 5
+        ]
+        at, share = np.array(points).reshape(-1, 2).T
+        axes.plot(at, share, color=COLOURS[place % 6], marker=MARKS[place % 6], markersize=4, label=drawable(model, 30))
+    axes.set_xlabel("predicted probability of male (%)")
+    axes.set_ylabel("men among these faces (%)")
+    axes.set_aspect("equal")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
+    return figure
+
+
+def plot_confusion(outcomes: Outcomes) -> Any:
+    """Confusion matrices in percent of each row: of the decades of age, and of the genders."""
+    aged, gendered = ~np.isnan(outcomes.labels.age_low), outcomes.labels.gender >= 0
+    if not aged.any() and not gendered.any():
+        return None
+    heights = [3.4 if aged.any() else 0, 1.3 if gendered.any() else 0]
+    rows = [height for height in heights if height]
+    figure, panels = new_figure(0.6 + sum(rows), len(rows), height_ratios=rows)
+    panels = list(panels)
+    if aged.any():
+        true = age_bands(outcomes.labels)[aged]
+        predicted = np.minimum(outcomes.prediction.age[aged] // 10, len(BANDS) - 1).astype(np.int64)
+        last = max(true.max(), predicted.max()) + 1
+        _matrix(panels.pop(0), true, predicted, BANDS[:last], "age by decade")
+    if gendered.any():
+        predicted = (outcomes.prediction.p_male[gendered] >= 0.5).astype(np.int64)
+        _matrix(
+            panels.pop(0), outcomes.labels.gender[gendered].astype(np.int64), predicted, ("female", "male"), "gender"
+        )
+    return figure
+
+
+def _matrix(axes: Any, true: Any, predicted: Any, names: Sequence[str], what: str) -> None:
+    counts = np.zeros((len(names), len(names)))
+    np.add.at(counts, (true, predicted), 1)
+    total = counts.sum(axis=1, keepdims=True)
+    shares = 100 * np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for row, column in np.ndindex(*shares.shape):
+        if counts[row, column]:
+            light = shares[row, column] > 55
+            axes.text(
+                column,
+                row,
+                f"{shares[row, column]:.0f}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color="white" if light else "black",
+            )
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_yticks(
+        range(len(names)), [f"{name} ({int(n[0]):,})" for name, n in zip(names, total, strict=True)], fontsize=8
+    )
+    axes.set_xlabel(f"predicted {what}")
+    axes.set_ylabel("true (faces)")
+    axes.set_title("% of each row")

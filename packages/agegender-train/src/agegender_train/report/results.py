@@ -1,4 +1,4 @@
-"""An evaluation as it stands in metrics.json and in predictions.parquet."""
+"""Evaluations and comparisons as they are stored in metrics.json and in predictions.parquet."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TRAITS = ("face", "box_from", "score", "size", "turn", "sharpness")
 
 
 def result_of(evaluation: Evaluation) -> dict[str, Any]:
-    """What metrics.json says of one model on one test set: who, on what, and the figures of `metrics.estimate`."""
+    """The entry of one model on one test set in metrics.json: names, data, and the figures of `metrics.estimate`."""
     figures, description = evaluation.metrics, from_metadata(evaluation.metadata or {})
     faces = len(evaluation.outcomes) + len(evaluation.failures)
     missed = (evaluation.not_found or 0) + len(evaluation.failures)
@@ -42,9 +42,9 @@ def result_of(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def with_not_found(figures: Mapping[str, Any], missed: int) -> dict[str, Any]:
-    """Shares of what is right if every picture without a face, or without an answer, counts as wrong.
+    """Accuracies where every picture without a face, and every face without an answer, counts as wrong.
 
-    Leaving out what a system can't do flatters it. An error in years has no such value: there is no age to take.
+    Leaving out what a system can't do flatters it. An error in years has no such value, as there is no age to take.
 
     Args:
         figures: of the faces that were predicted.
@@ -59,7 +59,7 @@ def with_not_found(figures: Mapping[str, Any], missed: int) -> dict[str, Any]:
 
 
 def compared(by_test_set: Mapping[str, Mapping[str, Outcomes]], rounds: int) -> list[dict[str, Any]]:
-    """What metrics.json says of models beside each other, for each test set that two or more of them were tested on."""
+    """The comparisons in metrics.json, one for each test set that two or more models were tested on."""
     found = []
     for test_set, models in by_test_set.items():
         if len(models) < 2:
@@ -93,7 +93,7 @@ def _pair(comparison: Comparison, first: str, second: str) -> dict[str, Any]:
 
 
 def predictions_table(evaluation: Evaluation) -> pa.Table:
-    """One row a face: what is known, what was predicted, and what may make it hard; what is missing is null."""
+    """One row for each face: label, prediction and traits; missing values are null."""
     outcomes = evaluation.outcomes
     labels, prediction, traits, n = outcomes.labels, outcomes.prediction, outcomes.traits, len(outcomes)
     interval = prediction.age_interval
@@ -122,7 +122,7 @@ def predictions_table(evaluation: Evaluation) -> pa.Table:
 
 
 def outcomes_of(table: pa.Table) -> Outcomes:
-    """The outcomes of one model on one test set, of its rows of predictions.parquet; without probabilities of ages."""
+    """The outcomes of one model on one test set, from its rows of predictions.parquet; `age_probs` are not stored."""
     columns = table.to_pydict()
     n = table.num_rows
     labels = Labels.from_columns(
@@ -147,15 +147,15 @@ def outcomes_of(table: pa.Table) -> Outcomes:
 
 
 def by_test_set(named: Sequence[tuple[str, str, Outcomes]]) -> dict[str, dict[str, Outcomes]]:
-    """Outcomes by test set and model, of rows (model, test set, outcomes).
+    """Groups rows (model, test set, outcomes) by test set and model.
 
     Raises:
-        ValueError: a model is there twice for a test set.
+        ValueError: a test set has two models of the same name.
     """
     found: dict[str, dict[str, Outcomes]] = {}
     for model, test_set, outcomes in named:
         models = found.setdefault(test_set, {})
         if model in models:
-            raise ValueError(f"two models are called {model} on {test_set}: they can't be told apart")
+            raise ValueError(f"two models are called {model} on {test_set}; give them different names")
         models[model] = outcomes
     return found

@@ -1,4 +1,4 @@
-"""A report's figures in words, for a page, a card or a terminal."""
+"""The titles, formats and sentences of a report's figures, for a page, a card or a terminal."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Shown(NamedTuple):
 
     Attributes:
         title: of its column.
-        text: format of its value times `scale`.
-        scale: 100 for shares that are shown in percent.
-        unit: behind a value in a sentence.
+        text: format of its value, multiplied by `scale`.
+        scale: 100 for shares, which are shown in percent.
+        unit: appended to a value in a sentence.
     """
 
     title: str
@@ -50,16 +50,16 @@ SHOWN = {
     "cs5": _share("CS@5, %"),
     "cs10": _share("CS@10, %"),
     "middle_mae": _years("error to the group's middle, years"),
-    "interval_mae": _years("error to the group, years"),
-    "group_exact": _share("age group right, %"),
-    "group_one_off": _share("or one off, %"),
-    "gender_accuracy": _share("gender right, %", 2),
-    "gender_balanced": _share("balanced, %", 2),
-    "gender_auc": Shown("AUC", "{:.4f}", 1, ""),
-    "gender_ece": _share("gender's calibration error, %"),
-    "coverage90": _share("within the 90 % interval, %"),
-    "width90": _years("its width, years"),
-    "ms_per_face": Shown("ms a face", "{:.2f}", 1, " ms"),
+    "interval_mae": _years("error to the age group, years"),
+    "group_exact": _share("age group accuracy, %"),
+    "group_one_off": _share("within one group, %"),
+    "gender_accuracy": _share("gender accuracy, %", 2),
+    "gender_balanced": _share("balanced gender accuracy, %", 2),
+    "gender_auc": Shown("gender AUC", "{:.4f}", 1, ""),
+    "gender_ece": _share("gender ECE, %"),
+    "coverage90": _share("90 % interval coverage, %"),
+    "width90": _years("90 % interval width, years"),
+    "ms_per_face": Shown("ms per face", "{:.2f}", 1, " ms"),
 }
 """The figures of a report in the order in which they are shown."""
 
@@ -76,8 +76,35 @@ def used(results: list[dict[str, Any]]) -> list[str]:
     return names
 
 
+def missed_shares(missed: Mapping[str, Any]) -> str:
+    """The shares that count missed faces as wrong (`results.with_not_found`), as "CS@5 51.4 %, gender accuracy ...".
+
+    >>> missed_shares({"n": 100, "cs5": 0.514})
+    'CS@5 51.4 %'
+    """
+    return ", ".join(
+        f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].value(value)} %"
+        for name, value in missed.items()
+        if name != "n"
+    )
+
+
+def gap_sentence(figure: str, gap: Mapping[str, Any], by: str = "") -> str:
+    """The gap between the best and the worst part as a sentence.
+
+    >>> gap_sentence("age_mae", {"best": "20-29", "worst": "80-89", "gap": 4.21, "interval": [3.5, 5]}, " by age")
+    'age MAE by age: best for 20-29, worst for 80-89, gap 4.21 years (95 % interval 3.50 to 5.00)'
+    """
+    shown, ends = SHOWN[figure], gap["interval"]
+    interval = "" if ends is None else f" (95 % interval {shown.value(ends[0])} to {shown.value(ends[1])})"
+    return (
+        f"{shown.title.split(',')[0]}{by}: best for {gap['best']}, worst for {gap['worst']}, "
+        f"gap {shown.value(gap['gap'])}{shown.unit}{interval}"
+    )
+
+
 def gain_sentence(first: str, second: str, figure: str, gain: Mapping[str, Any]) -> str:
-    """One comparison in words.
+    """One comparison as a sentence.
 
     >>> gain_sentence("a", "b", "age_mae", {"gain": 0.312, "interval": [0.22, 0.4]})
     'a is better than b by 0.31 years (age MAE; 95 % interval 0.22 to 0.40)'
@@ -90,7 +117,7 @@ def gain_sentence(first: str, second: str, figure: str, gain: Mapping[str, Any])
             if ends is None
             else f"; 95 % interval of the difference {shown.value(ends[0])} to {shown.value(ends[1])}"
         )
-        return f"{first} and {second} are not told apart ({title}{between})"
+        return f"no clear difference between {first} and {second} ({title}{between})"
     if value < 0:
         first, second, value, ends = second, first, -value, [-ends[1], -ends[0]]
     interval = f"95 % interval {shown.value(ends[0])} to {shown.value(ends[1])}"

@@ -1,4 +1,4 @@
-"""The local page on which faces are reviewed by eye; the decisions themselves are `agegender_train.store`'s.
+"""The local web page on which faces are reviewed; the decisions themselves are in `agegender_train.store`.
 
-The server is in `agegender_train.review.serving` and needs the extra ``review``.
+The server is in `agegender_train.review.server` and needs the extra ``review``.
 """

@@ -1,4 +1,4 @@
-"""What a model says of all faces of a store: predicted in the background once, and kept on disk."""
+"""A model's predictions for all faces of a store: made once, in the background, and kept on disk."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BATCH = 128
 
 
 class Predictions:
-    """A model's ages and genders of a store, as far as they are there.
+    """A model's ages and genders for the faces of a store, once they are made.
 
     They are kept in ``review/`` in the store's folder, under the hashes of model and store.
 
@@ -28,7 +28,7 @@ class Predictions:
 
     Attributes:
         model: what the model is called.
-        problem: why there are none, in a sentence; empty if nothing is wrong.
+        problem: why there are none, in a sentence; empty without a problem.
         done: faces that are predicted.
         total: faces of the store.
         age: float32 (n,), years; ``None`` until all are there.
@@ -60,14 +60,14 @@ class Predictions:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Begins to predict, unless all is there, it has begun, or it can't be."""
+        """Begins to predict, unless it is done, has begun, or is impossible."""
         with self._lock:
             if self._thread is None and self.age is None and not self.problem:
                 self._thread = threading.Thread(target=self._run, name="predictions", daemon=True)
                 self._thread.start()
 
     def stop(self) -> None:
-        """Gives up what is not finished, and returns when nothing is left running."""
+        """Stops unfinished work, and returns when nothing is running any more."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
@@ -101,7 +101,7 @@ class Predictions:
         try:
             found = np.load(self._file, allow_pickle=False)
         except (ValueError, OSError, EOFError):
-            return  # a damaged cache is made again
+            return  # a damaged cache is rebuilt
         if found.dtype == np.float32 and found.shape == (2, self.total):
             self.age, self.p_male, self.done = found[0], found[1], self.total
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from agegender_train.store.labels import GENDER_MISSING, Labels, parse_age_group
 
 STATES = ("undecided", "accepted", "rejected", "corrected")
-"""What a face's state is called; its number is the place in this list."""
+"""The names of a face's states; a state's number is its place in this list."""
 
 ORDERS = ("store", "age", "age-error", "gender-error")
 GENDERS = {"m": 1, "f": 0, "missing": GENDER_MISSING}
@@ -20,7 +20,7 @@ GENDERS = {"m": 1, "f": 0, "missing": GENDER_MISSING}
 
 @dataclass(frozen=True)
 class Selection:
-    """What the page was asked to show. An empty text stands for everything.
+    """Which faces the page shows. An empty text stands for all.
 
     The labels that it is about are those of the store, not the corrected ones: a face that was corrected stays where
     it was.
@@ -54,7 +54,7 @@ class Selection:
 
     @classmethod
     def from_query(cls, query: Mapping[str, str]) -> Selection:
-        """Of the parts of an address that are known by name; others are passed over."""
+        """From the parts of an address with known names; others are ignored."""
         return cls(**{field.name: query[field.name] for field in fields(cls) if query.get(field.name)})
 
     def to_query(self) -> str:
@@ -77,7 +77,7 @@ class Selection:
         labels: Labels,
         datasets: npt.NDArray[np.object_],
         states: npt.NDArray[np.uint8],
-        errors: Mapping[str, npt.NDArray[np.float32]],
+        errors: Mapping[str, npt.NDArray[np.float64]],
     ) -> npt.NDArray[np.int32]:
         """The rows to show, in their order.
 
@@ -85,7 +85,7 @@ class Selection:
             labels: of all n faces, as the store has them.
             datasets: object (n,).
             states: uint8 (n,), places in `STATES`.
-            errors: by the orders that need it, float32 (n,): how far the label is from the model, NaN where it is
+            errors: by the orders that need it, float64 (n,): how far the label is from the model, NaN where it is
                 missing. Without it the order is that of the store.
         """
         chosen = np.ones(len(labels), bool)
@@ -104,15 +104,3 @@ class Selection:
         rows = np.flatnonzero(chosen).astype(np.int32)
         by = labels.age if self.order == "age" else -errors[self.order] if self.order in errors else None
         return rows if by is None else rows[np.argsort(by[rows], kind="stable")]
-
-
-def age_error(labels: Labels, age: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Years from predicted ages to the label's interval: float32 (n,), 0 within, NaN without a label."""
-    error: npt.NDArray[np.float32] = np.maximum(np.maximum(labels.age_low - age, age - labels.age_high), np.float32(0))
-    return error
-
-
-def gender_error(labels: Labels, p_male: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """How sure the model is of the other gender: float32 (n,) in [0, 1], NaN without a label."""
-    known = labels.gender != GENDER_MISSING
-    return np.where(known, np.abs(p_male - labels.gender), np.nan).astype(np.float32)

@@ -1,18 +1,23 @@
-"""The page's requests, answered from a session. Nothing that the page sends is taken for a path.
+"""The server of the review page, on this machine only: answers the page's requests from a session.
 
-Who may ask: the address begins with a secret that only the person who started the server is told; the Host header must
-name this machine, against addresses of others that are made to point here; and what changes anything must come from the
-page itself, as JSON.
+It needs the extra ``review``. Nothing that the page sends is used as a path. Access: the address begins with a secret
+that only the user who started the server gets; the Host header must name this machine, against DNS rebinding; and
+requests that change anything must come from the page itself, as JSON.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
-from collections.abc import Mapping
+import secrets
+import socket
+from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import Any
 
+import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -36,6 +41,7 @@ _PAGE = {
     name: (name, "text/javascript; charset=utf-8")
     for name in ("drawing.js", "grid.js", "review.js", "server.js", "words.js")
 }
+HOST = "127.0.0.1"
 _MAX_BODY = 4096
 _MAX_FACES = 500
 _HEADERS = {
@@ -67,14 +73,14 @@ def review_app(session: ReviewSession, secret: str) -> Starlette:
         routes=[Mount(f"/{secret}", routes=routes)],
         middleware=[
             Middleware(_SafeHeaders),
-            Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False),
+            Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False),
         ],
         exception_handlers={HTTPException: _explain},  # type: ignore[dict-item]
     )
 
 
 class _SafeHeaders:
-    """Adds `_HEADERS` to every answer, and forbids to keep what doesn't say otherwise."""
+    """Adds `_HEADERS` to every answer, and forbids caching where the answer doesn't say otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -177,7 +183,7 @@ def _page_file(name: str, media_type: str) -> Any:
 
 
 async def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:
-    """The JSON object that the page sent, once it is sure that it was the page."""
+    """The JSON object that the page sent, after checks that it was the page."""
     if request.headers.get("origin") != f"http://{request.headers.get('host')}":
         raise HTTPException(403, "only the review page itself may change anything")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
@@ -216,3 +222,51 @@ def _not_saved(error: OSError) -> HTTPException:
 
 def _explain(_: Request, error: HTTPException) -> Response:
     return JSONResponse({"problem": error.detail}, error.status_code, headers=error.headers)
+
+
+def listen(port: int = 0) -> socket.socket:
+    """A socket that takes connections from this machine only.
+
+    Args:
+        port: 0 for any that is free.
+
+    Raises:
+        OSError: the port is taken or not allowed.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":  # elsewhere it would let others take over the port
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        raise OSError(f"port {port} can't be used ({error.strerror}); another --port can, or none for any") from None
+    return listener
+
+
+def page_server(app: ASGIApp) -> uvicorn.Server:
+    """A server for `app` that logs warnings only."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, lifespan="off", server_header=False, timeout_graceful_shutdown=2
+    )
+    return uvicorn.Server(config)
+
+
+def serve(session: ReviewSession, port: int, announce: Callable[[str], None]) -> None:
+    """Serves the page of `session` until Ctrl-C.
+
+    Args:
+        session: what is reviewed.
+        port: 0 for any that is free.
+        announce: called with the page's address once it can be opened.
+
+    Raises:
+        OSError: the port is taken or not allowed.
+    """
+    secret = secrets.token_urlsafe(16)
+    with listen(port) as listener:
+        announce(f"http://{HOST}:{listener.getsockname()[1]}/{secret}/")
+        # uvicorn shuts down cleanly and then raises the signal again.
+        with contextlib.suppress(KeyboardInterrupt):
+            page_server(review_app(session, secret)).run(sockets=[listener])

@@ -1,4 +1,4 @@
-"""One review of one store: its faces, what was decided, and what the page is told of them."""
+"""One review of one store: its faces, the decisions on them, and what the page shows of them."""
 
 from __future__ import annotations
 
@@ -15,31 +15,30 @@ import numpy.typing as npt
 
 from agegender_core.predict import Predictor
 from agegender_train.files import folder_lock
-from agegender_train.review.chips import ChipReader
+from agegender_train.metrics.errors import age_error, gender_error
 from agegender_train.review.predictions import Predictions
-from agegender_train.review.selection import STATES, Selection, age_error, gender_error
+from agegender_train.review.selection import STATES, Selection
 from agegender_train.store import Store
 from agegender_train.store.changes import find_rows
-from agegender_train.store.decision_log import DecisionLog
-from agegender_train.store.decisions import REVIEW_FILE, Decision
+from agegender_train.store.decisions import REVIEW_FILE, Decision, DecisionLog
 
 _STATE_OF = {"accept": 1, "reject": 2, "correct": 3}
 
 
 class ReviewSession:
-    """What the page's requests come down to. Safe to use from many threads.
+    """The state and the actions behind the page's requests. Safe to use from many threads.
 
     Args:
         store: opened without its review.
-        log: the store's decisions, open for adding.
+        log: the store's decisions, open for appending.
         predictor: whose predictions the faces can be sorted by.
-        now: tells the time that decisions are given.
+        now: gives the time that decisions get.
 
     Attributes:
         store: as above.
-        chips: the pictures by row.
+        chips: the faces' JPEGs by row.
         predictions: the model's.
-        repaired: whether the file ended in half a line, which doesn't count.
+        repaired: whether the file ended in an incomplete line, which was removed.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ReviewSession:
     ) -> None:
         self.store, self._log, self._now = store, log, now
         self.repaired = log.repaired
-        self.chips = ChipReader(store)
+        self.chips = store.encoded()
         self.predictions = Predictions(store, predictor)
         self._names = store.columns("dataset", "key", "face")
         self._labels = store.labels()
@@ -96,10 +95,10 @@ class ReviewSession:
             return [self._describe(row) for row in rows]
 
     def decide(self, row: int, action: str, age: tuple[float, float] | None = None, gender: int | None = None) -> None:
-        """Decides on a face, and writes it down.
+        """Decides on a face, and saves it.
 
-        A correction adds to the one that stands; one that leaves the store's label as it is counts as "accept". To
-        accept what was corrected changes nothing: the correction is what is accepted.
+        A correction adds to the one in force; one that equals the store's label counts as "accept". Accepting a
+        corrected face changes nothing: the correction is accepted.
 
         Args:
             row: the face.
@@ -127,7 +126,7 @@ class ReviewSession:
                 self._apply(row, decision)
 
     def undo(self) -> int | None:
-        """Takes back the last decision that stands, of whichever face: its row, or ``None`` if there is none.
+        """Withdraws the last decision in force, on whichever face: its row, or ``None`` if there is none.
 
         Raises:
             OSError: it can't be written.
@@ -142,7 +141,7 @@ class ReviewSession:
             return row
 
     def changes(self, since: int) -> dict[str, Any]:
-        """What has happened since the file had so many decisions: the changed faces' states, and how far the model is.
+        """What has happened since the file had so many decisions: the changed faces' states, and the model's progress.
 
         Args:
             since: "version" of an earlier answer.
@@ -208,7 +207,7 @@ class ReviewSession:
             del self._undoable[last]
         self._states[row] = _STATE_OF[standing[-1].action] if standing else 0
 
-    def _errors(self) -> Mapping[str, npt.NDArray[np.float32]]:
+    def _errors(self) -> Mapping[str, npt.NDArray[np.float64]]:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}
@@ -240,7 +239,7 @@ def open_session(path: Path, predictor: Predictor) -> Iterator[ReviewSession]:
     """A session on the store in the folder `path`, with other sessions kept out while it lasts.
 
     Raises:
-        OSError: there is no such store, another process is at work on it, or a file of it can't be read.
+        OSError: there is no such store, another process is working on it, or a file of it can't be read.
         ValueError: the folder is no finished store, or a line of its ``review.csv`` is no decision.
     """
     store = Store.open(path, review=False)

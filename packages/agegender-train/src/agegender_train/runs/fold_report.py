@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from agegender_core.records import finite
 from agegender_train.files import write_atomically
 from agegender_train.runs.fold_histories import plot_histories
-from agegender_train.runs.table import FIGURES, Run, finite, sort_key
+from agegender_train.runs.table import FIGURES, Run, sort_key
 
 FORMAT = 1
 _COLUMNS = ("fold", "run", "n", "n_training", "epochs", "best_epoch", *FIGURES)

@@ -1,4 +1,7 @@
-"""What a training can be asked; imports no framework, so that the command line can show the defaults."""
+"""The settings of a training, with their meanings and defaults; the options of `agegender train` are made of them.
+
+This module imports nothing that is slow to load: the command line reads it to show its help.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agegender_train.batches.augment import Augmentation
+from agegender_train.batches.augmentation import Augmentation
 
 CHOICES = {
     "schedule": ("cosine", "step", "constant"),
@@ -14,6 +17,11 @@ CHOICES = {
     "best_by": ("val_loss", "middle_mae", "age_mae", "gender_accuracy"),
 }
 """What the settings that are names may be."""
+
+LEFT_TO_THE_NETWORK = frozenset(
+    {"input_size", "weights", "frozen_epochs", "learning_rate", "age_loss", "age_loss_options", "age_weight"}
+)
+"""Settings for which a network may recommend another value than the default; see `models.Network.recipe`."""
 
 _NOT_NEGATIVE = (
     "weight_decay",
@@ -31,54 +39,59 @@ _NOT_NEGATIVE = (
 class Settings:
     """One training, but for its data and its folder.
 
+    What stands here of an attribute is also the help of its option.
+
     Attributes:
-        model: name of the network; see `models.network_names`.
-        model_options: the network's own arguments, such as ``{"width": 2}``.
-        input_size: side of the input in pixels; ``None`` for the network's own.
-        margin: margin that the network sees, as a part of the face's side; at most the stores' chip_padding.
-        epochs: walks over the training faces.
-        batch_size: faces a step.
-        learning_rate: of AdamW, at its highest.
-        schedule: "cosine" down to a hundredth after a short warm-up; "step", a tenth from each of `step_epochs` on;
-            "constant".
-        step_epochs: after how many epochs "step" falls; the SSR-Net authors' 30 and 60 unless asked otherwise.
-        weight_decay: of AdamW; 0 makes it Adam.
-        ema: momentum of the running average of weights that is validated and exported; 0 for the weights themselves.
-        seed: of the split, the first weights, the order of faces and the augmentation.
-        validation_fraction: part of the people that is kept out of training, in [0, 1).
-        split: name of a split of the stores to train and validate by, instead of `validation_fraction`.
-        fold: the fold of it to validate on; not given for a split with sides "train" and "val".
-        weights: where the weights of a network's trunk start: "imagenet" for Keras's own download, a file like it, or
-            "none" for chance; or where all weights start: a checkpoint of another training, ``.keras``.
-        frozen_epochs: so many epochs at first the trunk stays as it is and the heads alone learn, at the highest
-            learning rate.
-        train_from: name of the first layer that learns after that; "" for all.
-        age_loss: one of `losses.AGE_LOSSES`.
-        age_loss_options: its arguments, such as ``{"smoothness": 10}``.
-        age_weight: weight of the age loss; "expected" is in years, the others in nats.
-        gender_weight: weight of the gender loss, per nat.
-        gender_smoothing: see `losses.GenderLoss`.
-        teachers: model files, or names of built-in ones, whose mean opinion of each training face the network learns
-            beside its label. They look at it mirrored, too.
-        teacher_share: how much of that it learns, in [0, 1]; the labels have the rest.
-        balance: see `batches.age_weights`.
-        augmentation: how far chips are changed.
-        accumulate: batches whose gradients make one step of the optimizer; schedule and `ema` count such steps.
-        precision: "float32"; or "mixed_bfloat16" or "mixed_float16" for layers that compute in 16 bits, with weights of
-            32 all the same.
-        best_by: what makes an epoch the best, on the validation faces: "val_loss", "middle_mae", "age_mae" (of known
-            ages) or "gender_accuracy"; the weights of the best are exported.
-        patience: training ends after so many epochs without a better one; 0: never. The epochs of `frozen_epochs`
-            don't count.
-        checkpoint_minutes: within an epoch, the state to go on from is kept every so many minutes; 0: after each batch.
-            At an epoch's end it always is.
+        model: the network: ssrnet, mobilenetv2, mobilenetv3 or inceptionv3.
+        model_options: an argument of the network, such as width=2.
+        input_size: side of the input in pixels.
+        margin: what the network sees around a face, as a part of the face's side; at most the stores' padding.
+        epochs: passes over the training faces.
+        batch_size: faces in a batch.
+        learning_rate: highest learning rate of AdamW.
+        schedule: course of the learning rate: cosine, down to a hundredth after a short warm-up; step, which divides it
+            by ten after each of the step epochs; or constant.
+        step_epochs: with the schedule "step": the epochs after which the learning rate falls; the default is that of
+            SSR-Net's authors.
+        weight_decay: weight decay of AdamW; 0 makes it Adam.
+        ema: momentum of the running average of the weights, which is what is validated and exported; 0 for none.
+        seed: of all random choices: validation faces, initial weights, order of faces, augmentation.
+        validation_fraction: part of the people that is kept out of training, from 0 to below 1; of the pictures, where
+            a dataset doesn't say who is on them.
+        split: name of a split of the stores to train and validate by instead; agegender split makes one.
+        fold: the fold of that split to validate on; none is needed for a split with the sides train and val.
+        weights: where a pretrained trunk starts: imagenet, which Keras downloads, a file like it, or none for random
+            weights; or RUN/checkpoints/best.keras, to go on from a finished training.
+        frozen_epochs: epochs at first in which only the heads learn, at the highest learning rate.
+        train_from: name of the first layer that learns after that; all do unless one is named.
+        age_loss: what a wrong age costs: expected, in years; or cross-entropy, mean-variance, ordinal or distribution,
+            in nats.
+        age_loss_options: an argument of the age loss, such as smoothness=10.
+        age_weight: weight of the age loss.
+        gender_weight: weight of the gender loss.
+        gender_smoothing: part of each gender label that is given to the other gender.
+        teachers: a model file, or the name of a built-in model, from whose predictions the network learns beside the
+            labels, or from the mean of several.
+        teacher_share: how much of that it learns, from 0 to 1; the labels have the rest.
+        balance: 0 gives each face the same weight, 1 each age group.
+        augmentation: how far the faces are changed in training.
+        accumulate: batches whose gradients make one step of the optimizer.
+        precision: what the layers compute in; the weights are float32 in any case.
+        best_by: figure of the validation faces that makes an epoch, and a fold, the best; the best epoch's weights are
+            exported.
+        patience: end after so many epochs without a better one; 0 for never. Frozen epochs don't count.
+        checkpoint_minutes: minutes between the states that are kept within an epoch, to go on from after a stop; one is
+            kept at each epoch's end, too.
         deterministic: equal settings give equal weights to the last bit on equal machines; slower on a GPU.
-        tensorboard: also writes the history as TensorBoard's events; needs TensorFlow.
-        device: "auto", "cpu" or "gpu:N".
-        data_parallel: each batch is shared out to all devices, those of other processes too; see docs/training.md.
+        tensorboard: also write the history as TensorBoard's events; needs TensorFlow.
+        device: where to train: auto, cpu or gpu:N.
+        data_parallel: share each batch among all devices, those of other processes included.
         workers: threads that make batches.
-        cache_bytes: memory for decoded chips.
-        licence: licence of the trained model, written into its file.
+        cache_bytes: memory for decoded faces.
+        licence: licence of the weights, written into the model file.
+
+    Raises:
+        ValueError: a value is out of its range, or two exclude each other.
     """
 
     model: str = "ssrnet"
@@ -125,9 +138,8 @@ class Settings:
         for name in ("epochs", "batch_size", "accumulate", "workers"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("learning_rate",):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}")
         for name in _NOT_NEGATIVE:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")

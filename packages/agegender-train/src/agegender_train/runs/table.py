@@ -107,15 +107,6 @@ def is_number(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def finite(value: Any) -> Any:
-    """The same with ``None`` for NaN and infinity, which JSON doesn't have, in lists and dicts, too."""
-    if isinstance(value, dict):
-        return {name: finite(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def sort_key(name: str, value: Any) -> tuple[bool, Any]:
     """Where a value of the figure `name` goes: the best first, what is unknown last."""
     if isinstance(value, str):

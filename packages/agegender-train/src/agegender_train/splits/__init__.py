@@ -1,12 +1,20 @@
-"""Which faces to train on and which to test on: folds, and the splits that the datasets' authors made."""
+"""Splits: which faces to train and to test on, in folds or as the datasets' authors split them."""
 
-from agegender_train.duplicates.components import connect
 from agegender_train.splits.assign import assign_folds
-from agegender_train.splits.balance import balance
 from agegender_train.splits.files import list_splits, read_split, split_path, write_split
-from agegender_train.splits.make import HELD_OUT, SIDES, TEST, TRAIN, VAL, Split, SplitSettings, make_split, side_name
-from agegender_train.splits.ready import ready_folds
-from agegender_train.splits.use import training_sides
+from agegender_train.splits.make import (
+    HELD_OUT,
+    SIDES,
+    TEST,
+    TRAIN,
+    VAL,
+    Split,
+    SplitSettings,
+    balance,
+    make_split,
+    side_name,
+)
+from agegender_train.splits.use import ready_folds, training_sides
 
 __all__ = [
     "HELD_OUT",
@@ -18,7 +26,6 @@ __all__ = [
     "SplitSettings",
     "assign_folds",
     "balance",
-    "connect",
     "list_splits",
     "make_split",
     "read_split",

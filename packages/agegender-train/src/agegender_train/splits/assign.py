@@ -1,4 +1,4 @@
-"""Folds: whole components spread so that each fold has its share of every kind of face. Integers only, no chance."""
+"""Folds: whole components distributed so that each fold has its share of every kind of face, deterministically."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def assign_folds(
     folds: int,
     seed: int = 1,
 ) -> npt.NDArray[np.int16]:
-    """Spreads faces over folds, components as wholes, with every fold as alike to the whole as can be had greedily.
+    """Distributes whole components over folds, greedily making every fold as similar to the whole as possible.
 
     The components come one by one, the largest first, those of one size by strata and then by a hash of seed and name,
     and each goes to the fold that has the least of what it brings. A fold that it would make larger than the smallest
-    by more than the largest component is out of the question; so no two folds differ by more rows than that.
+    by more than the largest component is excluded; so no two folds differ by more rows than that.
 
-    The result depends on the names, the components, the strata and the seed alone: neither on the rows' order nor on
-    the machine nor on the versions of Python and NumPy.
+    The result depends only on the names, the components, the strata and the seed, not on the rows' order, the machine
+    or the versions of Python and NumPy.
 
     Args:
         names: n different names, one a row.
-        components: int64 (n,), equal for rows that must not be parted; see `connect`.
+        components: int64 (n,), equal for rows that must stay together; see `connected_components`.
         strata: n tuples of equal length, of plain strings or numbers: what kind each row is in each respect. Every
             value and every combination of values is spread.
         folds: how many, at least 2.
@@ -88,9 +88,9 @@ def _ordered(
     found = []
     for rows in members.values():
         kinds = Counter(strata[row] for row in rows)
-        lot = min(
+        order = min(
             blake2b(f"{seed}:{names[row]}".encode("utf-8", "surrogatepass"), digest_size=16).digest() for row in rows
         )
-        found.append((-len(rows), sorted((str(kind), number) for kind, number in kinds.items()), lot, rows))
+        found.append((-len(rows), sorted((str(kind), number) for kind, number in kinds.items()), order, rows))
     found.sort(key=lambda entry: entry[:3])
     return [rows for *_, rows in found]

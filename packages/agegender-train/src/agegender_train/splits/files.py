@@ -1,4 +1,4 @@
-"""Splits on disk: STORE/splits/NAME.csv with a side for each face, and NAME.json that says how they came about."""
+"""Splits on disk: STORE/splits/NAME.csv with a side for each face, and NAME.json with how it was made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def split_path(store: Path, name: str) -> Path:
     """The table of the split `name` of the store in the folder `store`.
 
     Raises:
-        ValueError: the name is none.
+        ValueError: it is no valid name.
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
@@ -49,7 +49,7 @@ def write_split(split: Split, name: str, *, replace: bool = False) -> list[Path]
     Args:
         split: what to write.
         name: what it is called.
-        replace: put it in the place of another one of that name.
+        replace: overwrite another one of that name.
 
     Returns:
         The tables, one a store.
@@ -108,19 +108,18 @@ def _describe(split: Split, index: int) -> dict[str, Any]:
 def read_split(store: Store, name: str) -> npt.NDArray[np.int16]:
     """The side of each of the store's faces, in the order of its rows.
 
-    Labels that were corrected and faces that were rejected in a review since are no matter: the others stay where
-    they were.
+    Labels corrected and faces rejected in a later review make no difference: the others stay on their sides.
 
     Args:
         store: an open store.
-        name: what the split was called; `list_splits` tells which there are.
+        name: of the split; see `list_splits`.
 
     Returns:
         int16 (n,): a fold from 0 on, or one of `SIDES`.
 
     Raises:
         FileNotFoundError: the store has no such split.
-        ValueError: the store was made anew since, or the split's files are damaged.
+        ValueError: the store was made again since, or the split's files are damaged.
     """
     path = split_path(store.path, name)
     about_path = path.with_suffix(".json")

@@ -1,22 +1,29 @@
-"""From the faces of stores to sides: folds, or the split that the dataset's authors made."""
+"""Splits of the faces of stores: into folds, or as the dataset's authors did; and how balanced the sides are."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.duplicates.components import connect
+from agegender_train.duplicates.components import connected_components
 from agegender_train.splits.assign import assign_folds
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
-from agegender_train.store.labels import Labels
+from agegender_train.store.labels import AGE_BANDS, Labels
 
-HELD_OUT, TRAIN, VAL, TEST = -1, -2, -3, -4
+HELD_OUT = -1
+"""In the sides of a split: a face that is neither trained nor validated on."""
+TRAIN = -2
+"""In the sides of an official split: to train on."""
+VAL = -3
+"""In the sides of an official split: to validate on."""
+TEST = -4
+"""In the sides of an official split: to test on."""
 SIDES = {"held-out": HELD_OUT, "train": TRAIN, "val": VAL, "test": TEST}
 """What a split calls the rows that are in no fold, and the number that stands for each."""
 
@@ -29,13 +36,13 @@ _FOLD = re.compile(r"fold[-_ ]?(\d{1,3})")
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How faces are to be split.
+    """How to split faces.
 
     Attributes:
-        folds: how many folds, at least 2; not used with `official`.
-        by: "subject" keeps a person's pictures on one side, "picture" the copies and the faces of one picture alone.
-        stratify: what every fold is to have its share of.
-        seed: another one gives other folds.
+        folds: number of folds, at least 2; not used with `official`.
+        by: "subject" keeps a person's pictures on one side, "picture" only the copies and the faces of one picture.
+        stratify: the properties of which every fold gets its share.
+        seed: of the folds.
         official: take the authors' split instead.
 
     Raises:
@@ -66,9 +73,9 @@ class Split:
         table: the n faces.
         settings: how they were split.
         sides: int16 (n,), a fold from 0 on, or one of `SIDES`.
-        components: int64 (n,), equal for faces that belong together.
-        leaking: bool (n,), faces that belong together with one on another official side: left where they are by an
-            official split, held out of the folds.
+        components: int64 (n,), equal for faces that must be on one side; see `connected_components`.
+        leaking: bool (n,), faces whose component is on another official side, too: an official split leaves them where
+            they are, folds hold them out.
     """
 
     table: FaceTable
@@ -84,13 +91,13 @@ def side_name(side: int) -> str:
 
 
 def official_side(word: str) -> int:
-    """The side that a dataset's own word for it means.
+    """The side that a dataset's own word means.
 
     >>> official_side("fold-3"), official_side("Validation") == VAL
     (3, True)
 
     Raises:
-        ValueError: it is no word that datasets use for this.
+        ValueError: it is none of the words that datasets use.
     """
     word = word.strip().lower()
     if match := _FOLD.fullmatch(word):
@@ -104,12 +111,12 @@ def official_side(word: str) -> int:
 def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: SplitSettings) -> Split:
     """Splits the faces of some stores, all of them together.
 
-    Folds are made of what may be trained on: faces that a dataset's authors keep for validation or test are held out,
-    and so is each face that belongs together with one of them. Official folds hold nobody out.
+    Folds consist of what may be trained on: faces that a dataset's authors keep for validation or test are held out,
+    and so is every face in the same component as one of them. Official folds hold out none.
 
     Args:
         table: the faces.
-        copies: pairs of its rows that show the same picture; see `copies.find_copies`.
+        copies: pairs of its rows that show the same picture; see `find_copies`.
         settings: how to split.
 
     Raises:
@@ -118,7 +125,7 @@ def make_split(table: FaceTable, copies: Iterable[tuple[int, int]], settings: Sp
     same: list[Sequence[Hashable | None]] = [table.photos()]
     if settings.by == "subject":
         same.append(table.people())
-    components = connect(len(table), same, copies)
+    components = connected_components(len(table), same, copies)
     official = _official(table.labels, strict=settings.official)
     if settings.official:
         for index, name in enumerate(table.names):
@@ -158,12 +165,12 @@ def _parted(components: npt.NDArray[np.int64], sides: npt.NDArray[np.int16]) -> 
 
 
 def made_of(store: Store) -> str:
-    """Fingerprint of a store as `preprocess` left it, whatever a review has decided since."""
+    """Fingerprint of a store as `preprocess` left it, without the decisions of a review."""
     return Store(store.path, store.description).fingerprint
 
 
 def face_names(table: FaceTable) -> list[str]:
-    """A name for each face that stays the same whatever else is split with it."""
+    """A name for each face, the same whatever else is split with it."""
     twice = len({store.name for store in table.stores}) < len(table.stores)
     own = [f"{store.name} {made_of(store)}" if twice else store.name for store in table.stores]
     return [
@@ -173,7 +180,7 @@ def face_names(table: FaceTable) -> list[str]:
 
 
 def strata(table: FaceTable, by: Sequence[Stratum]) -> list[tuple[str, ...]]:
-    """What kind each face is, in words: its age group (or the decade of a known age), gender, group, dataset."""
+    """The stratum of each face: its age group (or the decade of a known age), gender, group, dataset."""
     labels = table.labels
     columns: list[Iterable[str]] = []
     for word in by:
@@ -190,3 +197,35 @@ def strata(table: FaceTable, by: Sequence[Stratum]) -> list[tuple[str, ...]]:
         else:
             columns.append(table.datasets())
     return list(zip(*columns, strict=True)) if columns else [()] * len(table)
+
+
+def balance(split: Split) -> list[dict[str, Any]]:
+    """How balanced a split is: the figures of each side, the folds first.
+
+    Returns:
+        fold: its name; n: faces; groups: components; subjects: people, ``None`` where none is known; male: share of
+        the known genders; age: mean of the intervals' middles in years; bands: share of each of `AGE_BANDS` among the
+        known ages. ``None`` where nothing is known. A last mapping, "all", is of all sides except those held out.
+    """
+    people = split.table.people()
+    sides = sorted(set(split.sides.tolist()), key=lambda side: (side < 0, abs(side)))
+    masks = {side_name(side): split.sides == side for side in sides}
+    return [
+        {"fold": name, **_figures(split, np.flatnonzero(mask), people)}
+        for name, mask in {**masks, "all": split.sides != HELD_OUT}.items()
+    ]
+
+
+def _figures(split: Split, rows: Any, people: list[tuple[str, str] | None]) -> dict[str, Any]:
+    labels = split.table.labels[rows]
+    gendered, age = labels.gender >= 0, labels.age[~np.isnan(labels.age)].astype(np.float64)
+    counts = np.bincount(np.minimum(age // 10, len(AGE_BANDS) - 1).astype(np.int64), minlength=len(AGE_BANDS))
+    known = {people[row] for row in rows} - {None}
+    return {
+        "n": len(rows),
+        "groups": len(np.unique(split.components[rows])),
+        "subjects": len(known) or None,
+        "male": float((labels.gender[gendered] == 1).mean()) if gendered.any() else None,
+        "age": float(age.mean()) if len(age) else None,
+        "bands": dict(zip(AGE_BANDS, (counts / len(age)).tolist(), strict=True)) if len(age) else None,
+    }

@@ -2,11 +2,10 @@
 
 from agegender_train.store.chips import decode_chip, encode_chip
 from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
-from agegender_train.store.description import read_description
 from agegender_train.store.face_table import FaceTable
 from agegender_train.store.labels import Labels
 from agegender_train.store.reading import Store
-from agegender_train.store.schema import FORMAT, SCHEMA, encode_rows, encode_shard
+from agegender_train.store.schema import FORMAT, SCHEMA, encode_rows, encode_shard, read_description
 
 __all__ = [
     "FORMAT",

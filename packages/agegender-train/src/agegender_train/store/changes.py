@@ -1,4 +1,4 @@
-"""Decisions put on the rows of a store."""
+"""Decisions of a review applied to the rows of a store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from agegender_train.store.decisions import Decision
 
 
 def find_rows(names: pa.Table, faces: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
-    """The rows of some faces, rising; a face that isn't there has none.
+    """The rows of some faces, ascending; a face that doesn't exist has none.
 
     Args:
         names: the columns key and face of all rows.
@@ -29,12 +29,12 @@ def find_rows(names: pa.Table, faces: Collection[tuple[str, int]]) -> dict[tuple
 
 @dataclass(frozen=True, eq=False)
 class Changes:
-    """What a review changes in a store, by its rows as they are in the shards.
+    """What a review changes in a store, by the rows of its shards.
 
     Attributes:
-        rejected: int64 (r,), rising: rows to leave out.
-        corrected: int64 (c,), rising: rows to keep with another label.
-        corrections: the c decisions that say which.
+        rejected: int64 (r,), ascending: rows to exclude.
+        corrected: int64 (c,), ascending: rows to keep with another label.
+        corrections: the c decisions with those labels.
     """
 
     rejected: npt.NDArray[np.int64]
@@ -48,7 +48,7 @@ class Changes:
 
     @classmethod
     def of(cls, names: pa.Table, decisions: Mapping[tuple[str, int], Decision]) -> Changes:
-        """Decisions by key and face; those on faces that the store doesn't have are passed over.
+        """Decisions by key and face; those on faces that the store doesn't have are ignored.
 
         Args:
             names: the columns key and face of all rows.

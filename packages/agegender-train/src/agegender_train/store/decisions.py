@@ -1,6 +1,6 @@
-"""What was decided on single faces of a store, and how ``review.csv`` keeps it: one line a decision, added at the end.
+"""Decisions of a review on single faces, and the file ``review.csv`` that keeps them: one line each, appended.
 
-A line that a crash cut off has no line end: it doesn't count. A key's line breaks and backslashes are escaped, so that
+A line that a crash cut off has no line end and doesn't count. Line breaks and backslashes in a key are escaped, so that
 a decision never takes two lines.
 """
 
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ class Decision:
     Attributes:
         key: the picture, as the store's column `key` names it.
         face: number of the face among those of the same key, as in the store's column `face`.
-        action: "accept": the label is right; "reject": the face is left out; "correct": it stays with another label;
-            "undo": the last decision on this face that still stood is taken back.
+        action: "accept": the label is right; "reject": the face is excluded; "correct": it stays with another label;
+            "undo": the last decision on this face that still held is withdrawn.
         age_low: youngest possible age in years, of a "correct" only; ``None`` leaves the store's age as it is.
         age_high: oldest possible age in years, given when `age_low` is.
         gender: 1 male, 0 female, of a "correct" only; ``None`` leaves the store's gender as it is.
@@ -145,7 +146,7 @@ def parse_decisions(content: bytes, name: str) -> list[Decision]:
 
 
 def in_force(decisions: Iterable[Decision]) -> dict[tuple[str, int], Decision]:
-    """The decision that counts for each face, by key and face: the last one that wasn't taken back."""
+    """The decision in force for each face, by key and face: the last one that wasn't withdrawn."""
     standing: dict[tuple[str, int], list[Decision]] = {}
     for decision in decisions:
         stack = standing.setdefault((decision.key, decision.face), [])
@@ -168,3 +169,53 @@ def _parse_number(name: str, text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         raise ValueError(f"{name} must be a number or empty, got {text!r:.100}")
     return float(text)
+
+
+class DecisionLog:
+    """A ``review.csv`` open for appending; its user keeps other processes out with `folder_lock`.
+
+    A line that a crash left incomplete is removed.
+
+    Attributes:
+        decisions: all of the file, in their order.
+        repaired: whether an incomplete line was removed.
+
+    Raises:
+        ValueError: a line is no decision; the message names file and line.
+        OSError: the file can't be read or repaired.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        content = file.read_bytes() if file.exists() else b""
+        self.decisions = parse_decisions(content, str(file))
+        whole = content.rfind(b"\n") + 1
+        self.repaired = whole < len(content)
+        if self.repaired:
+            os.truncate(file, whole)
+        self._empty = whole == 0
+
+    def append(self, decisions: Sequence[Decision]) -> None:
+        """Appends decisions: when it returns, all are on the disk; after an error, none.
+
+        Raises:
+            OSError: they can't be written.
+        """
+        text = "".join(format_decision(decision) for decision in decisions)
+        data = ((HEADER + "\n" if self._empty else "") + text).encode()
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            before = os.fstat(descriptor).st_size
+            try:
+                written = 0
+                while written < len(data):
+                    written += os.write(descriptor, data[written:])
+                os.fsync(descriptor)
+            except OSError as error:
+                os.ftruncate(descriptor, before)
+                error.filename = error.filename or str(self._file)
+                raise
+        finally:
+            os.close(descriptor)
+        self._empty = False
+        self.decisions += decisions

@@ -19,7 +19,7 @@ class FaceTable:
 
     Attributes:
         stores: the stores, in their order.
-        names: what each store is called here: its dataset, and more where two stores have one dataset.
+        names: a name for each store: its dataset's, extended where two stores have one dataset.
         labels: labels of all faces.
         store: int64 (n,), index into `stores`.
         face: int16 (n,), number of the face among those of its key.
@@ -82,7 +82,7 @@ class FaceTable:
         return (self.stores[index].name for index in self.store)
 
     def photos(self) -> list[tuple[str, ...]]:
-        """What tells one picture from another: its content where that is known, else its store and key."""
+        """What identifies each picture: its content where that is known, else its store and key."""
         return [
             (str(index), str(key)) if content is None else (str(content),)
             for index, key, content in zip(self.store, self.labels.key, self.picture, strict=True)
@@ -91,7 +91,7 @@ class FaceTable:
     def people(self) -> list[tuple[str, str] | None]:
         """Who each face is of: the dataset's name and the subject; ``None`` where no subject is known.
 
-        The same name in two datasets is taken for two people: most datasets number theirs.
+        The same name in two datasets counts as two people: most datasets number theirs.
         """
         return [
             None if subject is None else (dataset, str(subject))
@@ -100,7 +100,7 @@ class FaceTable:
 
 
 def store_names(stores: Sequence[Store]) -> list[str]:
-    """A name for each store, all different: the dataset's, with the folder's behind it where that isn't enough.
+    """A name for each store, all different: the dataset's, with the folder's appended where that isn't enough.
 
     Folders that differ in their last part alone are the usual case; whole paths come in only where names still clash.
     """

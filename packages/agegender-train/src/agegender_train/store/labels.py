@@ -1,4 +1,4 @@
-"""What is known of each face: an age interval, a gender, and who and where it is from."""
+"""Labels of faces: age interval, gender, ancestry, person, official split and picture, as columns."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ MAX_AGE = 100
 """Years. The oldest age that the networks tell apart; an open group such as "more than 70" ends here."""
 
 GENDER_MISSING = -1
+
+AGE_BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+"""Bands of years for tables and plots; a face is counted by the middle of its age interval."""
 
 _DTYPES: dict[str, npt.DTypeLike] = {"age_low": np.float32, "age_high": np.float32, "gender": np.int8}
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.store.changes import Changes
-from agegender_train.store.chips import decode_chip
+from agegender_train.store.chips import EncodedChips, decode_chip, read_images
 from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
-from agegender_train.store.description import read_description
 from agegender_train.store.labels import Labels
-from agegender_train.store.schema import SCHEMA
+from agegender_train.store.schema import SCHEMA, read_description
 
 _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 
@@ -27,12 +26,12 @@ _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 class Store:
     """A finished store, opened for reading; see `Store.open`.
 
-    Rows are counted through all shards. Faces that were rejected in a review are left out and don't count, and the
-    labels are those that the review left.
+    Rows are counted through all shards. Faces that a review rejected are excluded and don't count, and the labels
+    are as the review corrected them.
 
     Attributes:
         path: the store's folder.
-        description: content of ``store.json``; it knows nothing of the review.
+        description: content of ``store.json``, without the review.
         decisions: what the review decided, by key and face; see `agegender_train.store.in_force`.
     """
 
@@ -47,7 +46,7 @@ class Store:
         self.chip_size = int(description["chip_size"])
         """Side of a chip in pixels."""
         self.chip_padding = float(description["chip_padding"])
-        """Margin round the face, as a part of the face's side."""
+        """Margin around the face, as a part of the face's side."""
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], review: bool = True) -> Store:
@@ -69,7 +68,7 @@ class Store:
         if description is None:
             raise ValueError(f"{path} is no aligned store: it has no store.json; make one with: agegender preprocess")
         if not description["complete"]:
-            raise ValueError(f"{path} is not finished; run the same agegender preprocess command again to go on")
+            raise ValueError(f"{path} is not finished; run the same agegender preprocess command again to continue")
         for shard in description["shards"]:
             file = path / shard["name"]
             if not file.exists() or file.stat().st_size != shard["bytes"]:
@@ -92,7 +91,7 @@ class Store:
 
     @property
     def reviewed(self) -> dict[str, int]:
-        """How many faces the review left out ("rejected") and gave another label ("corrected")."""
+        """How many faces the review excluded ("rejected") and gave another label ("corrected")."""
         return {"rejected": len(self._changes.rejected), "corrected": len(self._changes.corrected)}
 
     @property
@@ -118,37 +117,48 @@ class Store:
         """The labels of all rows."""
         return Labels.from_columns(**self.columns(*_LABELS).to_pydict())
 
+    def encoded(self) -> EncodedChips:
+        """The JPEGs of all rows, read from the shards when they are asked for; safe for many threads."""
+        return self._encoded
+
+    @cached_property
+    def _encoded(self) -> EncodedChips:
+        counts = [int(shard["rows"]) for shard in self.description["shards"]]
+        rejected = self._changes.rejected
+        rows = np.setdiff1d(np.arange(sum(counts)), rejected, assume_unique=True) if len(rejected) else None
+        return EncodedChips(self.shards, counts, rows)
+
     def iter_encoded(self) -> Iterator[bytes]:
         """The JPEG of every row, in their order, holding one shard in memory at a time."""
         row, rejected = 0, set(self._changes.rejected.tolist())
         for shard in self.shards:
-            for data in _image_bytes(pq.read_table(shard, columns=["image"])):
+            for data in read_images(shard):
                 if row not in rejected:
                     yield data
                 row += 1
 
-    def encoded(self) -> Sequence[bytes]:
-        """The JPEGs of all rows, in memory from the first call on (some 8 kB a face)."""
-        return self._encoded
-
-    @cached_property
-    def _encoded(self) -> list[bytes]:
-        return list(self.iter_encoded())
-
     def decode(self, rows: npt.ArrayLike, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:
-        """The chips of some rows (indices, or a mask over all): uint8 (n, S, S, 3), RGB; `out`, where it is given.
+        """The chips of some rows: uint8 (n, S, S, 3), RGB. Safe to call from many threads.
+
+        Args:
+            rows: n indices, or a mask over all rows.
+            out: uint8 (n, S, S, 3), where to put them, such as a part of a larger array; a new array when ``None``.
+
+        Returns:
+            `out`, or the new array.
 
         Raises:
             IndexError: a row is out of range.
-            ValueError: a picture in the store is damaged.
+            ValueError: a picture in the store is damaged, or `out` is of another shape or type.
+            OSError: a shard can't be read.
         """
         picked = np.asarray(rows)
         picked = np.flatnonzero(picked) if picked.dtype == np.bool_ else picked.astype(np.int64)
-        chips = np.empty((len(picked), self.chip_size, self.chip_size, 3), np.uint8) if out is None else out
-        for chip, row in zip(chips, picked, strict=True):
-            chip[:] = decode_chip(self._encoded[row])
-        return chips
-
-
-def _image_bytes(table: pa.Table) -> list[bytes]:
-    return [data for chunk in table["image"].chunks for data in chunk.field("bytes").to_pylist()]
+        shape = (len(picked), self.chip_size, self.chip_size, 3)
+        if out is None:
+            out = np.empty(shape, np.uint8)
+        if out.shape != shape or out.dtype != np.uint8:
+            raise ValueError(f"out must be uint8 of shape {shape}, got {out.dtype} of {out.shape}")
+        for place, row in enumerate(picked.tolist()):
+            out[place] = decode_chip(self._encoded[row])
+        return out

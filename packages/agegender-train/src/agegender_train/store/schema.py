@@ -1,9 +1,10 @@
-"""What a row of the store is, and how rows become a Parquet file."""
+"""The store's format: the columns of its shards, how rows become a Parquet file, and its description ``store.json``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -38,7 +39,7 @@ def _schema() -> pa.Schema:
 
 
 def _feature(kind: pa.DataType) -> dict[str, Any]:
-    """The type in the words of Hugging Face `datasets`, old and new."""
+    """The type as Hugging Face `datasets` calls it, in old and new versions."""
     if pa.types.is_struct(kind):
         return {"_type": "Image"}
     if pa.types.is_fixed_size_list(kind):
@@ -63,7 +64,27 @@ def encode_shard(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def encode_rows(table: pa.Table) -> bytes:
     """A Parquet file of a table with the columns of `SCHEMA`."""
     sink = pa.BufferOutputStream()
-    # JPEG doesn't shrink any further, and 1000 rows of the rest are no matter.
+    # JPEG doesn't shrink any further, and the other columns of 1000 rows are small.
     with pq.ParquetWriter(sink, SCHEMA, compression="none", use_dictionary=False, write_statistics=False) as writer:
         writer.write_table(table)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def read_description(path: Path) -> dict[str, Any] | None:
+    """The content of a store's ``store.json``, finished or not; ``None`` where there is none.
+
+    Raises:
+        ValueError: it is there and no store's.
+    """
+    file = path / "store.json"
+    if not file.exists():
+        return None
+    try:
+        description = json.loads(file.read_bytes())
+    except ValueError:
+        description = None
+    if not isinstance(description, dict) or "format" not in description:
+        raise ValueError(f"{file} does not describe an aligned store")
+    if description["format"] != FORMAT:
+        raise ValueError(f"{path} is a store of format {description['format']}, this version reads format {FORMAT}")
+    return description

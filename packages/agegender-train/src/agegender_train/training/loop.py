@@ -117,6 +117,7 @@ def _train(
         "settings": asdict(settings),
         "spec": asdict(data.spec),
         "data": describe_data(stores),
+        "stores": [str(store.path.absolute()) for store in stores],
         "faces": {"training": len(data.training), "validation": len(data.validation)},
         "teachers": data.teachers,
         "parameters": model.count_params(),

@@ -1,8 +1,7 @@
-"""InsightFace's gender-age network of MXNet: read, converted, and run on our chips without MXNet."""
+"""InsightFace's gender-age network: read from MXNet's files, converted to ONNX, and run on our chips without MXNet."""
 
 from agegender_train.baselines.insightface.conversion import build_insightface, convert_insightface
-from agegender_train.baselines.insightface.mtcnn_points import MTCNNPoints
-from agegender_train.baselines.insightface.points import FixedPoints, PointFinder, YuNetPoints
+from agegender_train.baselines.insightface.points import FixedPoints, MTCNNPoints, PointFinder, YuNetPoints
 from agegender_train.baselines.insightface.predictor import InsightFace
 
 __all__ = [

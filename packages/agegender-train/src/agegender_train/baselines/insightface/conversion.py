@@ -1,4 +1,4 @@
-"""InsightFace's gender-age network as one of our model files."""
+"""InsightFace's gender-age network as an ONNX model, and as one of our model files."""
 
 from __future__ import annotations
 
@@ -7,55 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from onnx import helper
 
 from agegender_core.files import write_bytes
 from agegender_core.model_file import describe, to_metadata
 from agegender_core.spec import PreprocessSpec
-from agegender_train.baselines.insightface.graph import build_network, to_model
-from agegender_train.baselines.insightface.mxnet_files import Symbol, read_params, read_symbol
-from agegender_train.baselines.insightface.operators import Network
+from agegender_train.baselines.insightface.mxnet_files import read_network
+from agegender_train.baselines.insightface.mxnet_to_onnx import OnnxGraph, build_network, to_model
 
 NAME = "insightface"
 INPUT_SIZE = 112
 PAIRS = 100
 LICENCE = "InsightFace's model terms: non-commercial research only"
-"""As InsightFace's page of models has it for all that it trained."""
+"""From InsightFace's page of models, for all that it trained."""
 STD = 10.0
-"""Years: root of the mean squared error on 7,496 faces of UTKFace, from 9.5 to 10.3 with different points to cut by."""
+"""Years: root of the mean squared error on 7,496 faces of UTKFace; 9.5 to 10.3, depending on the landmarks."""
 SPEC = PreprocessSpec(input_size=INPUT_SIZE, margin=0.27, layout="nchw")
-"""The margin is that with the least error on UTKFace. InsightFace's own square lies higher than a chip's middle."""
+"""The margin with the least error on UTKFace. InsightFace's own square lies higher than the middle of a chip."""
 HEADS: dict[str, dict[str, Any]] = {
     "age": {"output": "age", "decode": "years", "std": STD},
     "gender": {"output": "gender", "decode": "softmax"},
 }
-
-
-def read_network(folder: str | os.PathLike[str], stem: str = "*") -> tuple[Symbol, dict[str, npt.NDArray[Any]]]:
-    """Graph and weights of the one network of MXNet's in a folder.
-
-    Args:
-        folder: holds one ``STEM-symbol.json`` and one ``STEM-NNNN.params``.
-        stem: which one, where the folder holds several.
-
-    Raises:
-        FileNotFoundError: there is no such folder, or a file is missing in it.
-        ValueError: there are several, or one is damaged.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"no folder {folder}: give the one that holds MXNet's symbol.json and .params")
-    found = []
-    for pattern in (f"{stem}-symbol.json", f"{stem}-[0-9]*.params"):
-        files = sorted(folder.glob(pattern))
-        if not files:
-            raise FileNotFoundError(f"{folder} holds no {pattern}: it is no folder of such a network of MXNet's")
-        if len(files) > 1:
-            raise ValueError(f"{folder} holds {len(files)} files {pattern}, where one was expected")
-        found.append(files[0])
-    return read_symbol(found[0]), read_params(found[1])
 
 
 def build_insightface(folder: str | os.PathLike[str]) -> onnx.ModelProto:
@@ -67,7 +40,7 @@ def build_insightface(folder: str | os.PathLike[str]) -> onnx.ModelProto:
 
     Raises:
         OSError: a file can't be read.
-        ValueError: it is no such network; the message names the folder.
+        ValueError: it is another network; the message names the folder.
     """
     symbol, params = read_network(folder)
     try:
@@ -79,7 +52,7 @@ def build_insightface(folder: str | os.PathLike[str]) -> onnx.ModelProto:
         raise ValueError(f"{folder} holds no gender-age network of InsightFace's: {error}") from None
 
 
-def _add_heads(network: Network, source: str) -> None:
+def _add_heads(network: OnnxGraph, source: str) -> None:
     def numbers(name: str, *values: int) -> str:
         return network.constant(name, values, np.int64)
 
@@ -97,15 +70,15 @@ def _add_heads(network: Network, source: str) -> None:
 def convert_insightface(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> Path:
     """Writes the network in `folder` as a model file, which `agegender_core.load_predictor` reads.
 
-    That one sees the middle of dlib's chips, which is only near to InsightFace's own cut about five points: for the
-    figures of the network take `InsightFace`.
+    The model file sees the middle of dlib's chips, which only approximates InsightFace's own alignment by five
+    landmarks: to evaluate the network take `InsightFace`.
 
     Returns:
         `out` as a path.
 
     Raises:
         OSError: a file can't be read or written.
-        ValueError: it is no such network.
+        ValueError: it is another network.
     """
     model = build_insightface(folder)
     training = {"data": "not published with the network", "source": "InsightFace, gender-age, MXNet"}

@@ -1,7 +1,7 @@
 """MXNet's two files of a network: the graph (`*-symbol.json`) and its weights (`*.params`).
 
-Written from the layout of the files: a list of arrays, each with a magic number of its version, then a list of names;
-all numbers are little-endian. A damaged file gives a ValueError, and nothing is allocated that the file doesn't hold.
+The layout of the weights: a list of arrays, each with a magic number of its version, then a list of names; all numbers
+are little-endian. A damaged file gives a ValueError, and no more memory is allocated than the file's own size explains.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 LIST_MAGIC = 0x112
 ARRAY_V1, ARRAY_V2, ARRAY_V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
-"""Before an array: V2 brought the storage type, V3 the shapes of NumPy, where no dimension means a single number.
+"""Magic numbers before an array: V2 added the storage type, V3 NumPy's shapes, where no dimension is a single number.
 
-Older still are arrays that begin with their number of dimensions and have 32-bit ones.
+Arrays of older versions begin with their number of dimensions, which are 32-bit numbers.
 """
 DTYPES = dict(enumerate(("<f4", "<f8", "<f2", "|u1", "<i4", "|i1", "<i8", "|b1")))
-"""By MXNet's number of the type."""
+"""NumPy's types by MXNet's number."""
 MAX_DIMENSIONS = 32
 
 
@@ -58,12 +58,37 @@ class Symbol:
     heads: tuple[tuple[int, int], ...]
 
 
+def read_network(folder: str | os.PathLike[str], stem: str = "*") -> tuple[Symbol, dict[str, npt.NDArray[Any]]]:
+    """Graph and weights of the one MXNet network in a folder.
+
+    Args:
+        folder: holds one ``STEM-symbol.json`` and one ``STEM-NNNN.params``.
+        stem: of the network's files, where the folder holds several networks.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or a file is missing in it.
+        ValueError: there are several, or a file is damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"no folder {folder}: it must hold MXNet's symbol.json and .params")
+    found = []
+    for pattern in (f"{stem}-symbol.json", f"{stem}-[0-9]*.params"):
+        files = sorted(folder.glob(pattern))
+        if not files:
+            raise FileNotFoundError(f"{folder} holds no {pattern}: it must hold the two files of one MXNet network")
+        if len(files) > 1:
+            raise ValueError(f"{folder} holds {len(files)} files {pattern}, where one was expected")
+        found.append(files[0])
+    return read_symbol(found[0]), read_params(found[1])
+
+
 def read_symbol(path: str | os.PathLike[str]) -> Symbol:
     """The graph in a symbol file, of any version of MXNet.
 
     Raises:
-        OSError: it can't be read.
-        ValueError: it is no symbol file.
+        OSError: the file can't be read.
+        ValueError: the file is no symbol file.
     """
     content = Path(path).read_bytes()
     try:
@@ -96,8 +121,8 @@ def read_params(path: str | os.PathLike[str]) -> dict[str, npt.NDArray[Any]]:
     """The arrays in a params file by name, without the "arg:" or "aux:" before it; read-only.
 
     Raises:
-        OSError: it can't be read.
-        ValueError: it is no params file, is cut short or damaged, or holds an array of an unknown kind.
+        OSError: the file can't be read.
+        ValueError: the file is no params file, is truncated or damaged, or holds an array of an unknown type.
     """
     content = Path(path).read_bytes()
     try:
@@ -160,7 +185,7 @@ class _Reader:
         if dimensions > MAX_DIMENSIONS:
             raise ValueError(f"the array at byte {start} begins with {version:#x} and {dimensions:#x} dimensions")
         if dimensions == 0 and version != ARRAY_V3:
-            # MXNet's way to write an array that was never filled: nothing follows.
+            # MXNet writes an array that was never filled like this: nothing follows.
             return np.empty(0, np.float32)
         shape = self._take(f"<{dimensions}{width}")
         _device, _number, kind = self._take("<iii")

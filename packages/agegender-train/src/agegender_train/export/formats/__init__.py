@@ -5,9 +5,9 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
-from agegender_train.export.formats._format import Batch, Format, Run
+from agegender_train.export.formats._format import Format, Inference, Inputs
 
-__all__ = ["Batch", "Format", "Run", "format_names", "get_format"]
+__all__ = ["Format", "Inference", "Inputs", "format_names", "get_format"]
 
 
 def format_names() -> list[str]:

@@ -1,4 +1,4 @@
-"""What a format's file says of itself, so that an export needs to know no format by name."""
+"""What the file of a format declares, so that an export needs to know no format by name."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import numpy.typing as npt
 
 from agegender_train.export.trained import Outputs, Trained
 
-Batch: TypeAlias = npt.NDArray[np.float32]
+Inputs: TypeAlias = npt.NDArray[np.float32]
 """Preprocessed faces: float32 (n, s, s, 3)."""
 
-Run: TypeAlias = Callable[[Batch], Outputs]
-"""A network in use, on one thread."""
+Inference: TypeAlias = Callable[[Inputs], Outputs]
+"""Runs a network on preprocessed faces, on one thread."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of artefact.
+    """A file format of networks.
 
     Attributes:
         name: what users call it.
         suffix: of its file.
         precisions: of its weights: some of "fp32", "fp16" and "int8".
-        write: writes a network to a path in a precision; takes faces to measure the ranges of values of int8 with.
-        load: makes a written file ready for use.
-        companions: suffixes of files that belong to it, with the same stem.
+        write: writes a network to a path in a precision; int8 measures its ranges of values on the given faces.
+        load: opens a written file for inference.
+        companions: suffixes of further files of the same stem that belong to it.
     """
 
     name: str
     suffix: str
     precisions: tuple[str, ...]
-    write: Callable[[Trained, Path, str, Batch | None], None]
-    load: Callable[[Path], Run]
+    write: Callable[[Trained, Path, str, Inputs | None], None]
+    load: Callable[[Path], Inference]
     companions: tuple[str, ...] = ()
 
 
-def faces_for(precision: str, faces: Batch | None) -> Batch:
+def faces_for(precision: str, faces: Inputs | None) -> Inputs:
     """`faces`, which `precision` needs.
 
     Raises:

@@ -1,7 +1,6 @@
-"""OpenVINO: an .xml with the graph and a .bin with the weights beside it, made of our ONNX graph.
+"""OpenVINO: an .xml with the graph and a .bin with the weights, converted from our ONNX graph.
 
-int8 comes with the ranges that ONNX Runtime's quantisation measured: OpenVINO reads them as its own, so that nothing
-more is needed (NNCF would measure them again).
+int8 takes the ranges that ONNX Runtime's quantisation measured: OpenVINO understands them, so NNCF isn't needed.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from agegender_train.export.formats._format import Batch, Format, Run
+from agegender_train.export.formats._format import Format, Inference, Inputs
 from agegender_train.export.formats.onnx import make
 from agegender_train.export.trained import Outputs, Trained
 
@@ -25,7 +24,7 @@ def _openvino() -> Any:
         ) from None
 
 
-def _write(trained: Trained, path: Path, precision: str, faces: Batch | None) -> None:
+def _write(trained: Trained, path: Path, precision: str, faces: Inputs | None) -> None:
     openvino = _openvino()
     graph = make(trained, "int8" if precision == "int8" else "fp32", faces)
     model = openvino.Core().read_model(graph.SerializeToString())
@@ -36,20 +35,20 @@ def _write(trained: Trained, path: Path, precision: str, faces: Batch | None) ->
 
 
 def _name_alike(model: Any) -> None:
-    """Numbers what has no name of its own within the model: OpenVINO counts all that the process has made."""
+    """Numbers unnamed nodes within the model: OpenVINO counts the nodes of all models of the process."""
     for number, node in enumerate(model.get_ordered_ops()):
         if re.fullmatch(rf"{node.get_type_name()}_\d+", node.get_friendly_name()):
             node.set_friendly_name(f"{node.get_type_name()}_{number}")
 
 
-def _load(path: Path) -> Run:
+def _load(path: Path) -> Inference:
     openvino = _openvino()
-    # Newer processors would compute in bfloat16 otherwise, which has three digits.
+    # Newer processors would otherwise compute in bfloat16, which has three digits.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY"}
     compiled = openvino.Core().compile_model(path, "CPU", settings)
     names = [output.any_name for output in compiled.outputs]
 
-    def run(batch: Batch) -> Outputs:
+    def run(batch: Inputs) -> Outputs:
         found = compiled(batch)
         return {name: found[name] for name in names}
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from agegender_train.export.archive import add_description
-from agegender_train.export.formats._format import Batch, Format, Run, faces_for
+from agegender_train.export.formats._format import Format, Inference, Inputs, faces_for
 from agegender_train.export.trained import Outputs, Trained
 
 
@@ -24,7 +24,7 @@ def _tensorflow() -> Any:
         raise ValueError("the format tflite needs TensorFlow: pip install tensorflow") from None
 
 
-def _write(trained: Trained, path: Path, precision: str, faces: Batch | None) -> None:
+def _write(trained: Trained, path: Path, precision: str, faces: Inputs | None) -> None:
     tf = _tensorflow()
     if keras.backend.backend() != "tensorflow":
         raise ValueError(
@@ -45,13 +45,13 @@ def _write(trained: Trained, path: Path, precision: str, faces: Batch | None) ->
     add_description(path, trained.description)
 
 
-def _load(path: Path) -> Run:
+def _load(path: Path) -> Inference:
     tf = _tensorflow()
     with _quietly():
         interpreter = tf.lite.Interpreter(str(path), num_threads=1)
         runner = interpreter.get_signature_runner()
 
-    def run(batch: Batch) -> Outputs:
+    def run(batch: Inputs) -> Outputs:
         found: Outputs = runner(input=batch)
         return found
 
@@ -60,10 +60,10 @@ def _load(path: Path) -> Run:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Within it TensorFlow says nothing of its plans for tf.lite, and Keras nothing of the model that it hands over."""
+    """Silences TensorFlow's notice about the future of tf.lite, and Keras's printed summary of the model."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
-        # Said of int8 whose input and output stay float32, as they shall.
+        # int8 models keep float32 inputs and outputs on purpose.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
         yield
 

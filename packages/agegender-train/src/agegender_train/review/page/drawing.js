@@ -1,11 +1,11 @@
-// How a face is shown: as a cell of the grid, and at its side, when it is the chosen one.
+// How a face is shown: as a cell of the grid and, when it is the selected one, in detail beside it.
 
 import { chip } from "./server.js";
 import * as words from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-// `face` is what is known of it, if that has come already.
+// `face` is its labels, once they have arrived.
 export function drawCell(cell, { place, of, state, isCurrent, face }) {
   if (!cell.firstChild) fill(cell, place, of);
   const [, mark, label, name] = cell.children;

@@ -7,7 +7,7 @@ const SETTLED = 80; // ms without scrolling, after which pictures are loaded
 
 export class Grid {
   // element scrolls, canvas inside it holds the cells; draw(cell, place) fills one, load(cell) asks for its picture,
-  // seen(first, last) is told which places are in the document.
+  // seen(first, last) is called with the range of places in the document.
   constructor(element, canvas, { draw, load, seen }) {
     Object.assign(this, { element, canvas, draw, load, seen });
     this.count = 0;

@@ -52,8 +52,8 @@ function drawModel() {
   note.classList.toggle("wrong", Boolean(model.problem));
   note.textContent = model.problem
     ? `No predictions: ${model.problem}.`
-    : `${model.name} looks at all faces once: ${words.number(model.done ?? 0)} of ${words.number(total)}. ` +
-      "Until then the order is that of the store.";
+    : `${model.name} predicts all faces once: ${words.number(model.done ?? 0)} of ${words.number(total)}. ` +
+      "Until then the faces are in the order of the store.";
 }
 
 function warn(text) {
@@ -163,7 +163,7 @@ function goTo(place) {
 function nextUndecided() {
   const next = states.indexOf(UNDECIDED, grid.current + 1);
   const place = next < 0 ? states.indexOf(UNDECIDED) : next;
-  if (place < 0) say("Every face of this selection has its decision");
+  if (place < 0) say("Every face of this selection is decided");
   else goTo(place);
 }
 
@@ -181,7 +181,7 @@ function inOrder(work) {
   return queue;
 }
 
-// `label` is what is corrected, or tells it from what is known of the face when its turn comes.
+// `label` is the correction, or a function that gives it for the face when its turn comes.
 function decide(action, label, { goOn = true } = {}) {
   const place = grid.current;
   const row = rows[place];
@@ -343,7 +343,7 @@ async function begin() {
 
 document.addEventListener("keydown", onKey);
 document.addEventListener("visibilitychange", () => document.hidden || lookForChanges());
-// Who chose with the mouse goes on with keys for the faces; who chooses with the keys is not through yet.
+// After a choice with the mouse, keys go to the faces; after one with the keyboard, the user may choose further.
 let byPointer = false;
 document.addEventListener("pointerdown", () => (byPointer = true), true);
 document.addEventListener("keydown", () => (byPointer = false), true);

@@ -7,7 +7,7 @@ async function answer(path, options) {
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Refused("The server has ended. Decisions so far are kept; start agegender review again to go on.");
+    throw new Refused("The server has stopped. Decisions so far are saved; run agegender review again to continue.");
   }
   if (!response.ok) {
     const said = await response.json().catch(() => ({}));

@@ -1,0 +1,99 @@
+"""What all commands have in common: each is built only when it is asked for, and old spellings of options work."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from .output import message
+
+
+@dataclass(frozen=True)
+class OldSpelling:
+    """An option that is called otherwise now; the old spelling works for one more release.
+
+    Attributes:
+        old: how it was written.
+        new: how it is written now; a command without this option isn't meant.
+        command: the only command that is meant; all if ``None``.
+        values: the only values with which it is meant; all if ``None``.
+    """
+
+    old: str
+    new: str
+    command: str | None = None
+    values: frozenset[str] | None = None
+
+
+OLD_SPELLINGS = (
+    OldSpelling("--out", "--output"),
+    OldSpelling("--report", "--format", "export"),
+    OldSpelling("--format", "--to", "export", frozenset({"onnx", "tflite", "openvino", "keras"})),
+)
+
+
+class Command(TyperCommand):
+    """A command whose options are looked at when it runs: the list of all commands needs only names and help.
+
+    Args:
+        name: what the user types.
+        function: what it does; its docstring is the help, its parameters are the arguments and options.
+        more: gives further parameters, which `function` takes as keywords; called when the command is built.
+    """
+
+    def __init__(
+        self, name: str, function: Callable[..., None], more: Callable[[], Sequence[inspect.Parameter]] | None = None
+    ) -> None:
+        super().__init__(name=name, help=inspect.getdoc(function), rich_markup_mode=None)
+        self._function, self._more = function, more
+        del self.params, self.callback
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("params", "callback"):
+            raise AttributeError(name)
+        single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        single.command(self.name)(self._complete_function())
+        built = typer.main.get_command(single)
+        self.params, self.callback = built.params, built.callback
+        return getattr(self, name)
+
+    def _complete_function(self) -> Callable[..., None]:
+        if self._more is None:
+            return self._function
+        function = self._function
+        signature = inspect.signature(function, eval_str=True)
+        own = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        parameters = [*own, *self._more()]
+
+        def complete(**arguments: Any) -> None:
+            function(**arguments)
+
+        complete.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        complete.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return complete
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As `TyperCommand.parse_args`, with old spellings put right."""
+        return super().parse_args(ctx, list(self._respelled(args, say=not ctx.resilient_parsing)))
+
+    def _respelled(self, words: Sequence[str], say: bool) -> Iterator[str]:
+        options = {option for parameter in self.params for option in parameter.opts}
+        known = [one for one in OLD_SPELLINGS if one.command in (None, self.name) and one.new in options]
+        for number, word in enumerate(words):
+            if word == "--":
+                yield from words[number:]
+                return
+            option, equals, value = word.partition("=")
+            given = value if equals else words[number + 1] if number + 1 < len(words) else ""
+            for one in known:
+                if one.old == option and (one.values is None or given in one.values):
+                    if say:
+                        message(f"agegender: {option} is now called {one.new}; the old name goes with the next release")
+                    option = one.new
+                    break
+            yield f"{option}{equals}{value}"

@@ -1,0 +1,76 @@
+"""The scripts still run after a change of what they import, and say what they make."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import cv2
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
+IMPORTED = {"large_photos.py"}
+"""By another script; not to be run."""
+
+ELSEWHERE = {"mxnet_forward.py"}
+"""Runs in an environment of its own; see tests/train/baselines/test_mxnet_parity.py."""
+
+NEEDS = {"compare_landmarks.py": "dlib", "train_landmark_model.py": "dlib", "compare_preprocess.py": "dlib"}
+
+
+@pytest.fixture(autouse=True)
+def beside_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in SCRIPTS.glob("*.py")))
+def test_the_first_line_says_what_a_script_makes(script: str) -> None:
+    doc = ast.get_docstring(ast.parse((SCRIPTS / script).read_text()))
+    assert doc is not None
+    assert re.match(r"(Make|Print|Train) .*[.:]", doc.split("\n\n")[0].replace("\n", " ")), doc.splitlines()[0]
+
+
+@pytest.mark.parametrize("script", sorted({path.name for path in SCRIPTS.glob("*.py")} - IMPORTED - ELSEWHERE))
+def test_scripts_run(script: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip(NEEDS.get(script, "argparse"))
+    monkeypatch.setattr(sys, "argv", [script, "--help"])
+    with pytest.raises(SystemExit) as stopped:
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+    assert stopped.value.code == 0
+    assert f"usage: {script}" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_used() -> None:
+    others = "\n".join(path.read_text() for path in SCRIPTS.glob("*.py") if path.name not in IMPORTED)
+    for name in IMPORTED:
+        assert f"from {Path(name).stem} import" in others
+    for name in ELSEWHERE:
+        assert importlib.util.spec_from_file_location("script", SCRIPTS / name) is not None
+        compile((SCRIPTS / name).read_text(), name, "exec")
+
+
+def test_a_pasted_face_counts_where_the_boxes_meet() -> None:
+    from large_photos import LargePhotos
+
+    photos = LargePhotos({"a": (0, 0, 100, 100), "b": (0, 0, 100, 100), "c": (0, 0, 100, 100)})
+    assert photos.count_right({"a": (0, 0, 100, 50), "b": (50, 50, 150, 150), "c": ()}) == 1
+
+
+def test_demo_faces_become_a_plot_of_their_pairs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from agegender_train.preprocessing import preprocess
+
+    def run(script: str, *arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+
+    run("make_demo_faces.py", tmp_path / "demo", "--n", 4)
+    preprocess("utkface", [tmp_path / "demo"], tmp_path / "store", near_duplicates=None)
+    run("plot_near_duplicates.py", tmp_path / "store", "--bits", 16, "--out", tmp_path / "pairs.png")
+    assert re.search(r"utkface: \d+ faces, \d+ pairs compared, \d+ the same picture", capsys.readouterr().out)
+    assert cv2.imread(str(tmp_path / "pairs.png")).std() > 10
