@@ -1,4 +1,4 @@
-"""The networks, one file each: a file `<name>.py` here with a `NETWORK` in it is a network that can be trained."""
+"""The networks, one file each: a file `<name>.py` here that defines `NETWORK` is a network that can be trained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def get_network(name: str) -> Network:
     """The network called `name`.
 
     Raises:
-        ValueError: there is none; the message lists those that there are.
+        ValueError: there is none; the message lists the names.
     """
     network: Network = load_part(__name__, __path__, name, "name").NETWORK
     return network
@@ -42,7 +42,7 @@ def build_model(name: str, *, input_size: int | None = None, **options: Any) -> 
 
 
 def recommended(model: str, **asked: Any) -> Settings:
-    """Settings for training a network: what is asked, else what is best for the network as far as we know.
+    """Settings for training a network: the network's recipe, overridden by what is asked.
 
     Args:
         model: one of `network_names()`.
