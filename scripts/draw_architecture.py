@@ -41,6 +41,7 @@ SAYS = {
     "store": "shards, labels, decisions",
     "losses": "ages as intervals",
     "files": "atomic writes, locks",
+    "registry": "parts found by file name",
 }
 
 

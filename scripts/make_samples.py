@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 from skimage import data
 
+from agegender_core import VideoSink
 from agegender_core.faces import Frame
-from agegender_core.picture_sinks import VideoSink
 
 # `agegender benchmark` has a picture at hand wherever the package is installed.
 PACKAGED = Path(__file__).resolve().parents[1] / "packages/agegender-core/src/agegender_core/samples/astronaut.jpg"

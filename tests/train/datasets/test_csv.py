@@ -108,8 +108,8 @@ def test_pictures_that_differ_in_their_suffix_are_two_and_a_picture_may_have_two
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (b"name,age\na.jpg,3\n", "no CSV file with a column path"),
-        (b"", "no CSV file with a column path"),
+        (b"name,age\na.jpg,3\n", "no CSV file with the column path"),
+        (b"", "no CSV file with the column path"),
         (b"path,subject\na.jpg,3\n", r"faces\.csv must have a column age, gender, or age_low and age_high"),
         (b"path,age_low\na.jpg,3\n", r"faces\.csv must have a column age, gender, or age_low and age_high"),
         (b"path,age,Age\na.jpg,3,4\n", r"faces\.csv has the column age twice"),
@@ -125,7 +125,7 @@ def test_another_file_gives_one_clear_error(tmp_path: Path, table: bytes, messag
 
 def test_several_tables_are_named(tmp_path: Path) -> None:
     (tmp_path / "b.csv").write_text("path,gender\n")
-    with pytest.raises(ValueError, match=r"must be one CSV file with a column path, got b\.csv, faces\.csv"):
+    with pytest.raises(ValueError, match=r"must be one CSV file with the column path, got b\.csv, faces\.csv"):
         read(tmp_path, "path,age\na.jpg,3\n")
 
 

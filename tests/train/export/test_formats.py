@@ -341,6 +341,7 @@ def test_tflite_asks_for_its_backend(run: Path, tmp_path: Path, monkeypatch: pyt
         kind.write(read_trained(run), tmp_path / "m.tflite", "fp32", None)
 
 
+@pytest.mark.slow
 def test_jax_exports_without_tensorflow(run: Path, faces: Store, tmp_path: Path) -> None:
     pytest.importorskip("jax", reason="JAX is not installed")
     program = """

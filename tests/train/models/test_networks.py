@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 
 from agegender_core.predict import load_predictor
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.models import network_names, recommended
+from agegender_train.models._norm import BatchNormalization
+from agegender_train.models.ssrnet import SoftStagewiseRegression
 from agegender_train.training import train
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -25,6 +28,11 @@ PLAIN = {"augmentation": Augmentation.none(), "seed": 2}
 
 def test_none_is_forgotten() -> None:
     assert sorted(SMALL) == network_names()
+
+
+def test_layers_stay_in_the_modules_that_older_checkpoints_name() -> None:
+    for layer, module in ((BatchNormalization, "_norm"), (SoftStagewiseRegression, "ssrnet")):
+        assert keras.saving.serialize_keras_object(layer())["module"] == f"agegender_train.models.{module}"
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agegender_train.datasets import Rejection, Sample, get_dataset
@@ -69,6 +69,7 @@ def test_unreadable_files_are_no_copies_of_each_other(tmp_path: Path) -> None:
     assert clean([Sample("a", 1, 1, 1), Sample("b", 2, 2, 1)], FileTree.open(tmp_path)) == []
 
 
+@settings(deadline=None)  # it writes files
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([0, 1, None])), max_size=12))
 def test_equals_the_obvious_way(
     tmp_path_factory: pytest.TempPathFactory, pictures: list[tuple[int, int, int | None]]

@@ -113,7 +113,7 @@ def test_ctrl_c_to_one_process_stops_all_after_the_same_step(make_store: Any, tm
     settings = {**SETTINGS, "epochs": 5000, "checkpoint_minutes": 0.0}
     processes = start_two(store, out, settings)
     try:
-        deadline = time.monotonic() + 300
+        deadline = time.monotonic() + 600
         while not (out / "checkpoints" / "last.keras").exists():
             assert time.monotonic() < deadline
             assert all(process.poll() is None for process in processes)

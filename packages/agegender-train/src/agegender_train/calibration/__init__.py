@@ -1,4 +1,4 @@
-"""Uncertainty that holds: what a model says of its own errors, fitted on labelled faces that were kept aside."""
+"""Calibration: a model's uncertainty, fitted on labelled faces that were held out."""
 
 from agegender_train.calibration.heads import LEAST_FACES, LEVEL, calibrated_heads, plain_heads
 from agegender_train.calibration.model_file import CalibrationResult, calibrate_model

@@ -52,7 +52,7 @@ def _hats(age: Floats) -> Floats:
 
 
 def clearly_helps(network: Floats, likely: Floats, possible: npt.NDArray[np.bool_]) -> bool:
-    """Whether the correction brings faces that it wasn't fitted to nearer to their age interval, beyond chance.
+    """Whether the correction significantly reduces the error of faces that it wasn't fitted to.
 
     By five-fold cross-validation: the mean gain must be 2 standard errors and 1 % of the error.
 
@@ -79,7 +79,7 @@ def _distance(age: Floats, possible: Mask) -> Floats:
 
 
 class Bounds(NamedTuple):
-    """What a model says of n faces before its interval is calibrated: float64 (n,) each, years.
+    """A model's predictions for n faces before its interval is calibrated: float64 (n,) each, years.
 
     Attributes:
         age: the predicted age.
@@ -97,12 +97,12 @@ class Bounds(NamedTuple):
 
 
 def fit_interval(fitted_to: Callable[[Mask], Bounds], likely: Floats, level: float) -> dict[str, Any]:
-    """How far the interval must reach beyond a model's own quantiles, by the predicted age.
+    """How far the interval must extend beyond a model's own quantiles, by the predicted age.
 
-    Each end is moved by itself, as in asymmetric conformalised quantile regression (Romano, Patterson and Candes,
-    NeurIPS 2019): by what (1 - level) / 2 of the faces that are taken for about the same age exceed. Then both ends
-    move alike until `level` of the faces are held that nothing was fitted to, in five-fold cross-conformal prediction
-    (Vovk 2015), which uses every face for both, where split conformal prediction halves them.
+    Each end moves by itself, as in asymmetric conformalised quantile regression (Romano, Patterson and Candes,
+    NeurIPS 2019): by the amount that (1 - level) / 2 of the faces with about the same prediction exceed. Then both ends
+    move alike until the interval holds `level` of the faces that it wasn't fitted to, by five-fold cross-conformal
+    prediction (Vovk 2015), which uses every face for both, where split conformal prediction halves them.
 
     Args:
         fitted_to: the bounds that the model has for all n faces when it is fitted to some, bool (n,).
@@ -124,7 +124,7 @@ def fit_interval(fitted_to: Callable[[Mask], Bounds], likely: Floats, level: flo
         scores[kept] = np.maximum(low[:, None] - AGES, AGES - high[:, None])
     shift = weighted_quantile(scores.ravel(), likely.ravel(), np.ceil((n + 1) * level) / n)
     below, above = _curves(fitted_to(np.ones(n, bool)), likely, level)
-    # Up, never down: where predictions or ages are few, many faces lie on the very end of the interval.
+    # Rounded up, never down: with few distinct predictions or ages, many faces lie exactly on an end.
     ends = {"below": below.years + shift + _HALF, "above": above.years + shift + _HALF}
     return {"level": level, "at": rounded(below.at), **{name: rounded(years) for name, years in ends.items()}}
 
@@ -137,5 +137,5 @@ def _curves(bounds: Bounds, likely: Floats, level: float) -> tuple[Curve, Curve]
 
 
 def rounded(values: Floats) -> list[float]:
-    """Years to the hundredth, for a model file."""
+    """Years rounded to hundredths, for a model file."""
     return [round(float(value), 2) for value in values]

@@ -1,4 +1,4 @@
-"""A model's heads with what a calibration found: see `agegender_core.decoding` for what each of it means."""
+"""Fits the calibration of a model's heads; `agegender_core.decoding` says what its settings mean."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from agegender_train.calibration.temperature import fit_gender, fit_temperature
 from agegender_train.store.labels import Labels
 
 LEVEL = 0.9
-"""Of the interval."""
+"""The default share of true ages that the interval holds."""
 
 LEAST_FACES = 100
-"""A head with fewer labelled faces is not calibrated: they would say more of themselves than of the model."""
+"""A head with fewer labelled faces is not calibrated: the fit would describe these faces more than the model."""
 
 Heads = dict[str, dict[str, Any]]
 _FITTED = {"age": ("temperature", "correction", "spread", "interval"), "gender": ("temperature", "bias")}
 
 
 def plain_heads(heads: Mapping[str, Mapping[str, Any]]) -> Heads:
-    """The heads without what a calibration put there."""
+    """The heads without the settings of a calibration."""
     return {
         name: {key: value for key, value in head.items() if key not in _FITTED.get(name, ())}
         for name, head in heads.items()
@@ -39,10 +39,10 @@ def calibrated_heads(
     level: float = LEVEL,
     correct: bool = False,
 ) -> Heads:
-    """The heads of a model file with all that faces kept aside tell of the model's errors.
+    """The heads of a model file, calibrated on held-out faces.
 
     For the age: a temperature of the distribution, the spread of the errors of a network that gives years alone, and an
-    interval; for the gender: a temperature. Ages, and who is taken for male, stay unless `correct`. A head with fewer
+    interval; for the gender: a temperature. Ages and predicted genders stay unless `correct`. A head with fewer
     than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
     calibration left is replaced. Equal input gives equal heads.
 
@@ -52,8 +52,8 @@ def calibrated_heads(
         labels: their labels; ages may be groups and may be missing, as may genders.
         level: the probability with which the interval holds the true age, in (0, 1).
         correct: also fit a correction of the age, kept where it clearly helps (see `clearly_helps`), and a bias of the
-            gender where there clearly is one. It fits the model to the mix of people among these faces: who is rare
-            there pays for the others.
+            gender where there clearly is one. It fits the model to the mix of people among these faces, to the
+            disadvantage of those who are rare there.
 
     Raises:
         ValueError: an output is missing, has another number of rows than `labels` or is not finite, `level` is out of

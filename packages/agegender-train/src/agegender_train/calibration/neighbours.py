@@ -29,10 +29,10 @@ _APART = 1.0
 
 @dataclass(frozen=True, eq=False)
 class Neighbourhoods:
-    """Around each of k predicted ages the m faces with the nearest predictions, the nearer the heavier.
+    """Around each of k predicted ages the m faces with the nearest predictions, weighted by their nearness.
 
-    Equal numbers keep the sparse ages (few are taken for 10) as sure as the others, where bins of equal width would be
-    empty there, and bins of equal numbers too wide.
+    With equal numbers the estimates are as reliable at rarely predicted ages (such as 10) as elsewhere; bins of equal
+    width would be empty there, and bins of equal numbers too wide.
 
     Attributes:
         at: float64 (k,), years, rising: the mean prediction of each neighbourhood.
@@ -70,7 +70,7 @@ class Neighbourhoods:
         return np.asarray((self.weights * values[self.rows]).sum(axis=1))
 
     def quantile(self, values: Floats, chances: Floats, level: float) -> Floats:
-        """float64 (k,): what the part `level` of the values of each neighbourhood does not exceed.
+        """float64 (k,): the quantile `level` of the values of each neighbourhood.
 
         Args:
             values: float64 (n, a), what each face's value may be.
@@ -95,11 +95,10 @@ def possible_ages(labels: Labels) -> npt.NDArray[np.bool_]:
 def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, Curve]:
     """The probability of each possible age, given its prediction, and the spread of the errors.
 
-    A label that is a group says that the age is in it, not where. The ages of those who are taken for x are assumed to
-    be normal about x plus some bias with some spread, both of which change slowly with x; within the group, an age is
-    as likely as that says. Bias and spread come from the groups themselves: the expectation-maximisation of regression
-    with interval-censored values (Dempster, Laird and Rubin 1977, section 4.1). For known ages there is nothing to
-    assume.
+    An age group says that the age is in it, not where. The true ages of faces with prediction x are assumed to be
+    normal around x plus some bias, with some spread, both of which change slowly with x; within the group, the ages
+    follow this distribution. Bias and spread come from the groups themselves: expectation-maximisation for regression
+    with interval-censored values (Dempster, Laird and Rubin 1977, section 4.1). Known ages need no assumption.
 
     Args:
         age: float64 (n,), predicted years; n >= 1.
@@ -124,6 +123,6 @@ def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, C
 
 
 def _within(densities: Floats, possible: npt.NDArray[np.bool_]) -> Floats:
-    """The densities within the possible ages, never quite zero: far from its prediction an age is anyone's guess."""
+    """The densities within the possible ages, never quite zero, so that outliers keep a weight."""
     inside = (densities + _FLOOR) * possible
     return np.asarray(inside / inside.sum(axis=1, keepdims=True))

@@ -31,9 +31,10 @@ class Row(NamedTuple):
 
 
 def find_tables(files: FileTree, columns: Collection[str], delimiters: str = ",") -> dict[str, str]:
-    """The CSV and TSV files that have all of these columns, by name, each with its delimiter.
+    """The CSV and TSV files that have all of these columns, by name, each with its delimiter; at least one.
 
     Raises:
+        ValueError: there is none.
         OSError: there is none, and one of the files can't be read.
     """
     found: dict[str, str] = {}
@@ -49,8 +50,10 @@ def find_tables(files: FileTree, columns: Collection[str], delimiters: str = ","
             fitting = [delimiter for delimiter in delimiters if set(columns) <= set(widths[delimiter])]
             if fitting:
                 found[name] = max(fitting, key=lambda delimiter: len(widths[delimiter]))
-    if unreadable is not None and not found:
-        raise unreadable
+    if not found:
+        raise unreadable or ValueError(
+            f"no CSV file with the column{'s' * (len(columns) > 1)} {', '.join(columns)} is in {files}"
+        )
     return found
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -126,9 +127,19 @@ class NamedPictures(Dataset):
     example: ClassVar[str]
     """How a picture is named."""
 
-    @abstractmethod
+    pattern: ClassVar[re.Pattern[str]]
+    """Of a name without its suffix: the groups age, subject and, where the name has it, gender."""
+    genders: ClassVar[Mapping[str, int]] = {}
+    """The dataset's coding, in lower case: 1 male, 0 female."""
+
     def read_name(self, key: str) -> Sample | None:
         """The label of the picture `key`, or ``None`` where its name isn't understood."""
+        match = self.pattern.fullmatch(PurePosixPath(key).stem)
+        if match is None:
+            return None
+        found = match.groupdict()
+        age, gender = int(found["age"]), found.get("gender", "").lower()
+        return Sample(key, age, age, self.genders.get(gender), subject=found["subject"])
 
     def is_one(self, name: str) -> bool:
         """Whether a file is one of the dataset's pictures, to judge by its name without the folder."""

@@ -43,10 +43,8 @@ class CsvFile(Dataset):
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """The rows in their order, then pictures without a label; see `Dataset.samples`."""
         tables = find_tables(files, ("path",), _DELIMITERS)
-        if not tables:
-            raise ValueError(f"no CSV file with a column path is in {files}")
         if len(tables) > 1:
-            raise ValueError(f"there must be one CSV file with a column path, got {', '.join(tables)}")
+            raise ValueError(f"there must be one CSV file with the column path, got {', '.join(tables)}")
         ((table, delimiter),) = tables.items()
         paths = _Paths(files, posixpath.dirname(table))
         for row in read_table(files, table, ("path",), delimiter):

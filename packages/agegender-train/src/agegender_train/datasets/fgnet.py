@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 
-from agegender_train.datasets.base import NamedPictures, Sample
-
-_NAME = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{2})[a-z]?", re.IGNORECASE)
+from agegender_train.datasets.base import NamedPictures
 
 
 class FGNet(NamedPictures):
@@ -22,11 +19,4 @@ class FGNet(NamedPictures):
     url = "https://yanweifu.github.io/FG_NET_data/"
     example = "001A02.JPG"
     layout = "pictures named 001A02.JPG (person 001, age 2) in any folder; the landmarks in points/ are not used"
-
-    def read_name(self, key: str) -> Sample | None:
-        """Person and age; see `NamedPictures.read_name`."""
-        match = _NAME.fullmatch(PurePosixPath(key).stem)
-        if match is None:
-            return None
-        age = int(match["age"])
-        return Sample(key, age, age, subject=match["subject"])
+    pattern = re.compile(r"(?P<subject>\d{3})A(?P<age>\d{2})[a-z]?", re.IGNORECASE)

@@ -40,8 +40,6 @@ class Lagenda(Dataset):
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """The rows of the tables in the order of their names, then pictures without a label."""
         tables = find_tables(files, _COLUMNS)
-        if not tables:
-            raise ValueError(f"no CSV file with the columns {', '.join(_COLUMNS)} is in {files}")
         pictures = Pictures(files, parts=_parts(files, tables), any_suffix=False)
         for table in tables:
             for row in read_table(files, table, _COLUMNS):

@@ -1,4 +1,4 @@
-"""How good a model is on aligned stores. Imports no framework: anything that predicts from chips will do."""
+"""Evaluates a model on aligned stores. Imports no framework: any predictor on chips will do."""
 
 from agegender_train.evaluation.cutting import realigned, require_same_cut
 from agegender_train.evaluation.predicting import ChipPredictor, Evaluation, Failure, evaluate

@@ -1,4 +1,4 @@
-"""Chips as a model wants them: whether a store has such, and how to make them of others."""
+"""Chips as a model needs them: checks a store's size and margin, and cuts chips again to another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The model's name."""
 
     @property
     def spec(self) -> PreprocessSpec:
@@ -38,10 +38,10 @@ def require_same_cut(predictor: Named, store: Store) -> None:
 def realigned(
     chips: npt.NDArray[np.uint8], padding: float, chip_size: int, chip_padding: float
 ) -> npt.NDArray[np.uint8]:
-    """Chips of another size and margin, made of chips: the same faces, cropped or with a black border.
+    """Cuts chips to another size and margin: the same faces, cropped or with a black border.
 
-    What lies beyond the margin of the chips is not there any more: a model that wants a wider one sees black instead,
-    as it does at the border of a picture.
+    What lies beyond the margin of the chips is lost: a model that needs a wider one sees black instead, as at the
+    border of a picture.
 
     Args:
         chips: uint8 RGB (n, S, S, 3).

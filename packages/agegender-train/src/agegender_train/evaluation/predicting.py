@@ -1,4 +1,4 @@
-"""A model's predictions of a store's faces, and the figures that follow from them."""
+"""Runs a model on a store's faces and keeps predictions, failures and figures."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ Chips = npt.NDArray[np.uint8]
 
 
 class ChipPredictor(Protocol):
-    """What can be evaluated: `agegender_core.Predictor`, or anything with these three."""
+    """A predictor that can be evaluated: `agegender_core.Predictor`, or anything with these three members."""
 
     @property
     def name(self) -> str:
-        """What the model is called in the report."""
+        """The model's name in the report."""
 
     @property
     def spec(self) -> PreprocessSpec:
@@ -42,11 +42,11 @@ class ChipPredictor(Protocol):
 
 
 class Failure(NamedTuple):
-    """A face that a model gave no answer for.
+    """A face without a prediction.
 
     Attributes:
         key: the picture's.
-        face: its number among those of the picture.
+        face: its number within the picture.
         reason: in words.
     """
 
@@ -62,12 +62,12 @@ class Evaluation:
     Attributes:
         model: the model's name.
         store: the store.
-        test_set: what the store is called here.
-        outcomes: predictions and labels of the n faces that the model has an answer for.
-        rows: int64 (n,), which rows of the store these are.
+        test_set: the store's name in the report.
+        outcomes: predictions and labels of the n faces with a prediction.
+        rows: int64 (n,), their rows in the store.
         failures: the other faces.
-        seconds: that the model itself took for all faces, preprocessing included.
-        part: which faces of the store were taken, in words; ``None`` for all.
+        seconds: time of the model for all faces, preprocessing included.
+        part: which faces of the store were used, in words; ``None`` for all.
         realigned: whether the chips were cut again for this model.
         metadata: of the model's file; empty for a model without one.
         rounds: draws of the bootstrap behind the intervals of `metrics`.
@@ -87,7 +87,7 @@ class Evaluation:
 
     @property
     def labels(self) -> Labels:
-        """What is known of the faces."""
+        """The labels of the faces."""
         return self.outcomes.labels
 
     @property
@@ -126,10 +126,9 @@ def evaluate(
     name: str | None = None,
     test_set: str | None = None,
 ) -> Evaluation:
-    """Predict the faces of a store and compare with their labels.
+    """Predicts the faces of a store and compares the predictions with the labels.
 
-    A face that the model raises an error for, or says something for that is no number, is a `Failure`; the others go
-    on.
+    A face for which the model raises an error or returns a number that isn't finite is a `Failure`; the others go on.
 
     Args:
         predictor: the model.
@@ -137,11 +136,11 @@ def evaluate(
         batch_size: faces a call of the model.
         progress: called with the number of faces done and of all.
         rows: the faces to take, int64; all when ``None``.
-        part: what to call them in the report.
-        realign: take a store that was cut otherwise, and cut its chips again; see `realigned`.
+        part: their name in the report.
+        realign: accept a store of another size or margin and cut its chips again; see `realigned`.
         rounds: draws of the bootstrap; 0 for figures without intervals.
-        name: what the model is called in the report, instead of its own name.
-        test_set: what the store is called there, instead of its dataset's name.
+        name: the model's name in the report, instead of its own.
+        test_set: the store's name there, instead of its dataset's.
 
     Raises:
         ValueError: the store's chips are of another size or padding than the model wants, there is no face, or the
@@ -228,7 +227,7 @@ def _answers(
 def _chips(
     store: Store, rows: npt.NDArray[np.int64], batch_size: int
 ) -> Iterator[tuple[Chips, npt.NDArray[np.float64]]]:
-    """The chips of `rows` by batches, and how sharp they are; while one is looked at, a thread decodes the next."""
+    """The chips of `rows` by batches, and their sharpness; a thread decodes the next batch meanwhile."""
 
     def decoded(start: int) -> tuple[Chips, npt.NDArray[np.float64]]:
         chips = store.decode(rows[start : start + batch_size])

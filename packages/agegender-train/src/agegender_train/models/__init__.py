@@ -1,12 +1,11 @@
-"""The networks, one file each: a file `<name>.py` here with a `NETWORK` in it is a network that can be trained."""
+"""The networks, one file each: a file `<name>.py` here that defines `NETWORK` is a network that can be trained."""
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
 from typing import Any
 
 from agegender_train.models._network import Network
+from agegender_train.registry import load_part, part_names
 from agegender_train.runs.settings import Settings
 
 __all__ = ["Network", "build_model", "get_network", "network_names", "recommended"]
@@ -14,18 +13,16 @@ __all__ = ["Network", "build_model", "get_network", "network_names", "recommende
 
 def network_names() -> list[str]:
     """The names of all networks, sorted; imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return part_names(__path__)
 
 
 def get_network(name: str) -> Network:
     """The network called `name`.
 
     Raises:
-        ValueError: there is none; the message lists those that there are.
+        ValueError: there is none; the message lists the names.
     """
-    if name not in network_names():
-        raise ValueError(f"name must be one of {', '.join(network_names())}, got {name!r}")
-    network: Network = import_module(f"{__name__}.{name}").NETWORK
+    network: Network = load_part(__name__, __path__, name, "name").NETWORK
     return network
 
 
@@ -45,7 +42,7 @@ def build_model(name: str, *, input_size: int | None = None, **options: Any) -> 
 
 
 def recommended(model: str, **asked: Any) -> Settings:
-    """Settings for training a network: what is asked, else what is best for the network as far as we know.
+    """Settings for training a network: the network's recipe, overridden by what is asked.
 
     Args:
         model: one of `network_names()`.

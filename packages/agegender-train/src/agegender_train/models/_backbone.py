@@ -1,4 +1,4 @@
-"""Networks of `keras.applications` as the trunk of ours: without their classifier, with two softmax heads instead."""
+"""Networks of `keras.applications` as trunks: without their classifier, with two softmax heads instead."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from typing import Any
 import keras
 from keras import layers
 
+from agegender_train.models._network import Network
 from agegender_train.models._norm import BatchNormalization
 from agegender_train.store.labels import MAX_AGE
 
 AGES = MAX_AGE + 1
 HEAD_LAYERS = ("features", "dropout", "age", "gender")
-"""All layers behind the trunk; in the first phase of a training they alone learn."""
+"""The layers after the trunk; in the first phase of a training only they learn."""
 
 HEADS = MappingProxyType(
     {
@@ -45,6 +46,7 @@ def build_with_heads(
     input_size: int,
     weights: str | os.PathLike[str] | None,
     dropout: float,
+    smallest: int,
     **options: Any,
 ) -> keras.Model:
     """A network of `keras.applications` with global average pooling, a softmax over 101 ages and one over two genders.
@@ -53,10 +55,11 @@ def build_with_heads(
         name: of the model.
         application: the function of `keras.applications` that builds the trunk.
         input_size: side of the input in pixels.
-        weights: "imagenet" for Keras's own download, a file of the trunk's weights as that download is, or ``None``
-            for chance.
+        weights: "imagenet", which Keras downloads; a file of the trunk's weights like that download; or ``None`` for
+            random weights.
         dropout: part of the features that is left out in training, in [0, 1).
-        options: more arguments of `application`.
+        smallest: smallest input that the trunk can take, pixels.
+        options: more arguments of `application`, such as `alpha`, which multiplies the channels, in (0, 4].
 
     Returns:
         A functional model from float (n, input_size, input_size, 3) to "age" float (n, 101) and "gender" float (n, 2),
@@ -66,13 +69,17 @@ def build_with_heads(
         ValueError: a value is out of its range, or the file holds other weights.
         FileNotFoundError: there is no such file.
     """
+    if input_size < smallest:
+        raise ValueError(f"input_size must be at least {smallest} pixels, got {input_size}")
+    if not 0 < options.get("alpha", 1) <= 4:
+        raise ValueError(f"alpha must be in (0, 4], got {options['alpha']}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}")
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise FileNotFoundError(f"no file with weights at {weights}")
     try:
         with warnings.catch_warnings():
-            # Where a file lacks layers, Keras only warns, and leaves them to chance.
+            # Where a file lacks layers, Keras only warns and leaves them random.
             warnings.filterwarnings("error", message="Skipping")
             trunk = application(
                 include_top=False,
@@ -95,8 +102,22 @@ def build_with_heads(
     return keras.Model(trunk.input, outputs, name=name)
 
 
+def pretrained(name: str, build: Callable[..., keras.Model], input_size: int) -> Network:
+    """A network that `build_with_heads` builds, with the normalisation of ImageNet's weights and our recipe."""
+    return Network(
+        name=name,
+        build=build,
+        input_size=input_size,
+        mean=(127.5, 127.5, 127.5),
+        scale=(1 / 127.5, 1 / 127.5, 1 / 127.5),
+        heads=HEADS,
+        head_layers=HEAD_LAYERS,
+        recipe=RECIPE,
+    )
+
+
 def _ours(trunk: keras.Model) -> keras.Model:
-    """The same layers with our batch normalisation, and with names that don't depend on what was built before."""
+    """The same layers with our batch normalisation, and with names that don't depend on what was built earlier."""
     counts: dict[str, int] = {}
 
     def cloned(layer: Any) -> Any:
@@ -111,7 +132,7 @@ def _ours(trunk: keras.Model) -> keras.Model:
 
 
 def _stable_name(layer: Any, counts: dict[str, int]) -> str:
-    """The layer's name; one that Keras made up of its class is numbered anew, from 1."""
+    """The layer's name; one that Keras derived from its class is numbered anew, from 1."""
     kind = re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", type(layer).__name__)).lower()
     if not re.fullmatch(rf"{kind}(_\d+)?", layer.name):
         return str(layer.name)

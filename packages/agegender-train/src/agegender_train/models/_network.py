@@ -1,4 +1,4 @@
-"""What a network's file says of itself, so that training and export need to know no network by name."""
+"""The description of a network: all that training and export need to know of it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Network:
         mean: RGB values subtracted from the pixels (0..255).
         scale: RGB factors that the difference is multiplied with.
         heads: for `age` and `gender` the output's name and how it is decoded, as a model file's `agegender.heads`.
-        head_layers: names of the layers behind the trunk that ImageNet's weights are for; empty for a network without.
-        recipe: what `Settings` are best for it where the user asks for nothing.
+        head_layers: names of the layers after the trunk that ImageNet's weights are for; empty without a trunk.
+        recipe: recommended `Settings`, where they differ from the defaults.
     """
 
     name: str

@@ -1,4 +1,7 @@
-"""Batch normalisation that trains at twice the speed on TensorFlow's CPU, and is Keras's own elsewhere."""
+"""Batch normalisation that trains at twice the speed on TensorFlow's CPU, and is Keras's own elsewhere.
+
+Checkpoints and exported .keras files name this module: to load them, it must keep its name.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ import keras
 
 @keras.saving.register_keras_serializable(package="agegender")
 class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
-    """`keras.layers.BatchNormalization` over the last axis of pictures, with TensorFlow's fused operation in training.
+    """`keras.layers.BatchNormalization` over the last axis, with TensorFlow's fused operation in training.
 
-    Keras composes mean, variance and scaling of single operations, each a walk over the memory, and their gradients:
-    on large feature maps on a CPU four times the work of the fused operation, and half of SSR-Net's training step.
-    Weights, results and inference are those of Keras's layer.
+    Keras composes it of single operations, each a pass over the memory: on large feature maps on a CPU four times the
+    work of the fused operation, and half of SSR-Net's training step. Weights, results and inference are those of
+    Keras's layer, and so is everything on other backends.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -29,7 +32,7 @@ class BatchNormalization(keras.layers.BatchNormalization):  # type: ignore[misc]
         outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
             inputs, gamma, beta, epsilon=self.epsilon, is_training=True
         )
-        # The fused operation gives the unbiased variance; Keras keeps the plain one.
+        # The fused operation gives the unbiased variance; Keras uses the biased one.
         count = keras.ops.cast(keras.ops.prod(keras.ops.shape(inputs)[:3]), variance.dtype)
         variance = variance * (count - 1) / count
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):

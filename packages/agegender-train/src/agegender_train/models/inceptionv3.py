@@ -6,8 +6,7 @@ import os
 
 import keras
 
-from agegender_train.models._backbone import HEAD_LAYERS, HEADS, RECIPE, build_with_heads
-from agegender_train.models._network import Network
+from agegender_train.models._backbone import build_with_heads, pretrained
 
 
 def build_inceptionv3(
@@ -17,24 +16,13 @@ def build_inceptionv3(
 
     Args:
         input_size: side of the input in pixels, at least 75.
-        weights: "imagenet", a file of the trunk's weights, or ``None``.
+        weights: "imagenet", a file of the trunk's weights, or ``None`` for random weights.
         dropout: part of the features that is left out in training.
 
     Returns:
         See `build_with_heads`.
     """
-    if input_size < 75:
-        raise ValueError(f"input_size must be at least 75 pixels, got {input_size}")
-    return build_with_heads("inceptionv3", keras.applications.InceptionV3, input_size, weights, dropout)
+    return build_with_heads("inceptionv3", keras.applications.InceptionV3, input_size, weights, dropout, smallest=75)
 
 
-NETWORK = Network(
-    name="inceptionv3",
-    build=build_inceptionv3,
-    input_size=140,
-    mean=(127.5, 127.5, 127.5),
-    scale=(1 / 127.5, 1 / 127.5, 1 / 127.5),
-    heads=HEADS,
-    head_layers=HEAD_LAYERS,
-    recipe=RECIPE,
-)
+NETWORK = pretrained("inceptionv3", build_inceptionv3, input_size=140)

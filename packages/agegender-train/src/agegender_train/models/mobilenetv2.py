@@ -6,8 +6,7 @@ import os
 
 import keras
 
-from agegender_train.models._backbone import HEAD_LAYERS, HEADS, RECIPE, build_with_heads
-from agegender_train.models._network import Network
+from agegender_train.models._backbone import build_with_heads, pretrained
 
 
 def build_mobilenetv2(
@@ -20,27 +19,16 @@ def build_mobilenetv2(
 
     Args:
         input_size: side of the input in pixels, at least 32.
-        weights: "imagenet", a file of the trunk's weights, or ``None``.
+        weights: "imagenet", a file of the trunk's weights, or ``None`` for random weights.
         alpha: multiplies the channels; Keras has ImageNet's weights for 0.35, 0.5, 0.75, 1, 1.3 and 1.4.
         dropout: part of the features that is left out in training.
 
     Returns:
         See `build_with_heads`.
     """
-    if input_size < 32:
-        raise ValueError(f"input_size must be at least 32 pixels, got {input_size}")
-    if not 0 < alpha <= 4:
-        raise ValueError(f"alpha must be in (0, 4], got {alpha}")
-    return build_with_heads("mobilenetv2", keras.applications.MobileNetV2, input_size, weights, dropout, alpha=alpha)
+    return build_with_heads(
+        "mobilenetv2", keras.applications.MobileNetV2, input_size, weights, dropout, smallest=32, alpha=alpha
+    )
 
 
-NETWORK = Network(
-    name="mobilenetv2",
-    build=build_mobilenetv2,
-    input_size=96,
-    mean=(127.5, 127.5, 127.5),
-    scale=(1 / 127.5, 1 / 127.5, 1 / 127.5),
-    heads=HEADS,
-    head_layers=HEAD_LAYERS,
-    recipe=RECIPE,
-)
+NETWORK = pretrained("mobilenetv2", build_mobilenetv2, input_size=96)

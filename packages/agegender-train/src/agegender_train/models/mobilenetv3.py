@@ -6,8 +6,7 @@ import os
 
 import keras
 
-from agegender_train.models._backbone import HEAD_LAYERS, HEADS, RECIPE, build_with_heads
-from agegender_train.models._network import Network
+from agegender_train.models._backbone import build_with_heads, pretrained
 
 
 def build_mobilenetv3(
@@ -20,30 +19,16 @@ def build_mobilenetv3(
 
     Args:
         input_size: side of the input in pixels, at least 32.
-        weights: "imagenet", a file of the trunk's weights, or ``None``.
+        weights: "imagenet", a file of the trunk's weights, or ``None`` for random weights.
         alpha: multiplies the channels; Keras has ImageNet's weights for 0.75 and 1.
         dropout: part of the features that is left out in training.
 
     Returns:
         See `build_with_heads`.
     """
-    if input_size < 32:
-        raise ValueError(f"input_size must be at least 32 pixels, got {input_size}")
-    if not 0 < alpha <= 4:
-        raise ValueError(f"alpha must be in (0, 4], got {alpha}")
+    options = {"alpha": alpha, "include_preprocessing": False}
     application = keras.applications.MobileNetV3Large
-    return build_with_heads(
-        "mobilenetv3", application, input_size, weights, dropout, alpha=alpha, include_preprocessing=False
-    )
+    return build_with_heads("mobilenetv3", application, input_size, weights, dropout, smallest=32, **options)
 
 
-NETWORK = Network(
-    name="mobilenetv3",
-    build=build_mobilenetv3,
-    input_size=96,
-    mean=(127.5, 127.5, 127.5),
-    scale=(1 / 127.5, 1 / 127.5, 1 / 127.5),
-    heads=HEADS,
-    head_layers=HEAD_LAYERS,
-    recipe=RECIPE,
-)
+NETWORK = pretrained("mobilenetv3", build_mobilenetv3, input_size=96)

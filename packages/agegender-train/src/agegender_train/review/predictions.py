@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from agegender_core.predict import Predictor
 from agegender_train.files import write_atomically
-from agegender_train.store import Store, decode_chip
+from agegender_train.store import Store
 
 _BATCH = 128
 
@@ -74,13 +74,12 @@ class Predictions:
 
     def _run(self) -> None:
         try:
-            parts, batch = [], []
-            for data in self._store.iter_encoded():
-                batch.append(decode_chip(data))
-                if len(batch) == _BATCH or self.done + len(batch) == self.total:
-                    prediction = self._predictor.predict_chips(np.stack(batch))
-                    parts.append(np.stack([prediction.age, prediction.p_male]))
-                    self.done, batch = self.done + len(batch), []
+            parts = []
+            while self.done < self.total:
+                rows = np.arange(self.done, min(self.done + _BATCH, self.total))
+                prediction = self._predictor.predict_chips(self._store.decode(rows))
+                parts.append(np.stack([prediction.age, prediction.p_male]))
+                self.done += len(rows)
                 if self._stop.is_set():
                     return
             found = np.concatenate(parts, axis=1) if parts else np.empty((2, 0), np.float32)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import pkgutil
-from importlib import import_module
-
 from agegender_train.export.formats._format import Format, Inference, Inputs
+from agegender_train.registry import load_part, part_names
 
 __all__ = ["Format", "Inference", "Inputs", "format_names", "get_format"]
 
 
 def format_names() -> list[str]:
     """The names of all formats, sorted; imports none of them."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return part_names(__path__)
 
 
 def get_format(name: str) -> Format:
@@ -21,7 +19,5 @@ def get_format(name: str) -> Format:
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
-    if name not in format_names():
-        raise ValueError(f"format must be one of {', '.join(format_names())}, got {name!r}")
-    found: Format = import_module(f"{__name__}.{name}").FORMAT
+    found: Format = load_part(__name__, __path__, name, "format").FORMAT
     return found
