@@ -36,7 +36,7 @@ def make_run(folder: Path, rows: Sequence[dict[str, Any]] = ({},), finished: boo
     return folder
 
 
-def test_a_run_is_told_in_a_row(tmp_path: Path) -> None:
+def test_a_run_is_a_row(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"faces_per_second": 10.0},
         {"val_loss": 1.25, "val_middle_mae": 7.0, "val_gender_accuracy": ""},

@@ -1,4 +1,4 @@
-"""What the folds of a cross-validation say together: a table, mean and deviation, a plot, and the best fold's model."""
+"""The report of a cross-validation: a table of its folds, mean and deviation, a plot, and the best fold's model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from agegender_core.records import finite
 from agegender_train.files import write_atomically
-from agegender_train.runs.fold_histories import plot_histories
+from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.runs.table import FIGURES, Run, sort_key
 
 FORMAT = 1
@@ -26,16 +27,16 @@ _ONE_FOLD = re.compile(r"fold-\d+")
 
 @dataclass(frozen=True)
 class FoldReport:
-    """What a cross-validation left.
+    """The result of a cross-validation.
 
     Attributes:
         path: its folder.
-        model: the best fold's model file, as it lies there.
-        best_fold: the one with the best figure of `Settings.best_by`.
-        rows: one a fold: fold; run: its folder's name; n: faces that it was validated on; n_training; epochs;
-            best_epoch; `run_table.FIGURES` of that epoch.
+        model: a copy of the best fold's model file, in that folder.
+        best_fold: the fold with the best figure of `Settings.best_by`.
+        rows: one for each fold: fold; run: its folder's name; n: number of validation faces; n_training; epochs;
+            best_epoch; `table.FIGURES` of that epoch.
         mean: of each figure over the folds; ``None`` where no fold has it.
-        std: its standard deviation over the folds, as of a sample (by folds - 1).
+        std: standard deviation of each figure over the folds, of a sample (divided by folds - 1).
     """
 
     path: Path
@@ -46,12 +47,12 @@ class FoldReport:
     std: dict[str, float | None]
 
     def figures(self) -> dict[str, Any]:
-        """As a mapping that JSON can hold."""
+        """The report as a mapping for JSON."""
         names = ("best_fold", "rows", "mean", "std")
         return {name: getattr(self, name) for name in names}
 
     def csv(self) -> str:
-        """The rows as CSV, with a header; what is unknown is empty."""
+        """The rows as CSV with a header; unknown values are empty."""
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -63,7 +64,7 @@ def fold_folders(out: Path, folds: Sequence[int]) -> dict[int, Path]:
     """The folder of each fold's run in the folder `out`: fold-0, fold-1, ..., as the split numbers them.
 
     Raises:
-        ValueError: there are less than two folds, or `out` holds a run, or folds of another split.
+        ValueError: there are fewer than two folds, or `out` holds a run, or folds of another split.
     """
     if len(folds) < 2:
         raise ValueError(f"folds must be at least two, got {list(folds)}")
@@ -85,7 +86,7 @@ def write_fold_report(out: Path, runs: Mapping[int, Run]) -> FoldReport:
         runs: the finished run of each fold.
 
     Raises:
-        OSError: a file can't be written, or a fold's model is gone.
+        OSError: a file can't be written, or a fold's model is missing.
     """
     rows = [_row(fold, run) for fold, run in runs.items()]
     first = next(iter(runs.values()))
@@ -114,7 +115,7 @@ def write_fold_report(out: Path, runs: Mapping[int, Run]) -> FoldReport:
 
 
 def _std(values: list[float]) -> float | None:
-    # Not `statistics.stdev`, which fails on NaN: a fold may have gone astray.
+    # Not `statistics.stdev`, which fails on NaN: a fold may have diverged.
     return _finite(float(np.std(values, ddof=1))) if len(values) > 1 else None
 
 
@@ -123,6 +124,61 @@ def _finite(value: float) -> float | None:
 
 
 def _row(fold: int, run: Run) -> dict[str, Any]:
-    told = run.summary()
-    own = {"fold": fold, "run": run.path.name, "n": told["n_validation"]}
-    return {name: own[name] if name in own else told[name] for name in _COLUMNS}
+    summary = run.summary()
+    row = {**summary, "fold": fold, "run": run.path.name, "n": summary["n_validation"]}
+    return {name: row[name] for name in _COLUMNS}
+
+
+def plot_histories(runs: Sequence[Run]) -> bytes:
+    """A PNG of the folds' training and validation loss, age error and gender accuracy by epoch.
+
+    A thin line is a fold, with a dot at the exported epoch; a thick line is the mean, up to the end of the shortest
+    fold.
+    """
+    exact = all(row.get("val_age_mae") == row.get("val_middle_mae") for run in runs for row in run.history)
+    age = "Age error (MAE)" if exact else "Age error, to the middle of the age group"
+    with our_style():
+        figure, (losses, ages, genders) = new_figure(7.2, 3, sharex=True)
+        _draw(losses, runs, "loss", BLUE, "--", "training", dots=False)
+        _draw(losses, runs, "val_loss", VERMILLION, "-", "validation")
+        _draw(ages, runs, "val_middle_mae", VERMILLION, "-", "validation")
+        _draw(genders, runs, "val_gender_accuracy", VERMILLION, "-", "validation", factor=100)
+        losses.set(title=f"Loss (thin: {len(runs)} folds, thick: their mean, dot: best epoch)", ylabel="loss")
+        ages.set(title=age, ylabel="years")
+        genders.set(title="Gender accuracy", ylabel="right (%)", xlabel="epoch")
+        for axes in (losses, ages, genders):
+            axes.grid(alpha=0.3)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if axes.lines:
+                axes.legend()
+            else:
+                axes.set_yticks([])
+                axes.text(0.5, 0.5, "nothing to measure", transform=axes.transAxes, ha="center", va="center")
+        return to_png(figure)
+
+
+def _draw(
+    axes: Any,
+    runs: Sequence[Run],
+    name: str,
+    colour: str,
+    style: str,
+    label: str,
+    factor: float = 1,
+    dots: bool = True,
+) -> None:
+    lines: list[npt.NDArray[np.float64]] = []
+    for run in runs:
+        values = [row.get(name) for row in run.history]
+        line = np.array([np.nan if value is None else factor * value for value in values], np.float64)
+        if not np.isfinite(line).any():
+            continue
+        lines.append(line)
+        axes.plot(np.arange(1, len(line) + 1), line, color=colour, linestyle=style, linewidth=0.7, alpha=0.45)
+        if dots and run.best is not None:
+            best = int(run.best["epoch"] or 1)
+            axes.plot(best, line[best - 1], ".", color=colour, markersize=5)
+    if lines:
+        common = min(map(len, lines))
+        mean = np.mean([line[:common] for line in lines], axis=0)
+        axes.plot(np.arange(1, common + 1), mean, color=colour, linestyle=style, linewidth=2.2, label=label)

@@ -1,4 +1,4 @@
-"""Runs side by side: what was asked, how far they are, how good. Reads config.json and history.csv; no framework."""
+"""Runs side by side: settings, progress, figures. Reads config.json and history.csv; imports no framework."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FIGURES = (
     "group_accuracy",
     "gender_accuracy",
 )
-"""Of the validation faces, as in history.csv; but for the loss see `metrics.Scores.compute`."""
+"""Figures of the validation faces in history.csv; all but the loss are of `metrics.Scores.compute`."""
 
 SORTS = (*FIGURES, "faces_per_second", "epochs", "run")
 """What a table of runs can be sorted by."""
@@ -41,7 +41,7 @@ class NoRunError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A training run as its folder tells it.
+    """A training run, read from its folder.
 
     Attributes:
         path: the folder.
@@ -57,7 +57,7 @@ class Run:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What was asked; see `settings.Settings`."""
+        """The run's settings; see `settings.Settings`."""
         settings: Mapping[str, Any] = self.config["settings"]
         return settings
 
@@ -103,12 +103,12 @@ def history_figure(row: Mapping[str, float | None], name: str) -> float | None:
 
 
 def is_number(value: float | None) -> bool:
-    """Whether there is a value, and a finite one: the loss of a training that went astray isn't."""
+    """Whether there is a value, and a finite one: the loss of a training that diverged isn't."""
     return value is not None and math.isfinite(value)
 
 
 def sort_key(name: str, value: Any) -> tuple[bool, Any]:
-    """Where a value of the figure `name` goes: the best first, what is unknown last."""
+    """The sort key of a value of the figure `name`: the best first, unknown values last."""
     if isinstance(value, str):
         return False, value
     if not is_number(value):
@@ -145,7 +145,7 @@ def _read_history(path: Path) -> list[dict[str, float | None]]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    # A row that is being written, or whose writer was killed, lacks columns.
+    # A row still being written, or whose writer was killed, lacks columns.
     whole = [row for row in rows if None not in row and None not in row.values()]
     try:
         return [{name: float(value) if value else None for name, value in row.items()} for row in whole]
@@ -181,9 +181,9 @@ def _runs_below(folder: Path) -> Iterator[Path]:
 def differences(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """For each run, the settings in which not all of them agree, by name.
 
-    What is inside a setting is named with a dot, as augmentation.flip; where a run has no such thing, it is ``None``. A
-    setting that there wasn't yet when a run was made counts as the default. The backend is taken for a setting, the
-    network and the number of epochs aren't.
+    Parts of a setting are named with a dot, as augmentation.flip; ``None`` where a run has no such part. A setting that
+    a run's version didn't have counts as the default. The backend counts as a setting; network and number of epochs
+    don't.
     """
     defaults = json.loads(json.dumps(asdict(Settings())))
     flat = [{**_flat({**defaults, **run.settings}), "backend": run.config.get("backend")} for run in runs]
@@ -203,7 +203,7 @@ def run_table(runs: Sequence[Run], sort: str = "run") -> list[dict[str, Any]]:
     """A row for each run: its `Run.summary`, and under "differs" its `differences` from the others.
 
     Args:
-        runs: what to compare.
+        runs: the runs to compare.
         sort: one of `SORTS`; the best comes first, runs without that figure last.
 
     Raises:
