@@ -28,6 +28,17 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def tiny_network() -> Iterator[str]:
+    """The name of a network that is there for this module's tests alone, and trains in a moment."""
+    from agegender_train import models
+
+    folder = str(Path(__file__).parent / "networks")
+    models.__path__.append(folder)
+    yield "tiny"
+    models.__path__.remove(folder)
+
+
 @pytest.fixture(scope="session")
 def astronaut_path() -> Path:
     return ROOT / "samples" / "astronaut.jpg"

@@ -10,11 +10,12 @@ import pytest
 from agegender_train.runs.settings import Settings
 from agegender_train.training import train
 
-ASKED: dict[str, Any] = {"model_options": {"width": 0.25}, "batch_size": 16, "ema": 0.0, "validation_fraction": 0.2}
+pytestmark = pytest.mark.usefixtures("tiny_network")
+ASKED: dict[str, Any] = {"model": "tiny", "batch_size": 16, "ema": 0.0, "validation_fraction": 0.2}
 
 
 @pytest.fixture(scope="module")
-def first(make_store: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, float]:
+def first(make_store: Any, tiny_network: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path, float]:
     store = make_store(n=96)
     result = train([store], tmp_path_factory.mktemp("runs") / "first", Settings(**ASKED, epochs=8, learning_rate=0.01))
     return store, result.path, result.metrics["middle_mae"]
@@ -28,7 +29,7 @@ def test_a_training_goes_on_from_a_finished_one(first: tuple[Any, Path, float], 
     again = train([store], tmp_path / "again", asked)
     assert again.metrics["middle_mae"] == pytest.approx(error, abs=2.0)
     old, new = (keras.saving.load_model(one / "checkpoints/best.keras", compile=False) for one in (run, again.path))
-    for name in ("age_stage1_p", "p_male_stage1_p"):
+    for name in ("hidden", "age_part", "p_male"):
         for before, after in zip(old.get_layer(name).get_weights(), new.get_layer(name).get_weights(), strict=True):
             np.testing.assert_allclose(after, before, atol=1e-6)
     from_chance = train([store], tmp_path / "chance", Settings(**ASKED, epochs=1, learning_rate=1e-9))

@@ -22,9 +22,8 @@ from agegender_train.training import train
 from agegender_train.training.folds import FoldProgress, cross_validate
 
 MakeStore = Callable[..., Store]
-SMALL = Settings(
-    model_options={"width": 0.25}, epochs=2, batch_size=16, learning_rate=0.01, ema=0.5, seed=4, split="folds-2"
-)
+pytestmark = pytest.mark.usefixtures("tiny_network")
+SMALL = Settings(model="tiny", epochs=2, batch_size=16, learning_rate=0.01, ema=0.5, seed=4, split="folds-2")
 
 
 class Crossed(NamedTuple):
@@ -35,7 +34,7 @@ class Crossed(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def crossed(make_store: MakeStore, tmp_path_factory: pytest.TempPathFactory) -> Crossed:
+def crossed(make_store: MakeStore, tiny_network: str, tmp_path_factory: pytest.TempPathFactory) -> Crossed:
     """A cross-validation that was stopped in its second fold's second epoch and went on."""
     store, out = make_store("crossed", n=64, subjects=32), tmp_path_factory.mktemp("crossed")
     name, folds = ready_folds([store], 2)
@@ -101,7 +100,7 @@ def test_the_model_is_the_best_folds(crossed: Crossed) -> None:
     assert crossed.report.best_fold == int(np.argmin(losses))
     best = crossed.out / f"fold-{crossed.report.best_fold}" / "model.onnx"
     assert crossed.report.model.read_bytes() == best.read_bytes()
-    assert load_predictor(crossed.report.model).name == "ssrnet"
+    assert load_predictor(crossed.report.model).name == "tiny"
 
 
 def test_the_histories_are_a_picture_and_all_is_the_same_again(crossed: Crossed) -> None:

@@ -28,8 +28,10 @@ from agegender_train.training.epochs import TrainingProgress
 from agegender_train.training.phases import WarmUpCosine
 from agegender_train.training.validation import exported_weights
 
+pytestmark = pytest.mark.usefixtures("tiny_network")
+
 SMALL = Settings(
-    model_options={"width": 0.25},
+    model="tiny",
     epochs=2,
     batch_size=16,
     learning_rate=0.01,
@@ -47,7 +49,7 @@ def figures_in(model: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def trained(
-    make_store: Any, tmp_path_factory: pytest.TempPathFactory
+    make_store: Any, tiny_network: str, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Store, RunResult, list[TrainingProgress]]:
     store, heard = make_store(n=128), list[TrainingProgress]()
     return store, train([store], tmp_path_factory.mktemp("trained") / "run", SMALL, heard.append), heard
@@ -232,6 +234,7 @@ assert result.history[1]["loss"] < result.history[0]["loss"], result.history
 """
 
 
+@pytest.mark.slow
 def test_it_trains_and_exports_on_jax_without_tensorflow(make_store: Any, tmp_path: Path) -> None:
     pytest.importorskip("jax")
     store = make_store(n=64)
