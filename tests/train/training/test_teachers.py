@@ -97,10 +97,10 @@ def wrong_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
-    make_store: Any, wrong_teacher: Path, tmp_path: Path
+    make_store: Any, wrong_teacher: Path, tiny_network: str, tmp_path: Path
 ) -> None:
     asked: dict[str, Any] = {
-        "model_options": {"width": 0.25},
+        "model": tiny_network,
         "epochs": 8,
         "batch_size": 16,
         "learning_rate": 0.01,
