@@ -17,7 +17,8 @@ SPEC = PreprocessSpec(64, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
 
 
 def boxes_of(rectangles: dlib.rectangles) -> list[list[int]]:
-    return [[r.left(), r.top(), r.right(), r.bottom()] for r in rectangles]
+    """As half-open boxes: dlib's rectangles hold their last pixel."""
+    return [[r.left(), r.top(), r.right() + 1, r.bottom() + 1] for r in rectangles]
 
 
 @pytest.fixture(scope="module")
