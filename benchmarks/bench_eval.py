@@ -13,7 +13,7 @@ from agegender_core import load_predictor
 from agegender_train.evaluation import evaluate
 from agegender_train.store import Store
 
-FACES, BATCH = 1500, 256
+FACES, BATCH = 600, 200
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,8 @@ def bench_evaluation(benchmark: BenchmarkFixture, store: Store, who: str) -> Non
     ages = benchmark.pedantic(whole, rounds=3, warmup_rounds=1)
     np.testing.assert_allclose(ages, alone(), atol=1e-4)
     # One after the other, so that what else the machine does slows both; the best of three is the least disturbed.
-    ratios = []
-    for _ in range(3):
+    ratios: list[float] = []
+    while len(ratios) < 3 and min(ratios, default=2.0) >= 2:
         times = []
         for call in (whole, alone):
             start = time.perf_counter()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from agegender_core import read_image
 
@@ -38,6 +39,7 @@ def make_dataset(folder: Path, count: int) -> None:
         cv2.imwrite(str(folder / name), np.clip(picture, 0, 255).astype(np.uint8)[..., ::-1])
 
 
+@pytest.mark.slow
 def test_from_pictures_to_ages(tmp_path: Path) -> None:
     pictures, store, run, report = (tmp_path / name for name in ("pictures", "store", "run", "report"))
     make_dataset(pictures, 60)

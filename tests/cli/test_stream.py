@@ -269,6 +269,7 @@ def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:
     assert [line["faces"] for line in lines_of(tracks)] == [[]] * 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "frames", "people", "every"),
     [

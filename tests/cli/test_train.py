@@ -42,7 +42,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tiny_network: str, 
     assert predictor.metadata["agegender.licence"] == "CC0"
     table = dict(line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if "years" not in line)
     assert table["best epoch"] == "1"
-    assert table["gender right"].endswith("%")
+    assert table["gender accuracy"].endswith("%")
     assert "steps" not in result.stdout
     assert "model.onnx is ready" in result.stderr
 
@@ -51,6 +51,7 @@ def test_a_store_becomes_a_model_file(make_store: MakeStore, tiny_network: str, 
     assert "already holds a run" in str(again.exception)
 
 
+@pytest.mark.slow
 def test_folds_become_a_table_and_the_best_folds_model(
     make_store: MakeStore, tiny_network: str, tmp_path: Path
 ) -> None:

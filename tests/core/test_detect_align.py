@@ -61,6 +61,7 @@ def test_the_sample_is_as_dlib_has_it(astronaut: np.ndarray) -> None:
     assert assert_as_dlib(astronaut) == 1
 
 
+@pytest.mark.slow
 def test_all_photos_are_as_dlib_has_them(photos: dict[str, np.ndarray]) -> None:
     faces = sum(assert_as_dlib(image) for image in photos.values())
     assert faces > 30

@@ -27,6 +27,7 @@ NETWORK = Network(
     input_size=64,
     mean=(127.5, 127.5, 127.5),
     scale=(1 / 127.5, 1 / 127.5, 1 / 127.5),
+    head_layers=("age_part", "age", "p_male"),
     heads={
         "age": {"output": "age", "decode": "years"},
         "gender": {"output": "p_male", "decode": "probability"},

@@ -202,6 +202,7 @@ def test_names_from_a_dataset_do_no_harm(tmp_path: Path) -> None:
     assert text.count("<tr>") < 300
 
 
+@pytest.mark.slow
 def test_a_large_audit_stays_small(tmp_path: Path, pictures: FileTree) -> None:
     noisy = np.random.default_rng(0).integers(0, 256, (48, 48, 3), np.uint8)
     data = {"image": {"bytes": encode_chip(noisy), "path": ""}}
@@ -354,6 +355,7 @@ f.onload = () => {{
 </script>"""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(BROWSER is None, reason="Chromium is not on this machine")
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_a_phone_and_asks_the_network_for_nothing(width: int, tmp_path: Path, pictures: FileTree) -> None:

@@ -62,6 +62,7 @@ def theirs(mxnet: Any, folder: Path, faces: np.ndarray, tmp_path: Path) -> list[
         return [saved[f"output{number}"] for number in range(len(saved.files))]
 
 
+@pytest.mark.slow
 def test_a_network_of_all_operations(mxnet: Any, tmp_path: Path) -> None:
     mxnet("--make", tmp_path / "made")
     symbol, params = read_network(tmp_path / "made")
@@ -79,6 +80,7 @@ def test_a_network_of_all_operations(mxnet: Any, tmp_path: Path) -> None:
         np.testing.assert_allclose(value, reference, rtol=0, atol=GREATEST, err_msg=name)
 
 
+@pytest.mark.slow
 def test_insightface_on_500_faces(mxnet: Any, tmp_path: Path, shared_data: Path) -> None:
     """What the model file gives agrees to 1e-5. Of the logits, which reach 390, that is a part of each face's greatest.
 

@@ -51,6 +51,7 @@ def outputs_of(model: Any, batch: np.ndarray) -> tuple[dict[str, np.ndarray], Co
     return dict(zip(names, values, strict=True)), Counter(node.op_type for node in graph.graph.node)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [

@@ -26,6 +26,7 @@ def mobilenet() -> keras.Model:
     return build_model("mobilenetv2", **SMALLEST["mobilenetv2"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SMALLEST))
 def test_it_gives_probabilities_and_every_layer_has_a_name_of_its_own(name: str, tmp_path: Path) -> None:
     keras.layers.Activation("relu")  # what was built before must not count in the names
@@ -63,6 +64,7 @@ def test_the_networks_of_2018_have_their_input_sizes_and_layers() -> None:
     assert inception.count_params() == reference.count_params() + 2048 * 103 + 103
 
 
+@pytest.mark.slow
 def test_a_trunk_starts_from_a_file(tmp_path: Path) -> None:
     trunk = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.1)
     path = tmp_path / "trunk.weights.h5"
@@ -151,6 +153,7 @@ def test_phases_refuse_what_the_network_does_not_have(mobilenet: keras.Model) ->
         list(plan_phases(ssrnet, get_network("ssrnet"), Settings(epochs=3, frozen_epochs=1)))
 
 
+@pytest.mark.slow
 def test_layers_that_do_not_learn_keep_weights_and_statistics() -> None:
     model = build_model("mobilenetv2", **SMALLEST["mobilenetv2"])
     (heads, _) = plan_phases(model, get_network("mobilenetv2"), Settings(epochs=2, frozen_epochs=1))

@@ -93,6 +93,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_with_a_worker_killed_in_the_middle_the_store_is_that_of_one_machine(
     source: Path, scheduler: str, tmp_path: Path
 ) -> None:
@@ -164,6 +165,7 @@ def test_without_workers_it_says_so(
         run(source, tmp_path / "store", scheduler=scheduler)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_leaves_what_is_done(source: Path, tmp_path: Path) -> None:
     with _scheduler(tmp_path) as (address, process), _worker(address, tmp_path / "worker"):
 

@@ -40,6 +40,7 @@ LARGE = 9_000
 Name = bytes
 
 
+@pytest.mark.slow
 def test_a_thousand_hostile_files_end_in_the_store_or_in_the_audit(astronaut_path: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     expected = make_hostile(source, read_image(astronaut_path))
@@ -99,6 +100,7 @@ def test_a_source_that_may_not_be_read_is_named(tmp_path: Path) -> None:
     assert f"path '{source}' is not readable" in " ".join(done.stderr.split())
 
 
+@pytest.mark.slow
 def test_broken_archives_are_named_in_one_sentence_and_are_rows_within_a_folder(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()
@@ -166,6 +168,7 @@ def test_bombs_in_archives_become_rows(tmp_path: Path) -> None:
     assert peak < PEAK_MIB * 1024
 
 
+@pytest.mark.slow
 def test_label_files_with_missing_fields_are_named_in_one_sentence(tmp_path: Path) -> None:
     savemat = pytest.importorskip("scipy.io").savemat
     fields = {

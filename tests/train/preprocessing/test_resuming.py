@@ -78,6 +78,7 @@ def assert_same(out: Path, reference: Path) -> None:
     assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in reference.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "moments", [random.Random(1).sample(range(1, 12), KILLS), [45, *random.Random(2).choices(range(4, 8), k=9)]]
 )
@@ -100,6 +101,7 @@ def test_killed_at_ten_steps_it_goes_on_to_the_same_store(
     assert_same(out, reference)
 
 
+@pytest.mark.slow
 def test_killed_at_ten_random_times_it_goes_on_to_the_same_store(source: Path, reference: Path, tmp_path: Path) -> None:
     out = tmp_path / "store"
     killed = subprocess.run(command(source, out, "times", "3", str(KILLS)), capture_output=True, text=True, timeout=120)
@@ -110,6 +112,7 @@ def test_killed_at_ten_random_times_it_goes_on_to_the_same_store(source: Path, r
         assert_same(whole, reference)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_gives_one_sentence_and_leaves_nothing_broken(
     source: Path, reference: Path, tmp_path: Path

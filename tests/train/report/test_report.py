@@ -191,6 +191,7 @@ def test_a_card_has_the_figures_of_the_report(written: Path) -> None:
         make_card(report, "good", "{{ages.nothing}}")
 
 
+@pytest.mark.slow
 def test_twenty_thousand_predictions_make_a_page_below_five_megabytes(make_store: Any, tmp_path: Path) -> None:
     """With three models and faces that a JPEG can't shrink much; ten times the faces don't make the page larger."""
     store = make_store("many", 700, exact=True)

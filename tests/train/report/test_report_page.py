@@ -58,6 +58,7 @@ def browser() -> Iterator[Chrome]:
     driver.quit()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_wider_than_the_screen_and_every_picture_is_there(browser: Chrome, page: Path, width: int) -> None:
     metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}

@@ -203,6 +203,7 @@ def actions(store: Path) -> list[tuple[str, str]]:
     return [(decision.key, decision.action) for decision in read_decisions(store / "review.csv")]
 
 
+@pytest.mark.slow
 def test_all_by_keyboard_and_kept_over_a_reload(page: Page, address: str, store: Path) -> None:
     page.open(address)
     page.progress("0 of 250 decided")
@@ -246,6 +247,7 @@ def test_all_by_keyboard_and_kept_over_a_reload(page: Page, address: str, store:
     assert reviewed.labels().age[:3].tolist() == [0, 34, 3]
 
 
+@pytest.mark.slow
 def test_ages_are_checked_before_they_are_sent(page: Page, address: str, store: Path) -> None:
     page.open(address)
     for text in ("101", "30-20", "x"):
@@ -261,6 +263,7 @@ def test_ages_are_checked_before_they_are_sent(page: Page, address: str, store: 
     assert actions(store) == [("folder/0.jpg", "correct")]
 
 
+@pytest.mark.slow
 def test_keys_that_come_fast_all_count_in_their_order(page: Page, address: str, store: Path) -> None:
     page.open(address)
     page.keys(*"ararararggaaaa")
@@ -272,6 +275,7 @@ def test_keys_that_come_fast_all_count_in_their_order(page: Page, address: str, 
     assert written[10:] == [(f"folder/{i}.jpg", "accept") for i in range(9, 12)]
 
 
+@pytest.mark.slow
 def test_all_by_mouse(page: Page, address: str, store: Path) -> None:
     page.open(address)
     page.find("#face-6").click()
@@ -301,6 +305,7 @@ def test_all_by_mouse(page: Page, address: str, store: Path) -> None:
     assert [action for _, action in actions(store)] == ["accept", "reject", "correct", "correct", "undo"]
 
 
+@pytest.mark.slow
 def test_filters_are_in_the_address(page: Page, address: str) -> None:
     page.open(f"{address}?ages=10-12&gender=m")
     page.progress("0 of 3 decided")
@@ -331,6 +336,7 @@ def test_filters_are_in_the_address(page: Page, address: str) -> None:
     assert page.run("location.search") == ""
 
 
+@pytest.mark.slow
 def test_sorted_by_disagreement_with_the_model(page: Page, address: str) -> None:
     page.open(address)
     page.choose("order", "age-error")
@@ -349,6 +355,7 @@ def test_sorted_by_disagreement_with_the_model(page: Page, address: str) -> None
     assert page.run("document.querySelector('#face-20 i').className") == ""
 
 
+@pytest.mark.slow
 def test_what_is_not_saved_is_told_and_not_shown(page: Page, store: Path, tmp_path: Path) -> None:
     with served(store, tmp_path) as (address, session, _):
         page.open(address)
@@ -363,6 +370,7 @@ def test_what_is_not_saved_is_told_and_not_shown(page: Page, store: Path, tmp_pa
         assert not page.find("#alert").is_displayed()
 
 
+@pytest.mark.slow
 def test_two_tabs_show_the_same(page: Page, address: str) -> None:
     page.open(address)
     first = page.driver.current_window_handle
@@ -378,6 +386,7 @@ def test_two_tabs_show_the_same(page: Page, address: str) -> None:
     page.progress("2 of 250 decided")
 
 
+@pytest.mark.slow
 def test_a_telephones_width(page: Page, address: str) -> None:
     page.open(address, 390, 844)
     assert page.run("document.documentElement.scrollWidth") == 390
@@ -403,6 +412,7 @@ def big_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_store(tmp_path_factory.mktemp("big") / "store", 100_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_hundred_thousand_faces_scroll_without_loading_all(
     page: Page, big_store: Path, tmp_path: Path, width: int

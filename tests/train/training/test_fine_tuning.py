@@ -21,6 +21,7 @@ def first(make_store: Any, tiny_network: str, tmp_path_factory: pytest.TempPathF
     return store, result.path, result.metrics["middle_mae"]
 
 
+@pytest.mark.slow
 def test_a_training_goes_on_from_a_finished_one(first: tuple[Any, Path, float], tmp_path: Path) -> None:
     store, run, error = first
     start = str(run / "checkpoints/best.keras")
@@ -36,6 +37,7 @@ def test_a_training_goes_on_from_a_finished_one(first: tuple[Any, Path, float], 
     assert from_chance.metrics["middle_mae"] > again.metrics["middle_mae"] + 3
 
 
+@pytest.mark.slow
 def test_other_networks_and_other_files_are_refused(first: tuple[Any, Path, float], tmp_path: Path) -> None:
     store, run, _ = first
     start = str(run / "checkpoints/best.keras")

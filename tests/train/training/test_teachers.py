@@ -96,6 +96,7 @@ def wrong_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(model, path, name="wrong", spec=spec, heads=heads, training={}, metrics=[], licence="CC0")
 
 
+@pytest.mark.slow
 def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
     make_store: Any, wrong_teacher: Path, tiny_network: str, tmp_path: Path
 ) -> None:

@@ -98,7 +98,7 @@ def _print_table(result: CalibrationResult) -> None:
         "in 90 % at least": ("coverage90_least", "{:.1%}"),
         "in 90 % at most": ("coverage90_most", "{:.1%}"),
         "width of 90 %": ("width90", "{:.1f}"),
-        "gender right": ("gender_accuracy", "{:.2%}"),
+        "gender accuracy": ("gender_accuracy", "{:.2%}"),
         "gender ECE": ("gender_ece", "{:.2%}"),
     }
     if result.after["age_mae"] is not None:

@@ -109,8 +109,8 @@ def _rows(exported: Exported) -> list[dict[str, Any]]:
 _COSTS = {
     "age_mae": ("age MAE", "{:.3f}", "{:+.3f} years", 1),
     "interval_mae": ("age error to group", "{:.3f}", "{:+.3f} years", 1),
-    "group_accuracy": ("age group right", "{:.2f} %", "{:+.2f} points", 100),
-    "gender_accuracy": ("gender right", "{:.2f} %", "{:+.2f} points", 100),
+    "group_accuracy": ("age group accuracy", "{:.2f} %", "{:+.2f} points", 100),
+    "gender_accuracy": ("gender accuracy", "{:.2f} %", "{:+.2f} points", 100),
 }
 
 

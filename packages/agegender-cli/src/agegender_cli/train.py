@@ -290,8 +290,8 @@ _RESULT = {
     "age MAE": ("age_mae", "{:.2f} years"),
     "age error to group": ("interval_mae", "{:.2f} years"),
     "age error to middle": ("middle_mae", "{:.2f} years"),
-    "age group right": ("group_accuracy", "{:.2%}"),
-    "gender right": ("gender_accuracy", "{:.2%}"),
+    "age group accuracy": ("group_accuracy", "{:.2%}"),
+    "gender accuracy": ("gender_accuracy", "{:.2%}"),
 }
 """Name and format of each figure of a finished training."""
 
