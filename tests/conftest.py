@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import signal
 import subprocess
@@ -17,6 +18,11 @@ from agegender_train.store import Store, encode_chip, encode_shard
 MakeStore = Callable[..., Store]
 StartProcess = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """The frameworks' million objects stay to the end: the collector need not walk them after every test."""
+    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")

@@ -108,6 +108,7 @@ def test_examples_of_the_help_are_parsed_by_the_program(name: str) -> None:
         parse(re.split(r"\s{3,}", line)[0])
 
 
+@pytest.mark.slow
 def test_json_of_the_page_is_what_the_commands_print(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 

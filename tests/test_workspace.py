@@ -31,6 +31,17 @@ def test_one_version_for_all() -> None:
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_agegender_train_is_packages_only() -> None:
+    folder = ROOT / "packages/agegender-train/src/agegender_train"
+    assert sorted(path.name for path in folder.glob("*.py")) == ["__init__.py"]
+
+
+def test_imports_keep_the_contracts() -> None:
+    """No circle in the three packages, in functions or not, and no import against the order of the layers."""
+    linter = pytest.importorskip("importlinter.cli")
+    assert linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
+
+
 def test_no_index_address_or_machine_path_is_committed() -> None:
     suspicious = re.compile(r"(index[-]url|extra[-]index|find[-]links|/simple[/]|file:/{3}|/root[/]|/work[/])")
     texts = [

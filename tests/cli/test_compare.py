@@ -40,11 +40,11 @@ class Guess:
         return Prediction(age, np.full_like(age, 3.0), np.full_like(age, 0.7))
 
 
-@pytest.fixture
-def reports(make_store: Any, tmp_path: Path) -> list[Path]:
-    store = make_store("ages", 50, exact=True)
+@pytest.fixture(scope="module")
+def reports(make_store: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    store, folder = make_store("ages", 50, exact=True), tmp_path_factory.mktemp("reports")
     names = {"before": 20.0, "after": 1.0}
-    return [write_report([evaluate(Guess(error), store, rounds=20)], tmp_path / name) for name, error in names.items()]
+    return [write_report([evaluate(Guess(error), store, rounds=20)], folder / name) for name, error in names.items()]
 
 
 def test_two_reports_of_one_model_are_told_apart_and_compared(reports: list[Path]) -> None:

@@ -194,6 +194,7 @@ def test_every_picture_of_fgnet_ends_in_the_store_or_in_the_audit(shared_data: P
     assert len(pictures) == 311
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kept"), [("utkface", 58), ("fairface", 60)])
 def test_the_real_archives(shared_data: Path, tmp_path: Path, name: str, kept: int) -> None:
     run(name, shared_data / name, "--output", tmp_path / "store", "--limit", 60, "--quiet")

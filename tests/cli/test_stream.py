@@ -74,6 +74,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow
 def test_the_sample_is_tracked_from_end_to_end(tmp_path: Path, model: Path) -> None:
     output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     result = run(SAMPLE, "--no-show", "--output", output, "--tracks", tracks, "--model", model)

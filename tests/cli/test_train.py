@@ -241,6 +241,7 @@ def test_a_file_goes_before_what_the_network_recommends(settings_of: Callable[..
     assert (settings.model, settings.learning_rate, settings.age_loss) == ("mobilenetv2", 0.5, "cross-entropy")
 
 
+@pytest.mark.slow
 def test_a_run_is_repeated_by_its_config(make_store: MakeStore, tiny_network: str, tmp_path: Path) -> None:
     store, first, again = make_store("repeated", n=40), tmp_path / "first", tmp_path / "again"
     asked = ("--epochs", 1, "--batch-size", 16, "--model", tiny_network, "--augmentation", "rotation=15", "--quiet")

@@ -187,6 +187,7 @@ def test_the_input_is_not_changed() -> None:
     assert out.age[0] > 50
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_and_lost_tracks_are_forgotten() -> None:
     smoother = Smoother(time_constant=1.0, forget_after=2.0)
     for index in range(3000):

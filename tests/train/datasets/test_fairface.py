@@ -86,6 +86,7 @@ def test_words_that_are_no_gender_are_rejected(tmp_path: Path) -> None:
     assert found[f"{table}:6"] == Rejection(f"{table}:6", "label not understood", "no file")
 
 
+@pytest.mark.slow
 def test_the_real_data(shared_data: Path) -> None:
     entries = read(shared_data / "fairface")
     samples = [entry for entry in entries.values() if isinstance(entry, Sample)]

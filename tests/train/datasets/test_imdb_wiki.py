@@ -225,6 +225,7 @@ def test_a_damaged_file_never_does_worse_than_a_value_error(
     assert all(isinstance(entry, Sample | Rejection) for entry in found.values())
 
 
+@pytest.mark.slow
 def test_the_real_wiki_beside_a_count_made_otherwise(shared_data: Path) -> None:
     source = shared_data / "labels" / "wiki" / "wiki.mat"
     entries = list(get_dataset("wiki").samples(FileTree.open(source)))
@@ -260,6 +261,7 @@ def test_the_real_wiki_beside_a_count_made_otherwise(shared_data: Path) -> None:
     assert sum(isinstance(entry, Sample) for entry in entries) == 39_399
 
 
+@pytest.mark.slow
 def test_known_people_of_the_real_wiki_have_their_gender(shared_data: Path) -> None:
     entries = get_dataset("wiki").samples(FileTree.open(shared_data / "labels" / "wiki" / "wiki.mat"))
     samples = [entry for entry in entries if isinstance(entry, Sample) and entry.subject]

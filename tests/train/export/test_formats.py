@@ -181,6 +181,7 @@ def test_smaller_weights_make_smaller_files(run: Path, faces: Store, tmp_path: P
     assert [output.type.tensor_type.elem_type for output in half.graph.output] == [onnx.TensorProto.FLOAT] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "precision"), [("onnx", "int8"), ("openvino", "fp16"), ("tflite", "fp32"), ("keras", "fp32")]
 )

@@ -142,6 +142,7 @@ def test_people_are_drawn_and_not_pictures() -> None:
     np.testing.assert_array_equal(drawn, again)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_true_figure_about_as_often_as_they_say() -> None:
     # The mean absolute error of a normal error is sigma * sqrt(2 / pi).
     truth, held = 8 * np.sqrt(2 / np.pi), 0

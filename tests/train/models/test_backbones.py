@@ -56,6 +56,7 @@ def test_it_gives_probabilities_and_every_layer_has_a_name_of_its_own(name: str,
     np.testing.assert_array_equal(again.predict_on_batch(faces)["age"], outputs["age"])
 
 
+@pytest.mark.slow
 def test_the_networks_of_2018_have_their_input_sizes_and_layers() -> None:
     assert [get_network(name).input_size for name in ("inceptionv3", "mobilenetv2", "ssrnet")] == [140, 96, 64]
     inception = build_model("inceptionv3")
@@ -79,6 +80,7 @@ def test_a_trunk_starts_from_a_file(tmp_path: Path) -> None:
         build_model("mobilenetv2", weights=tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_the_weights_at_hand_fit(shared_data: Path) -> None:
     (path,) = (shared_data / "models" / "mobilenetv2-imagenet").glob("*.h5")
     one, other = build_model("mobilenetv2", weights=path), build_model("mobilenetv2")

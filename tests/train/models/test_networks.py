@@ -35,9 +35,8 @@ def test_layers_stay_in_the_modules_that_older_checkpoints_name() -> None:
         assert keras.saving.serialize_keras_object(layer())["module"] == f"agegender_train.models.{module}"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name == "ssrnet" else pytest.mark.slow) for name in sorted(SMALL)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(SMALL))
 def test_two_epochs_lower_the_loss(name: str, make_store: Any, tmp_path: Path) -> None:
     store = make_store(n=32 if name == "inceptionv3" else 96)
     asked = {"epochs": 2, "batch_size": 8, "validation_fraction": 0.0, "ema": 0.0, **PLAIN, **SMALL[name]}

@@ -76,6 +76,7 @@ def test_width_multiplies_the_channels_and_the_one_headed_network_is_the_papers(
     assert build_model("ssrnet", input_size=80).input_shape == (None, 80, 80, 3)
 
 
+@pytest.mark.slow
 def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
     model = build_model("ssrnet", width=0.25)
     model.save(tmp_path / "model.keras")
@@ -154,6 +155,7 @@ def author_faces() -> list[np.ndarray]:
     return faces
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not AUTHORS.is_dir(), reason="needs ../shared/data/models/ssrnet")
 def test_the_authors_weights_give_the_authors_ages_and_genders() -> None:
     faces = np.stack(author_faces()).astype(np.float32)

@@ -119,6 +119,7 @@ def test_with_a_worker_killed_in_the_middle_the_store_is_that_of_one_machine(
     assert len(Store.open(tmp_path / "there")) == 296
 
 
+@pytest.mark.slow
 def test_a_worker_that_sees_other_files_ends_the_work_with_one_sentence(
     source: Path, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +180,7 @@ def test_a_scheduler_that_is_lost_leaves_what_is_done(source: Path, tmp_path: Pa
     assert audit["pictures"] == 303
 
 
+@pytest.mark.slow
 def test_few_shards_are_under_way_at_once(source: Path, scheduler: str, tmp_path: Path) -> None:
     given: list[int] = []
     got: list[int] = []

@@ -149,6 +149,7 @@ def reasons(store: Path) -> dict[str, tuple[str, str]]:
     return named
 
 
+@pytest.mark.slow
 def test_bombs_in_archives_become_rows(tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.mkdir()

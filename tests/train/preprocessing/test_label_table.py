@@ -91,6 +91,7 @@ def test_a_damaged_source_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_real_labels_of_wiki_and_adience(shared_data: Path, tmp_path: Path) -> None:
     audit = write_label_table("wiki", shared_data / "labels" / "wiki" / "wiki.mat", tmp_path / "wiki")
     assert (audit["rows"], audit["kept"]) == (62_328, 39_399)

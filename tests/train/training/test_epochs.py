@@ -117,6 +117,7 @@ def test_patience_counts_no_epoch_of_the_first_phase(tmp_path: Path) -> None:
     assert ends == [False, False, False, True]
 
 
+@pytest.mark.slow
 def test_a_row_is_written_once_wherever_the_process_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ask(checkpoint_minutes=0.0)
     training = Training(tmp_path, settings, [3.0, 1.0])

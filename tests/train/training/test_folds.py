@@ -52,6 +52,7 @@ def crossed(make_store: MakeStore, tiny_network: str, tmp_path_factory: pytest.T
     return Crossed(store, out, cross_validate([store], out, SMALL, folds, heard.append), heard)
 
 
+@pytest.mark.slow
 def test_every_fold_is_a_run_of_its_own(crossed: Crossed) -> None:
     sides = read_split(crossed.store, "folds-2")
     for fold in (0, 1):
@@ -63,6 +64,7 @@ def test_every_fold_is_a_run_of_its_own(crossed: Crossed) -> None:
     assert not set(subjects[sides == 0]) & set(subjects[sides == 1])
 
 
+@pytest.mark.slow
 def test_a_stopped_one_goes_on_with_what_is_missing(crossed: Crossed) -> None:
     assert [(now.fold, now.done, now.folds) for now in crossed.heard if now.now is None] == [(0, 0, 2)]
     trained = [now.now for now in crossed.heard if now.now is not None]
@@ -71,6 +73,7 @@ def test_a_stopped_one_goes_on_with_what_is_missing(crossed: Crossed) -> None:
     assert sum(now.row is not None for now in trained) == 1
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_folds(crossed: Crossed) -> None:
     report = crossed.report
     with (crossed.out / "folds.csv").open(newline="") as file:
@@ -95,6 +98,7 @@ def test_the_figures_are_those_of_the_folds(crossed: Crossed) -> None:
     assert "fold" not in told["settings"]
 
 
+@pytest.mark.slow
 def test_the_model_is_the_best_folds(crossed: Crossed) -> None:
     losses = [row["val_loss"] for row in crossed.report.rows]
     assert crossed.report.best_fold == int(np.argmin(losses))
@@ -103,6 +107,7 @@ def test_the_model_is_the_best_folds(crossed: Crossed) -> None:
     assert load_predictor(crossed.report.model).name == "tiny"
 
 
+@pytest.mark.slow
 def test_the_histories_are_a_picture_and_all_is_the_same_again(crossed: Crossed) -> None:
     picture = np.asarray(cv2.imread(str(crossed.out / "histories.png")))
     assert picture.shape[0] > picture.shape[1] > 700
@@ -116,6 +121,7 @@ def test_the_histories_are_a_picture_and_all_is_the_same_again(crossed: Crossed)
     assert again == crossed.report
 
 
+@pytest.mark.slow
 def test_a_fold_is_what_train_alone_makes_of_it(crossed: Crossed, tmp_path: Path) -> None:
     alone = train([crossed.store], tmp_path / "run", replace(SMALL, fold=1))
     for one, other in zip(alone.history, read_run(crossed.out / "fold-1").history, strict=True):
@@ -123,6 +129,7 @@ def test_a_fold_is_what_train_alone_makes_of_it(crossed: Crossed, tmp_path: Path
         assert one["val_loss"] == pytest.approx(other["val_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_what_is_there_must_be_of_the_same(crossed: Crossed, make_store: MakeStore, tmp_path: Path) -> None:
     stores = [crossed.store]
     with pytest.raises(ValueError, match="fold-0 holds a run with other epochs, seed: name another folder"):
@@ -141,6 +148,7 @@ def test_what_is_there_must_be_of_the_same(crossed: Crossed, make_store: MakeSto
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_folders_sort_as_the_folds_do(tmp_path: Path) -> None:
     assert [folder.name for folder in fold_folders(tmp_path, range(11)).values()][:2] == ["fold-00", "fold-01"]
     assert [folder.name for folder in fold_folders(tmp_path, range(10)).values()][::9] == ["fold-0", "fold-9"]
@@ -161,6 +169,7 @@ def made_up(folder: Path, losses: list[float], **settings: Any) -> Run:
     return Run(folder, config, history, "finished")
 
 
+@pytest.mark.slow
 def test_folds_that_ended_early_or_went_astray_have_a_report(tmp_path: Path) -> None:
     runs = {
         0: made_up(tmp_path / "fold-0", [float("nan")]),
@@ -176,6 +185,7 @@ def test_folds_that_ended_early_or_went_astray_have_a_report(tmp_path: Path) -> 
     assert write_fold_report(tmp_path, {k: replace(run, config={**run.config}) for k, run in runs.items()}) == report
 
 
+@pytest.mark.slow
 def test_the_best_fold_is_that_of_best_by(tmp_path: Path) -> None:
     runs = {fold: made_up(tmp_path / f"fold-{fold}", [1.0 + fold], best_by="gender_accuracy") for fold in (0, 1)}
     for fold, run in runs.items():
@@ -183,6 +193,7 @@ def test_the_best_fold_is_that_of_best_by(tmp_path: Path) -> None:
     assert write_fold_report(tmp_path, runs).best_fold == 1
 
 
+@pytest.mark.slow
 def test_folds_are_made_where_there_are_none(make_store: MakeStore) -> None:
     store = make_store("made-folds", n=40, subjects=20)
     assert ready_folds([store], 4) == ("folds-4", [0, 1, 2, 3])
@@ -196,6 +207,7 @@ def test_folds_are_made_where_there_are_none(make_store: MakeStore) -> None:
     assert (store.path / "splits" / "folds-4.json").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_other_folds_of_that_name_are_left_alone(make_store: MakeStore) -> None:
     store = make_store("other-folds", n=40, subjects=20)
     write_split(make_split(FaceTable.read([store]), [], SplitSettings(folds=3, by="picture")), "folds-3")
@@ -204,6 +216,7 @@ def test_other_folds_of_that_name_are_left_alone(make_store: MakeStore) -> None:
     assert ready_folds([store], "folds-3") == ("folds-3", [0, 1, 2])
 
 
+@pytest.mark.slow
 def test_folds_made_apart_do_not_go_together(make_store: MakeStore) -> None:
     one, two = make_store("apart-one", n=30), make_store("apart-two", n=36)
     ready_folds([one], 2)
@@ -218,6 +231,7 @@ def test_folds_made_apart_do_not_go_together(make_store: MakeStore) -> None:
     assert ready_folds([two], 3) == ("folds-3", [0, 1, 2])
 
 
+@pytest.mark.slow
 def test_splits_without_folds_are_refused(make_store: MakeStore) -> None:
     store = make_store("no-folds", n=20)
     with pytest.raises(FileNotFoundError, match="has no split 'mine'"):
