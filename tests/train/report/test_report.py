@@ -38,6 +38,19 @@ class Guess:
         return Prediction(age, np.full_like(age, 3.0), p_male, None, interval)
 
 
+class Half(Guess):
+    """Has not learned ages, or not genders."""
+
+    def __init__(self, name: str, untrained: str) -> None:
+        super().__init__(name, 2.0)
+        self.nothing = {"age": {"age": None, "age_std": None, "age_interval": None}, "gender": {"p_male": None}}[
+            untrained
+        ]
+
+    def predict_chips(self, chips: np.ndarray) -> Prediction:
+        return replace(super().predict_chips(chips), **self.nothing)
+
+
 @pytest.fixture(scope="module")
 def evaluations(make_store: Any) -> list[Evaluation]:
     stores = [make_store("ages", 60, exact=True), make_store("groups", 40, genders=(0, 1, None))]
@@ -77,6 +90,34 @@ def test_a_report_read_back_is_the_same(evaluations: list[Evaluation], written: 
     assert table["gender"].null_count == 26
     with pytest.raises(ValueError, match="no predictions of ugly on ages"):
         report.outcomes("ugly", "ages")
+
+
+@pytest.mark.parametrize("untrained", ["age", "gender"])
+def test_an_untrained_head_is_null_everywhere(untrained: str, make_store: Any, tmp_path: Path) -> None:
+    store = make_store("ages", 60, exact=True)
+    both = [evaluate(model, store, rounds=20) for model in (Half("half", untrained), Guess("whole", 9.0))]
+    report = read_report(write_report(both, tmp_path / "report"))
+    half, whole = report.results
+    of_head = {"age": ("age_mae", "age_bias", "cs5", "coverage90", "age_std"), "gender": ("gender_accuracy",)}
+    other = {"age": "gender", "gender": "age"}[untrained]
+    for figures in (half, *half["parts"]["band"].values()):
+        assert [figures[name] for name in of_head[untrained]] == [None] * len(of_head[untrained])
+    assert half[of_head[other][0]] is not None
+    assert all(whole[name] is not None for name in ("age_mae", "gender_accuracy"))
+    assert (half["untrained"], whole["untrained"]) == ([untrained], [])
+    assert (half["n"], half[f"n_{untrained}"]) == (60, 0)
+    table = pq.read_table(tmp_path / "report" / "predictions.parquet")
+    column = {"age": "age", "gender": "p_male"}[untrained]
+    assert table.filter(table["model"].to_numpy() == "half")[column].null_count == 60
+    assert table.filter(table["model"].to_numpy() == "whole")[column].null_count == 0
+    assert report.outcomes("half", "ages").compute()[of_head[untrained][0]] is None
+    (comparison,) = report.comparisons
+    assert set(of_head[untrained]).isdisjoint(comparison["pairs"][0]["gains"])
+    said = {"age": "half has not learned ages", "gender": "half has not learned genders"}[untrained]
+    assert said in (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert said.replace("half", "- It") in make_card(report, "half")
+    # Alone, too, when nothing is there to compare with.
+    write_report([evaluate(Half("half", untrained), store, rounds=20)], tmp_path / "alone")
 
 
 def test_the_models_are_compared_on_the_same_faces(written: Path) -> None:

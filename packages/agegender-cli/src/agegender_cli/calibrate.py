@@ -114,6 +114,8 @@ def _print_table(result: CalibrationResult) -> None:
 
 def _say_what_is_missing(result: CalibrationResult) -> None:
     for head, name, what in (("age", "interval", "an age"), ("gender", "temperature", "a gender, and both genders")):
-        if name not in result.heads[head]:
+        if result.heads[head].get("trained") is False:
+            message(f"The {head} is not calibrated: the model has not learned any.")
+        elif name not in result.heads[head]:
             message(f"The {head} is not calibrated: that needs 100 faces with {what}.")
     message(f"{result.path} is ready; test it on other faces: on these, its figures are a little too good")

@@ -120,8 +120,14 @@ def _print_table(exported: Exported) -> None:
         ("file", " + ".join(str(file) for file in exported.files)),
         ("size", f"{exported.size / 1e6:.2f} MB"),
         ("differs from Keras", f"at most {difference.outputs:.1e} in an output (over {difference.faces} faces)"),
-        ("", f"at most {difference.years:.4f} years, on average {difference.mean_years:.4f}"),
-        ("", f"at most {difference.p_male:.4f} in p(male), on average {difference.mean_p_male:.4f}"),
+        *(
+            ("", f"at most {most:.4f} {unit}, on average {mean:.4f}")
+            for most, mean, unit in (
+                (difference.years, difference.mean_years, "years"),
+                (difference.p_male, difference.mean_p_male, "in p(male)"),
+            )
+            if most is not None
+        ),
         ("one face takes", f"{exported.milliseconds:.2f} ms on one thread"),
     ]
     for change in exported.changes:

@@ -127,6 +127,8 @@ def train(
         message(f"{report.model} is that of fold {report.best_fold}, the best by {settings.best_by}")
     else:
         _print_result(result, format_)
+        for head in result.untrained:
+            message(_NOT_LEARNED[head])
         message(f"{result.model} is ready")
 
 
@@ -284,6 +286,12 @@ def _epoch_line(now: TrainingProgress) -> str:
     parts = [text.format(row[name]) for name, text in figures.items() if row.get(name) is not None]
     return f"{now.epoch:>4}  {'  '.join(parts)}"
 
+
+_NOT_LEARNED = {
+    "age": "The model gives no ages: there were none to learn from.",
+    "gender": "The model gives no genders: there were not both to learn from.",
+}
+"""What is said of a head that learned nothing."""
 
 _RESULT = {
     "faces measured": ("n", "{}"),

@@ -15,7 +15,7 @@ All but the first four and "flip" are JSON. In an ONNX file each key has the pre
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import onnxruntime as ort
 
 from .decoding import Decoder
+from .decoding import untrained_heads as untrained_heads
 from .spec import PreprocessSpec
 
 Description: TypeAlias = Mapping[str, str]
@@ -72,6 +73,16 @@ def describe(
         "metrics": json.dumps(metrics),
         "licence": licence,
     }
+
+
+def with_untrained(heads: Heads, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """A copy of `heads` in which those called `names`, and no others, say that they have learned nothing.
+
+    That is a head for which no label was in the training, or a gender head that saw one gender only. Whoever reads the
+    model file answers ``None`` in its place.
+    """
+    plain = {name: {key: value for key, value in head.items() if key != "trained"} for name, head in heads.items()}
+    return {name: {**head, "trained": False} if name in names else head for name, head in plain.items()}
 
 
 def calibrated(description: Description, heads: Heads, flip: bool, about: Mapping[str, Any]) -> dict[str, str]:

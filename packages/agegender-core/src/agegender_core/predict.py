@@ -49,6 +49,8 @@ def model_names() -> list[str]:
 class Predictor:
     """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs and age_interval.
 
+    What the model has not learned stays ``None``: a training on faces without genders makes no gender up.
+
     One object may be used from many threads at once.
 
     Attributes:
@@ -117,6 +119,11 @@ class Predictor:
             ValueError: another shape or dtype.
         """
         return self._decode(self.raw_outputs(chips))
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Those of "age" and "gender" that the model has not learned, and gives as ``None``."""
+        return self._decode.untrained
 
     @property
     def has_distribution(self) -> bool:

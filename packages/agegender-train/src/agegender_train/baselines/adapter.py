@@ -3,7 +3,7 @@
 The heads of an adapter file are those of a model file (`agegender_core.decoding`) with more settings:
 
 - both: "columns" [from, to): which columns of the output; "activation": "softmax" or "sigmoid", for logits.
-- age "years": "factor" and "offset": years = value * factor + offset; "std" may be missing and is then 0.
+- age "years": "factor" and "offset": years = value * factor + offset; "std" may be missing: then it isn't known.
 - age "expected": "ages": the age that each class stands for; needed unless the classes are the ages 0..100.
 - age "likeliest": as "expected", but the age is that of the greatest probability.
 - gender: "male": 0 where male is the first of two classes, or where the probability is that of female; 1 otherwise.
@@ -205,7 +205,7 @@ class _AdapterHeads:
         self._decode = Decoder(
             {
                 "age": {
-                    "std": 0.0,
+                    "std": None,
                     **self._age.rest(),
                     "decode": "expected" if self._age.decode == "expected" else "years",
                 },

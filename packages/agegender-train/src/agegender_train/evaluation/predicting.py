@@ -91,13 +91,13 @@ class Evaluation:
         return self.outcomes.labels
 
     @property
-    def age(self) -> Floats:
-        """float32 (n,), predicted years."""
+    def age(self) -> Floats | None:
+        """float32 (n,), predicted years; ``None`` from a model that has not learned ages."""
         return self.outcomes.prediction.age
 
     @property
-    def p_male(self) -> Floats:
-        """float32 (n,), in [0, 1]."""
+    def p_male(self) -> Floats | None:
+        """float32 (n,), in [0, 1]; ``None`` from a model that has not learned genders."""
         return self.outcomes.prediction.p_male
 
     @property

@@ -7,7 +7,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agegender_train.report.folder import Report
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.report.words import (
+    OF_EXACT,
+    OF_GROUPS,
+    SHOWN,
+    UNTRAINED,
+    gain_sentence,
+    gap_sentence,
+    missed_shares,
+    used,
+)
 
 _PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
@@ -92,6 +101,7 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> str:
         )
     if training.get("data"):
         lines.append(f"- Training data: {', '.join(training['data'])}; {training['n']:,} of these faces")
+    lines += [f"- It {UNTRAINED[head]}" for head in row.get("untrained", [])]
     if row["licence"]:
         lines.append(f"- Licence of the weights: {row['licence']}")
     return "\n".join(lines) or "- The model file has no description of its origin."

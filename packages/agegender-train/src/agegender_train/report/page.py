@@ -12,7 +12,7 @@ from agegender_train.metrics import age_error
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
 from agegender_train.pages.sheets import Cell, Sheet, label_text, sample, thumbnail
 from agegender_train.report.plots import file_name
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, UNTRAINED, gain_sentence, gap_sentence, missed_shares, used
 from agegender_train.store.labels import Labels
 
 Result = Mapping[str, Any]
@@ -154,6 +154,8 @@ def _notes(rows: Sequence[Result], published: bool) -> list[str]:
         if missed["n"] > row["n"]:
             shares = missed_shares(missed)
             notes.append(f"Counting these as wrong, {escape(row['model'])} has: {shares} (of {missed['n']:,}).")
+        for head in row.get("untrained", []):
+            notes.append(escape(f"{row['model']} {UNTRAINED[head]}."))
         if row["realigned"]:
             notes.append(f"For {escape(row['model'])} the chips were cut again to another size or margin.")
     if published:
@@ -270,15 +272,17 @@ def _how(report: Mapping[str, Any]) -> str:
 def face_sheets(evaluations: Sequence[Evaluation]) -> list[tuple[str, Sheet]]:
     """Contact sheets with titles: the 50 worst faces of each evaluation, a random sample of 50 of each test set.
 
-    Captions give the label and the prediction: "34 f → 29 m".
+    Captions give the label and the prediction: "34 f → 29 m"; "?" for what isn't known.
     """
     side = _SIDE if len(evaluations) <= _MANY else _SIDE_OF_MANY
     sheets: list[tuple[str, Sheet]] = []
     seen: set[str] = set()
     for evaluation in evaluations:
         where = f"{evaluation.model} on {evaluation.test_set}"
-        error = np.nan_to_num(age_error(evaluation.labels, evaluation.age))
-        worst = [row for row in np.argsort(-error, kind="stable")[:FACES_SHOWN] if error[row] > 0]
+        worst: list[int] = []
+        if evaluation.age is not None:
+            error = np.nan_to_num(age_error(evaluation.labels, evaluation.age))
+            worst = [int(row) for row in np.argsort(-error, kind="stable")[:FACES_SHOWN] if error[row] > 0]
         if worst:
             sheets.append((f"Largest age errors of {where}", _sheet(evaluation, worst, side)))
         if evaluation.test_set not in seen:
@@ -300,5 +304,6 @@ def _sheet(evaluation: Evaluation, places: Iterable[int], side: int) -> Sheet:
 
 
 def _caption(evaluation: Evaluation, labels: Labels, place: int) -> str:
-    predicted = "m" if evaluation.p_male[place] >= 0.5 else "f"
-    return f"{label_text(labels, place)} → {evaluation.age[place]:.0f} {predicted}"
+    age = "?" if evaluation.age is None else f"{evaluation.age[place]:.0f}"
+    gender = "?" if evaluation.p_male is None else "m" if evaluation.p_male[place] >= 0.5 else "f"
+    return f"{label_text(labels, place)} → {age} {gender}"
