@@ -139,7 +139,8 @@ def test_without_the_training_package_the_others_answer() -> None:
         assert refused.returncode == 2
         assert refused.stdout == ""
         assert refused.stderr == (
-            "agegender: this command needs the training package\n  hint: pip install 'agegender-cli[train]'\n"
+            "agegender: this command needs the training package\n"
+            "  hint: in a checkout of agegender: pip install packages/agegender-train (or uv sync, for all of it)\n"
         )
 
 

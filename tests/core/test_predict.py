@@ -143,6 +143,21 @@ def test_models_that_come_with_the_package_have_names(tmp_path: Path, monkeypatc
     assert load_predictor("ssrnet").path == Path("ssrnet")
 
 
+def test_what_is_no_onnx_model_is_said_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "notes.onnx"
+    path.write_text("notes")
+    with pytest.raises(ModelFileError, match=r"notes\.onnx is no ONNX model that can be run: ") as caught:
+        load_predictor(path)
+    assert "ONNXRuntimeError" not in str(caught.value)
+    assert str(caught.value).count("notes.onnx") == 1
+
+
+def test_a_near_name_is_suggested() -> None:
+    with pytest.raises(FileNotFoundError, match="no model file at mobilnetv2") as caught:
+        load_predictor("mobilnetv2")
+    assert caught.value.__notes__ == ["did you mean mobilenetv2?"]
+
+
 def test_no_model(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx; the package's own are called mobilenetv2 and ssrnet"):
         load_predictor(tmp_path / "nowhere.onnx")

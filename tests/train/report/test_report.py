@@ -16,7 +16,15 @@ from matplotlib.patches import StepPatch
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation import Evaluation, evaluate
-from agegender_train.report import Limit, broken_limits, make_card, parse_limits, read_report, write_report
+from agegender_train.report import (
+    Limit,
+    broken_limits,
+    make_card,
+    parse_limits,
+    read_report,
+    unmeasured_limits,
+    write_report,
+)
 from agegender_train.report.plots import plot_ages
 from agegender_train.report.results import with_not_found
 
@@ -90,6 +98,22 @@ def test_a_report_read_back_is_the_same(evaluations: list[Evaluation], written: 
     assert table["gender"].null_count == 26
     with pytest.raises(ValueError, match="no predictions of ugly on ages"):
         report.outcomes("ugly", "ages")
+
+
+def test_a_report_is_replaced_only_when_asked(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    out = write_report(evaluations[:2], tmp_path / "report")
+    (tmp_path / "link").symlink_to(out, target_is_directory=True)
+    (out / "plots" / "mine.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for name in ("report", "link"):
+        with pytest.raises(FileExistsError, match="already holds a report .*metrics.json.*\n.*--replace"):
+            write_report(evaluations[2:3], tmp_path / name)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write_report(evaluations[2:3], out, replace=True)
+    fresh = write_report(evaluations[2:3], tmp_path / "fresh")
+    names = {path.name for path in (out / "plots").iterdir()}
+    assert names == {path.name for path in (fresh / "plots").iterdir()} | {"mine.txt"}
+    assert read_report(out).results == read_report(fresh).results
 
 
 @pytest.mark.parametrize("untrained", ["age", "gender"])
@@ -209,7 +233,10 @@ def test_limits() -> None:
     assert limits == [Limit("age_mae", 6.0), Limit("gender_accuracy", 0.93)]
     row = {"model": "m", "test_set": "t", "age_mae": 6.0, "gender_accuracy": 0.92}
     assert broken_limits([row], limits) == ["m on t: gender_accuracy is 0.92, must be at least 0.93"]
-    assert broken_limits([{**row, "age_mae": None}], limits[:1]) == ["m on t: age_mae is not known, must be at most 6"]
+    nothing = {**row, "test_set": "u", "age_mae": None}
+    assert broken_limits([nothing], limits[:1]) == []
+    assert unmeasured_limits([row, nothing], limits[:1]) == (["m on u: no age_mae, left out"], [])
+    assert unmeasured_limits([nothing, {**row, "model": "other"}], limits[:1]) == ([], ["m has no age_mae on u"])
     with pytest.raises(ValueError, match="'age' is no figure to limit"):
         parse_limits("age=3")
     with pytest.raises(ValueError, match="must look like age_mae=NUMBER"):

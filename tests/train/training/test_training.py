@@ -24,7 +24,7 @@ from agegender_train.splits import SplitSettings, make_split, read_split, write_
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 from agegender_train.training import RunResult, train
-from agegender_train.training.epochs import TrainingProgress
+from agegender_train.training.epochs import DivergedError, TrainingProgress
 from agegender_train.training.phases import WarmUpCosine
 from agegender_train.training.state import untrained_before
 from agegender_train.training.validation import exported_weights
@@ -160,6 +160,16 @@ def test_a_head_that_learned_earlier_stays_trained(trained: Any, make_store: Any
     assert again.untrained == ()
 
 
+def test_a_training_that_diverges_says_so(make_store: Any, tmp_path: Path) -> None:
+    asked = replace(SMALL, learning_rate=1e38)
+    with pytest.raises(DivergedError, match="has diverged in epoch 1: .* with a learning rate of up to 1e") as caught:
+        train([make_store(n=64)], tmp_path / "run", asked)
+    assert "--learning-rate 1e+37" in caught.value.__notes__[0]
+    # Neither are the weights measured on training faces where none are held out.
+    with pytest.raises(DivergedError):
+        train([make_store(n=64)], tmp_path / "none-held", replace(asked, validation_fraction=0.0))
+
+
 def test_labels_of_nothing_are_refused(make_store: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is nothing to learn from in these 36 faces"):
         train([make_store(n=48, aged=False, genders=(1,))], tmp_path / "run", replace(SMALL, validation_fraction=0.2))
@@ -171,7 +181,7 @@ def test_the_error_of_ages_is_measured_where_there_are_ages(
     def without_age(identities: list[str], fraction: float, seed: int) -> np.ndarray:
         return np.array([who.startswith("without/") for who in identities])
 
-    monkeypatch.setattr("agegender_train.training.data.hold_out", without_age)
+    monkeypatch.setattr("agegender_train.runs.faces.hold_out", without_age)
     stores = [make_store("with", n=48), make_store("without", n=48, aged=False)]
     result = train(stores, tmp_path / "run", replace(SMALL, epochs=1))
     assert result.metrics["age_std"] is None

@@ -14,6 +14,7 @@ from .options import Format, FormatOption, Quiet, output
 from .output import message, print_figures, scalars
 from .progress import phase_bars
 from .stores import open_stores
+from .targets import refuse_folder, refuse_source
 
 if TYPE_CHECKING:
     from agegender_train.export import Exported
@@ -69,6 +70,15 @@ def export(
             hint="--calibration STORE, with pictures like those that the network will see",
         )
     require_train()
+    if output is not None:
+        refuse_folder(output)
+        # Files of another format may well lie in the run folder.
+        read = [run / "config.json", run / "model.onnx", run / "checkpoints"] if run.is_dir() else [run]
+        refuse_source(output, [*read, calibration, *(test or [])])
+    elif (to, precision) == (Target.ONNX, Precision.FP32) and (run / "model.onnx").exists():
+        raise UserError(
+            f"{run / 'model.onnx'} is there already: the training wrote it", hint="--output FILE writes it anew elsewhere"
+        )
     stores = open_stores([*(test or []), *([calibration] if calibration is not None else [])], quiet)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.export import export_run

@@ -15,6 +15,7 @@ All but the first four and "flip" are JSON. In an ONNX file each key has the pre
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -191,4 +192,14 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model")
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-        raise ModelFileError(f"{name} is no ONNX model that can be run: {error}") from None
+        raise ModelFileError(f"{name} is no ONNX model that can be run: {runtime_reason(error)}") from None
+
+
+def runtime_reason(error: Exception) -> str:
+    """What ONNX Runtime says of an error, without the codes before it and the path that whoever reads it has named.
+
+    >>> runtime_reason(Exception("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from a.onnx failed:Protobuf"))
+    'Protobuf'
+    """
+    text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
+    return re.sub(r"^Load model from .+? failed:\s*", "", text, flags=re.DOTALL)

@@ -15,6 +15,7 @@ from .faces import Faces, Frame
 from .model_file import ModelFileError as ModelFileError
 from .model_file import check_description, decoder_of, from_metadata, open_session, spec_of, wants_flip
 from .preprocess import preprocess
+from .spelling import with_near_names
 
 MODELS_PATH = Path(__file__).parent / "models"
 DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
@@ -62,9 +63,10 @@ class Predictor:
 
     def __init__(self, path: Path, threads: int = 1, flip: bool | None = None) -> None:
         if not path.is_file():
-            raise FileNotFoundError(
+            missing = FileNotFoundError(
                 f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
             )
+            raise with_near_names(missing, str(path), model_names())
         self.path = path
         self._session = open_session(path, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Decoder
-from agegender_core.model_file import open_session, to_metadata
+from agegender_core.model_file import open_session, runtime_reason, to_metadata
 from agegender_core.predict import Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
@@ -144,7 +144,7 @@ class AdaptedModel:
         except ValueError:
             raise
         except Exception as error:  # ONNX Runtime's classes share no other base
-            raise ValueError(f"the model can't be run: {error}") from None
+            raise ValueError(f"the model can't be run: {runtime_reason(error)}") from None
         self._heads(outputs)
 
 

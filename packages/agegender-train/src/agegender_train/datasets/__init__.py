@@ -7,6 +7,7 @@ import pkgutil
 from functools import cache
 from types import MappingProxyType
 
+from agegender_core.spelling import with_near_names
 from agegender_train.datasets.base import Dataset, Rejection, Sample
 
 __all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset"]
@@ -32,4 +33,5 @@ def get_dataset(name: str) -> Dataset:
     try:
         return available()[name]
     except KeyError:
-        raise ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}") from None
+        unknown = ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}")
+        raise with_near_names(unknown, name, available()) from None

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agegender_core.spelling import with_near_names
 from agegender_train.report.folder import Report
 from agegender_train.report.words import (
     OF_EXACT,
@@ -63,8 +64,9 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
     """
     rows = [row for row in report.results if row["model"] == model]
     if not rows:
-        there = ", ".join(dict.fromkeys(row["model"] for row in report.results))
-        raise ValueError(f"{report.path} has no model {model!r}; it has {there}")
+        there = list(dict.fromkeys(row["model"] for row in report.results))
+        unknown = ValueError(f"{report.path} has no model {model!r}; it has {', '.join(there)}")
+        raise with_near_names(unknown, model, there)
 
     def filled(match: re.Match[str]) -> str:
         place = match[1]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from agegender_core.spelling import with_near_names
 from agegender_train.batches.augmentation import Augmentation
 
 CHOICES = {
@@ -156,7 +157,7 @@ class Settings:
             raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-                raise ValueError(f"{name} must be {listed}, got {getattr(self, name)!r}")
+                listed, got = f"{', '.join(choices[:-1])} or {choices[-1]}", getattr(self, name)
+                raise with_near_names(ValueError(f"{name} must be {listed}, got {got!r}"), str(got), choices)
         if self.data_parallel and self.device != "auto":
             raise ValueError(f"data_parallel takes all devices: device must be auto, got {self.device!r}")

@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches
-from agegender_train.batches.face_set import FaceSet, hold_out
+from agegender_train.batches.face_set import FaceSet
 from agegender_train.models import Network
+from agegender_train.runs.faces import chosen_rows
 from agegender_train.runs.settings import Settings
-from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.store.labels import Labels
 from agegender_train.training.devices import Replicas
@@ -83,13 +83,7 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
         mean=network.mean,
         scale=network.scale,
     )
-    if settings.split is None:
-        held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
-        trained = ~held
-    else:
-        trained, held = training_sides(stores, settings.split, settings.fold)
-    labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
-    training, validation = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
+    training, validation = chosen_rows(faces, settings)
     teachers = load_teachers(settings.teachers, faces, objective.wants_distribution, settings.workers)
     batches = Batches(
         faces,

@@ -35,7 +35,7 @@ from agegender_train.training.devices import (
     replica_scope,
     single_device,
 )
-from agegender_train.training.epochs import EpochEnd, TrainingProgress, interrupt_between_steps
+from agegender_train.training.epochs import DivergedError, EpochEnd, TrainingProgress, interrupt_between_steps
 from agegender_train.training.phases import Phase, compile_for, plan_phases
 from agegender_train.training.state import SavedState, Status, start_from
 
@@ -87,6 +87,7 @@ def train(
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
             a stopped run with other settings in `out`.
+        DivergedError: the loss is no finite number any more.
         FileExistsError: `out` already holds a finished run.
         OSError: another process trains in `out`, or the state there can't be read.
         KeyboardInterrupt: Ctrl-C was pressed, in this process or in another one of the same training; the state after
@@ -232,7 +233,10 @@ def _finish(
     labels = data.faces.labels[data.training]
     with single_device():
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
-        figures, _ = data.figures(best, rows)
+        try:
+            figures, _ = data.figures(best, rows)
+        except FloatingPointError:
+            raise DivergedError(result.best_epoch, settings.learning_rate) from None
         export_onnx(
             best,
             run.model,

@@ -46,6 +46,9 @@ def validate(
     """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation.
 
     The figures are of the ages and genders that users of its model file get; an untrained head counts in neither.
+
+    Raises:
+        FloatingPointError: an answer is no finite number.
     """
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
     for start in range(0, len(rows), batch_size):
@@ -54,6 +57,9 @@ def validate(
             values.append(np.asarray(outputs[name], np.float32))
     predicted = {name: np.concatenate(values) for name, values in parts.items()}
     prediction, labels = decoder(predicted), faces.labels[rows]
+    for column in (prediction.age, prediction.p_male):
+        if column is not None and not np.isfinite(column).all():
+            raise FloatingPointError("the network's answers are no finite numbers")
     figures = Scores.from_batch(prediction.age, prediction.p_male, labels).compute()
     _, _, labels = judged(prediction, labels)
     return figures, objective.value(predicted, labels)

@@ -20,7 +20,7 @@ def _openvino() -> Any:
         return import_module("openvino")
     except ImportError:
         raise ValueError(
-            "the format openvino needs the package openvino: pip install 'agegender-train[openvino]'"
+            "the format openvino needs the package openvino: pip install openvino"
         ) from None
 
 
