@@ -79,8 +79,12 @@ def _sources() -> set[Path]:
 def test_sdists_and_wheels_hold_licence_and_notices_and_nothing_too_much(built: dict[str, list[str]]) -> None:
     assert len(built) == 2 * len(PACKAGES)
     for folder in PACKAGES:
-        (wheel,) = (names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "whl" in name)
-        (sdist,) = (names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "tar" in name)
+        (wheel,) = (
+            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "whl" in name
+        )
+        (sdist,) = (
+            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "tar" in name
+        )
         for name in project(folder)["license-files"]:
             assert name in sdist
             assert [path for path in wheel if path.endswith(f".dist-info/licenses/{name}")], (folder.name, name)

@@ -71,8 +71,6 @@ def test_a_target_is_no_source(asked: list[tuple[Any, ...]], tmp_path: Path) -> 
     for words in (
         (run_folder, "--to", "keras", "-o", best),
         (run_folder, "--to", "keras", "-o", tmp_path / "link.keras"),
-        (run_folder, "-o", run_folder / "model.onnx"),
-        (run_folder,),
         (best, "--to", "keras", "-o", best),
         (run_folder, "-o", tmp_path),
     ):

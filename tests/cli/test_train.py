@@ -411,7 +411,9 @@ def test_a_smaller_batch_is_said(make_store: MakeStore, tmp_path: Path, monkeypa
 
 def test_a_batch_that_is_asked_for_and_too_large_is_refused(make_store: MakeStore, tmp_path: Path) -> None:
     result = run(make_store(n=54).path, "--output", tmp_path / "run", "--batch-size", 128)
-    assert re.match(r"--batch-size must be in 1\.\.\d\d, the number of faces to learn from, got 128", str(result.exception))
+    assert re.match(
+        r"--batch-size must be in 1\.\.\d\d, the number of faces to learn from, got 128", str(result.exception)
+    )
 
 
 def test_an_empty_store_is_refused_before_the_framework_is_loaded(

@@ -72,13 +72,9 @@ def export(
     require_train()
     if output is not None:
         refuse_folder(output)
-        # Files of another format may well lie in the run folder.
-        read = [run / "config.json", run / "model.onnx", run / "checkpoints"] if run.is_dir() else [run]
+        # Other files may well lie in the run folder; its model.onnx is made anew, with the description that it has.
+        read = [run / "config.json", run / "checkpoints"] if run.is_dir() else [run]
         refuse_source(output, [*read, calibration, *(test or [])])
-    elif (to, precision) == (Target.ONNX, Precision.FP32) and (run / "model.onnx").exists():
-        raise UserError(
-            f"{run / 'model.onnx'} is there already: the training wrote it", hint="--output FILE writes it anew elsewhere"
-        )
     stores = open_stores([*(test or []), *([calibration] if calibration is not None else [])], quiet)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.export import export_run

@@ -114,7 +114,7 @@ class Command(TyperCommand):
     def _as_typed(self, text: str, ctx: Any) -> str:
         """The text with options instead of the names that their values have inside.
 
-        At the beginning any name counts, as in "model must be one of ...", further on only one that is no word of prose.
+        At the beginning any name counts, as in "model must be one of ...", further on only one with an underscore.
         What a file or --set says under its inner name keeps that.
         """
         by_name = ctx.params.get("config") is not None or ctx.params.get("set_")

@@ -106,7 +106,9 @@ def train(
     opened = _open(stores, file, quiet)
     refuse_source(output, [store.path for store in opened])
     if not sum(map(len, opened)):
-        raise UserError(f"there is nothing to learn from: {' and '.join(str(one.path) for one in opened)} holds no face")
+        raise UserError(
+            f"there is nothing to learn from: {' and '.join(str(one.path) for one in opened)} holds no face"
+        )
     numbers: list[int] = []
     if folds is not None:
         values["split"], numbers = _ready(opened, folds, fold_seed, quiet)

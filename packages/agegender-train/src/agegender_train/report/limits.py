@@ -83,9 +83,7 @@ def broken_limits(results: Sequence[Mapping[str, Any]], limits: Sequence[Limit])
     return broken
 
 
-def unmeasured_limits(
-    results: Sequence[Mapping[str, Any]], limits: Sequence[Limit]
-) -> tuple[list[str], list[str]]:
+def unmeasured_limits(results: Sequence[Mapping[str, Any]], limits: Sequence[Limit]) -> tuple[list[str], list[str]]:
     """Sentences about limits that can't be applied: the test set has no labels for the figure, or the model no head.
 
     Args:

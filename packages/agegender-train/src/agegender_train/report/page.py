@@ -12,7 +12,16 @@ from agegender_train.metrics import age_error
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
 from agegender_train.pages.sheets import Cell, Sheet, label_text, thumbnail
 from agegender_train.report.plots import file_name
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, UNTRAINED, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.report.words import (
+    OF_EXACT,
+    OF_GROUPS,
+    SHOWN,
+    UNTRAINED,
+    gain_sentence,
+    gap_sentence,
+    missed_shares,
+    used,
+)
 from agegender_train.store.labels import Labels
 
 Result = Mapping[str, Any]

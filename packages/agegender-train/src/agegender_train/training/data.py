@@ -111,7 +111,9 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
             f"there is nothing to learn from in these {len(training)} faces: no age, and not both genders, whose loss "
             "has a weight above 0"
         )
-    unknown = set(untrained_before(Path(settings.weights))) if settings.weights.endswith(".keras") else {"age", "gender"}
+    unknown = (
+        set(untrained_before(Path(settings.weights))) if settings.weights.endswith(".keras") else {"age", "gender"}
+    )
     untrained = tuple(head for head in ("age", "gender") if head not in learned and head in unknown)
     _check_choice_of_best(settings, faces.labels[validation], learned)
     return TrainingData(
