@@ -157,7 +157,7 @@ def test_every_setting_has_an_option(make_store: MakeStore, settings_of: Callabl
     ready_folds([store], 2)
     settings = settings_of(*(word for options, _ in OPTIONS.values() for word in options), store=store)
     assert asdict(settings) == asdict(Settings(**{name: value for name, (_, value) in OPTIONS.items()}))
-    assert settings_of() == Settings()
+    assert settings_of("--batch-size", 128) == Settings()
 
 
 def test_help_and_defaults_are_those_of_settings() -> None:
@@ -352,7 +352,8 @@ def test_an_argument_of_the_network_is_what_it_looks_like(
         (("--set", "epoch=1"), "there is no setting 'epoch'\ndid you mean epochs"),
         (("--augmentation", "flip=2"), r"flip must be in \[0, 1\], got 2"),
         (("--frozen-epochs", "1"), "ssrnet has no trunk to freeze: --frozen-epochs must be 0"),
-        (("--set", "batch_size=0"), "^batch_size must be at least 1, got 0"),
+        (("--epochs", "0"), "^--epochs must be at least 1, got 0"),
+        (("--set", "epochs=0"), "^epochs must be at least 1, got 0"),
         (("--folds", "1"), r"folds must be in 2\.\.1000, got 1"),
         (("--folds", "9"), "folds must be at most 8"),
     ],
@@ -461,9 +462,10 @@ def test_a_model_of_somebody_elses_is_not_replaced(make_store: MakeStore, tmp_pa
 
 
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
-    result = run(tmp_path, "--output", tmp_path / "run")
+    (tmp_path / "folder").mkdir()
+    result = run(tmp_path / "folder", "--output", tmp_path / "run")
     assert isinstance(result.exception, ValueError)
-    assert str(tmp_path) in str(result.exception)
+    assert str(tmp_path / "folder") in str(result.exception)
 
 
 @pytest.mark.parametrize("options", [("--split", "ten", "--fold", 1), ("--folds", "ten")])

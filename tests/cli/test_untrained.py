@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +35,7 @@ def agegender(*words: object) -> Result:
 @pytest.fixture(scope="module", params=["age", "gender"])
 def half(
     request: pytest.FixtureRequest, make_store: MakeStore, tiny_network: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Half]:
+) -> Half:
     without: dict[str, Any] = {"age": {"aged": False}, "gender": {"genders": (None,)}}[request.param]
     run = tmp_path_factory.mktemp("runs") / "half"
     store = make_store("without", n=48, **without)
@@ -44,7 +44,7 @@ def half(
     said = {"age": "The model gives no ages", "gender": "The model gives no genders"}[request.param]
     assert said in result.stderr
     assert {"age": "age error", "gender": "gender accuracy"}[request.param] not in result.stdout
-    yield Half(request.param, run, run / "model.onnx", make_store("both", n=120, exact=True))
+    return Half(request.param, run, run / "model.onnx", make_store("both", n=120, exact=True))
 
 
 SILENT = {"age": ("age", "age_std", "age_interval"), "gender": ("gender", "p_male")}

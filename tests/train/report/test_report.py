@@ -106,7 +106,7 @@ def test_a_report_is_replaced_only_when_asked(evaluations: list[Evaluation], tmp
     (out / "plots" / "mine.txt").write_text("mine")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     for name in ("report", "link"):
-        with pytest.raises(FileExistsError, match="already holds a report .*metrics.json.*\n.*--replace"):
+        with pytest.raises(FileExistsError, match=r"already holds a report .*metrics\.json.*\n.*--replace"):
             write_report(evaluations[2:3], tmp_path / name)
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     write_report(evaluations[2:3], out, replace=True)

@@ -162,7 +162,7 @@ def test_a_head_that_learned_earlier_stays_trained(trained: Any, make_store: Any
 
 def test_a_training_that_diverges_says_so(make_store: Any, tmp_path: Path) -> None:
     asked = replace(SMALL, learning_rate=1e38)
-    with pytest.raises(DivergedError, match="has diverged in epoch 1: .* with a learning rate of up to 1e") as caught:
+    with pytest.raises(DivergedError, match=r"has diverged in epoch 1: .* with a learning rate of up to 1e") as caught:
         train([make_store(n=64)], tmp_path / "run", asked)
     assert "--learning-rate 1e+37" in caught.value.__notes__[0]
     # Neither are the weights measured on training faces where none are held out.
@@ -171,7 +171,7 @@ def test_a_training_that_diverges_says_so(make_store: Any, tmp_path: Path) -> No
 
 
 def test_labels_of_nothing_are_refused(make_store: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="there is nothing to learn from in these 36 faces"):
+    with pytest.raises(ValueError, match="there is nothing to learn from in these 41 faces"):
         train([make_store(n=48, aged=False, genders=(1,))], tmp_path / "run", replace(SMALL, validation_fraction=0.2))
 
 
@@ -262,7 +262,7 @@ def test_settings_refuse_nonsense(changes: dict[str, Any], message: str) -> None
         ({"device": "gpu:7"}, "device 'gpu:7' is not there"),
         ({"device": "tpu"}, 'device must be "auto", "cpu" or "gpu:N"'),
         ({"margin": 0.5}, "margin must lie between 0 and chip_padding"),
-        ({"model": "vgg"}, "name must be one of"),
+        ({"model": "vgg"}, "model must be one of"),
         ({"batch_size": 500}, "batch_size must be in"),
     ],
 )

@@ -95,7 +95,8 @@ class Command(TyperCommand):
 
                 names = [str(getattr(choice, "value", choice)) for choice in choices]
                 if near := near_names(wrong[1], names):
-                    error.message = f"{error.message.rstrip('.')}. Did you mean {' or '.join(near)}?"
+                    text = f"{error.message.rstrip('.')}. Did you mean {' or '.join(near)}?"
+                    raise click.BadParameter(text, error.ctx, error.param, error.param_hint) from None
             raise
 
     def invoke(self, ctx: Any) -> Any:

@@ -9,8 +9,8 @@ network's "output" and how it is to be read ("decode"):
 - gender, "probability": the output is the probability of male, (n, 1).
 - gender, "softmax": the output is the probability of female and of male, (n, 2).
 
-A head that had nothing to learn from says ``"trained": false`` (see `model_file.with_untrained`). What the network gives
-there means nothing and is not read: predictions have ``None`` in its place.
+A head that had nothing to learn from says ``"trained": false`` (see `model_file.with_untrained`). What the network
+gives there means nothing and is not read: predictions have ``None`` in its place.
 
 What a calibration found stands there too. All of it may be missing, and is then not applied; curves are piecewise
 linear through the points (at, years), with "at" rising strictly, and constant before the first and after the last.

@@ -61,4 +61,4 @@ def fitting_batch_size(stores: Sequence[Store], settings: Settings, folds: Seque
     fewest = min(len(chosen_rows(faces, one)[0]) for one in trainings)
     if fewest >= settings.batch_size:
         return settings.batch_size
-    return 2 ** (max(fewest // _LEAST_BATCHES, 1).bit_length() - 1)
+    return 1 << (max(fewest // _LEAST_BATCHES, 1).bit_length() - 1)
