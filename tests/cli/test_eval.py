@@ -197,4 +197,4 @@ def test_a_part_of_one_store_alone(make_store: Any, models: list[Path], tmp_path
         ("a:fold=1", "--fold 1 needs the --split"),
         ("a:split=x,validation=0.5", "exclude each other"),
     ):
-        assert message in str(run(*asked, "--only", text).exception)
+        assert message in str(run(*asked, "--replace", "--only", text).exception)

@@ -82,7 +82,7 @@ def test_a_target_is_no_source(asked: list[tuple[Any, ...]], tmp_path: Path) -> 
 def test_a_near_format_is_suggested() -> None:
     result = run("runs/a", "--to", "tflit")
     assert result.exit_code == 2
-    assert "Did you mean tflite?" in result.stderr
+    assert "'tflit' is not one of 'onnx', 'tflite', 'openvino', 'keras'. Did you mean tflite?" in result.stderr
 
 
 def test_int8_needs_faces() -> None:

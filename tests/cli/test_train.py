@@ -461,6 +461,15 @@ def test_a_model_of_somebody_elses_is_not_replaced(make_store: MakeStore, tmp_pa
     assert "folds" in str(run(make_store(n=8).path, "--output", tmp_path, "--folds", 2).exception)
 
 
+def test_what_a_file_says_keeps_its_name_and_what_is_typed_gets_its_option(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
+    (tmp_path / "settings.json").write_text('{"epochs": 0}')
+    asked = (make_store(n=8).path, "--config", tmp_path / "settings.json", "--output", tmp_path / "run")
+    assert str(run(*asked).exception) == "epochs must be at least 1, got 0"
+    assert str(run(*asked, "--epochs", -1).exception) == "--epochs must be at least 1, got -1"
+
+
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     result = run(tmp_path / "folder", "--output", tmp_path / "run")

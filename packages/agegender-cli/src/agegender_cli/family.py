@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
 import typer
-from click.core import ParameterSource
 from typer.core import TyperCommand
 
 from .output import message
@@ -88,15 +86,17 @@ class Command(TyperCommand):
         """As `TyperCommand.parse_args`, with old spellings put right, and near ones of a choice named."""
         try:
             return super().parse_args(ctx, list(self._respelled(args, say=not ctx.resilient_parsing)))
-        except click.BadParameter as error:
-            choices = getattr(error.param.type, "choices", None) if error.param is not None else None
-            if choices is not None and (wrong := re.match(r"'(.*?)' is not one of", error.message)):
+        except typer.BadParameter as error:
+            # Of a choice: "'tflit' is not one of 'onnx', 'tflite'", behind "Value error," in some versions.
+            said, is_choice, listed = error.message.rstrip(".").partition(" is not one of ")
+            if is_choice:
                 from agegender_core.spelling import near_names
 
-                names = [str(getattr(choice, "value", choice)) for choice in choices]
-                if near := near_names(wrong[1], names):
-                    text = f"{error.message.rstrip('.')}. Did you mean {' or '.join(near)}?"
-                    raise click.BadParameter(text, error.ctx, error.param, error.param_hint) from None
+                wrong = said.rpartition(", ")[2].strip("'")
+                near = near_names(wrong, re.findall(r"'(.*?)'", listed))
+                hint = f". Did you mean {' or '.join(near)}?" if near else ""
+                text = f"{wrong!r} is not one of {listed}{hint}"
+                raise typer.BadParameter(text, error.ctx, error.param, error.param_hint) from None
             raise
 
     def invoke(self, ctx: Any) -> Any:
@@ -121,7 +121,8 @@ class Command(TyperCommand):
         by_name = ctx.params.get("config") is not None or ctx.params.get("set_")
         for parameter in self.params:
             options = [option for option in parameter.opts if option.startswith("--")]
-            typed = ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
+            # Compared by name: Typer brings a Click of its own along.
+            typed = getattr(ctx.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
             if not options or (by_name and not typed):
                 continue
             names = [str(parameter.name), *_INNER_NAMES.get(str(parameter.name), ())]

@@ -17,7 +17,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
-from agegender_core.spelling import near_names
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.runs.settings import Settings
 
@@ -191,6 +190,8 @@ def _known_name(name: str) -> str:
         return spelled
     if outer in KINDS and KINDS[outer] is Augmentation and inner in changes:
         return spelled
+    from agegender_core.spelling import near_names  # only now: it loads NumPy and OpenCV
+
     names = [*KINDS, *(f"augmentation.{change}" for change in changes)]
     close = near_names(spelled, names) or near_names(spelled.rpartition(".")[2], names)
     close += [f"augmentation.{spelled}"] if spelled in changes else []

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from agegender_core.spelling import with_near_names
 from agegender_train.batches.augmentation import Augmentation
 
 CHOICES = {
@@ -157,6 +156,8 @@ class Settings:
             raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
+                from agegender_core.spelling import with_near_names  # only now: it loads NumPy and OpenCV
+
                 listed, got = f"{', '.join(choices[:-1])} or {choices[-1]}", getattr(self, name)
                 raise with_near_names(ValueError(f"{name} must be {listed}, got {got!r}"), str(got), choices)
         if self.data_parallel and self.device != "auto":
