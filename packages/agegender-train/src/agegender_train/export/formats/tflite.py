@@ -51,6 +51,7 @@ def _load(path: Path) -> Inference:
     tf = _tensorflow()
     with _quietly():
         interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()  # else the first face would do it, and say so
         runner = interpreter.get_signature_runner()
 
     def run(batch: Inputs) -> Outputs:
