@@ -25,6 +25,7 @@ from agegender_train.report import (
     unmeasured_limits,
     write_report,
 )
+from agegender_train.report.page import face_sheets
 from agegender_train.report.plots import plot_ages
 from agegender_train.report.results import with_not_found
 
@@ -176,6 +177,27 @@ def test_the_page_stands_alone_and_shows_all_plots(
     assert faces >= 50 + 40 + 50
     without = write_report(evaluations[:1], tmp_path, faces=False)
     assert "data:image/jpeg" not in (without / "report.html").read_text()
+
+
+def test_the_summary_is_on_top_and_wide_tables_say_that_they_scroll(written: Path) -> None:
+    page = (written / "report.html").read_text("utf-8")
+    head, body = page.split("<nav>")
+    assert "<li>good on ages, 60 faces: age MAE " in head
+    assert "<li>On ages: good is better than bad by " in head
+    for table in body.split('<table class="wide">')[:-1]:
+        assert "<p class=swipe>" in table[-200:]
+    assert "@media (max-width: 700px) { .swipe { display: block; } }" in page
+
+
+def test_random_faces_are_in_the_order_in_which_they_were_drawn(evaluations: list[Evaluation]) -> None:
+    (first,) = (sheet for title, sheet in face_sheets(evaluations[:1]) if title.startswith("Random sample"))
+    (again,) = (sheet for title, sheet in face_sheets(evaluations[:1]) if title.startswith("Random sample"))
+    keys = [cell.pictures[0].key for cell in first.cells]
+    assert keys == [cell.pictures[0].key for cell in again.cells]
+    assert len(set(keys)) == len(keys) == 50
+    rows = [int(key.removesuffix(".jpg")) for key in keys]
+    assert keys != sorted(keys)
+    assert rows != sorted(rows)
 
 
 def test_two_models_of_one_name_are_refused(evaluations: list[Evaluation], tmp_path: Path) -> None:
