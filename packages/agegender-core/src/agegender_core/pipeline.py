@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 
 from .align import Aligner
-from .detect import HogDetector
+from .detect import DEFAULT_THRESHOLDS, make_detector
 from .faces import Faces, Frame, Stage
 from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
@@ -96,8 +96,9 @@ class Pipeline:
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
+        detector: str | Stage = "hog",
         upsample: int = 0,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         threads: int = 1,
         flip: bool | None = None,
     ) -> Self:
@@ -105,22 +106,29 @@ class Pipeline:
 
         Args:
             model: a model file; by default the one that comes with the package.
-            upsample: see `HogDetector`.
-            threshold: see `HogDetector`.
-            threads: see `load_predictor`.
+            detector: "hog" (`HogDetector`), "yunet" (`YuNetDetector`: also small, turned and half-hidden faces), or any
+                stage that fills xyxy with squares like HOG's.
+            upsample: see `HogDetector`; for it only.
+            threshold: the least score of a face; ``None``: what the detector has by default. Not for a stage.
+            threads: see `load_predictor`; YuNet's, too.
             flip: see `load_predictor`.
+
+        Raises:
+            ValueError: there is no such detector, or an option is not for it.
         """
+        find = make_detector(detector, upsample=upsample, threshold=threshold, threads=threads)
         predictor = load_predictor(model, threads=threads, flip=flip)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
-        return cls([HogDetector(upsample, threshold), aligner, predictor])
+        return cls([find, aligner, predictor])
 
     @classmethod
     def for_video(
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
+        detector: str | Stage = "hog",
         upsample: int = 0,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         threads: int = 1,
         flip: bool | None = False,
         tracker: SortTracker | None = None,
@@ -131,20 +139,25 @@ class Pipeline:
 
         Args:
             model: as in `for_pictures`.
+            detector: as in `for_pictures`.
             upsample: as in `for_pictures`.
-            threshold: the least score of a new face; one that is followed already may score 0.2 less.
+            threshold: the least score of a new face; one that is followed already may score 0.2 less. ``None``: what
+                the detector has by default; of a stage all faces count.
             threads: as in `for_pictures`.
             flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
             tracker: by default `face_tracker`.
             smoother: by default `Smoother`.
             detect_every: see the class.
         """
-        found = cls.for_pictures(
-            model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads, flip=flip
-        ).stages
+        options: dict[str, Any] = {"model": model, "detector": detector, "upsample": upsample, "threads": threads, "flip": flip}
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
-        return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
+        if not isinstance(detector, str):
+            found = cls.for_pictures(**options, threshold=threshold).stages
+            return cls([*found, track, smooth], detect_every=detect_every)
+        least = DEFAULT_THRESHOLDS.get(detector, 0.0) if threshold is None else threshold
+        found = cls.for_pictures(**options, threshold=least - _WEAKER).stages
+        return cls([*found, track, HighConfidenceFilter(least), smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame) -> Faces:
         """The faces of one picture: uint8 RGB (H, W, 3)."""
