@@ -25,7 +25,9 @@ def main() -> None:
     height.dim_param, width.dim_param = "height", "width"
     for output in model.graph.output:
         output.type.tensor_type.shape.dim[1].dim_param = f"cells_{output.name.split('_')[1]}"
-    model.doc_string = "YuNet, face_detection_yunet_2023mar.onnx of OpenCV Zoo (MIT, Shiqi Yu), with inputs of any size."
+    model.doc_string = (
+        "YuNet, face_detection_yunet_2023mar.onnx of OpenCV Zoo (MIT, Shiqi Yu), with inputs of any size."
+    )
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, args.output)
 

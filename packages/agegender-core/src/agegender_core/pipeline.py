@@ -149,7 +149,13 @@ class Pipeline:
             smoother: by default `Smoother`.
             detect_every: see the class.
         """
-        options: dict[str, Any] = {"model": model, "detector": detector, "upsample": upsample, "threads": threads, "flip": flip}
+        options: dict[str, Any] = {
+            "model": model,
+            "detector": detector,
+            "upsample": upsample,
+            "threads": threads,
+            "flip": flip,
+        }
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
         if not isinstance(detector, str):

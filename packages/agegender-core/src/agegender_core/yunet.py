@@ -86,7 +86,9 @@ class YuNetDetector:
         if {output.name for output in self._session.get_outputs()} != set(self._outputs) or len(inputs) != 1:
             raise ValueError(refusal)
         if any(isinstance(side, int) for side in inputs[0].shape[2:]):
-            raise ValueError(f"{self.model_path} takes pictures of one size only, {inputs[0].shape}: give no model file")
+            raise ValueError(
+                f"{self.model_path} takes pictures of one size only, {inputs[0].shape}: give no model file"
+            )
         self._input = inputs[0].name
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
@@ -113,7 +115,9 @@ class YuNetDetector:
         blob = cv2.dnn.blobFromImage(padded, swapRB=True)
         found = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: blob}), strict=True))
         columns = padded.shape[1]
-        each = [self._decode(columns, stride, *(found[f"{part}_{stride}"][0] for part in _PARTS)) for stride in _STRIDES]
+        each = [
+            self._decode(columns, stride, *(found[f"{part}_{stride}"][0] for part in _PARTS)) for stride in _STRIDES
+        ]
         boxes, points, scores = (np.concatenate(parts) for parts in zip(*each, strict=True))
         # Whole pixels, as FaceDetectorYN compares them.
         corner = np.trunc(boxes[:, :2])

@@ -15,7 +15,6 @@ from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.preprocessing.search import Policy, SeveralFacesError, choose_faces, find_known, find_largest
-from agegender_train.preprocessing.yunet_model import fetch_yunet
 from agegender_train.store import encode_chip
 
 Detector: TypeAlias = Literal["hog", "yunet"]
@@ -123,11 +122,11 @@ def default_tools(
     Args:
         settings: which detector, and the chips' size and padding.
         landmarks: a dlib 5-point model file instead of the built-in one.
-        detector_model: YuNet's model file; when ``None`` it is downloaded, once.
+        detector_model: YuNet's model file; by default the one that comes with `agegender_core`.
 
     Raises:
         ValueError: a model file isn't what it should be, or is given for a detector that has none.
-        OSError: a model file can't be read or downloaded.
+        OSError: a model file can't be read.
     """
     aligner = Aligner(size=settings.chip_size, padding=settings.chip_padding, landmarks=landmarks)
     if settings.detector == "hog":
@@ -136,7 +135,7 @@ def default_tools(
         hog = HogDetector(settings.detector_upsample)
         smallest = _SMALLEST_HOG_FACE / 2**settings.detector_upsample
         return Tools(hog, aligner, decode_image, aligner.landmarks_sha256, smallest_face=smallest)
-    yunet = YuNetDetector(fetch_yunet() if detector_model is None else detector_model)
+    yunet = YuNetDetector(detector_model)
     return Tools(yunet, aligner, decode_image, aligner.landmarks_sha256, yunet.model_sha256)
 
 
