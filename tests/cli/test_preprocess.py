@@ -60,7 +60,7 @@ def test_a_folder_becomes_a_store_and_the_audit_is_printed(source: Path, tmp_pat
         "unreadable": 1,
     }
     assert "pictures/s" not in result.stdout
-    assert result.stderr.splitlines()[0] == f"5 pictures, 1 faces kept, 4 left out; written to {tmp_path / 'store'}"
+    assert result.stderr.splitlines()[0] == f"5 pictures, 1 face kept, 4 left out; written to {tmp_path / 'store'}"
     store = Store.open(tmp_path / "store")
     assert store.labels().key.tolist() == ["42_1_0_20170116000000001.png"]
     chip = store.decode([0])[0]
@@ -225,7 +225,7 @@ def test_a_csv_file_alone_is_enough(source: Path, tmp_path: Path) -> None:
     result = run("csv", people, "--output", tmp_path / "store", "--no-report")
     assert Store.open(tmp_path / "store").labels().key.tolist() == ["faces/eileen.png"]
     assert result.stderr.splitlines() == [
-        f"1 pictures, 1 faces kept, 0 left out; written to {tmp_path / 'store'}",
+        f"1 picture, 1 face kept, 0 left out; written to {tmp_path / 'store'}",
         "note: people.csv: not used: the column Sex; rename Sex to gender if that is what it is",
     ]
     assert json.loads((tmp_path / "store" / "audit.json").read_text())["notes"] == [
@@ -256,8 +256,8 @@ def test_nothing_kept_is_an_error_that_names_the_commonest_reason(
     given = {"csv": people, "fairface": labels, "utkface": empty}[dataset]
     error = run(dataset, given, "--output", tmp_path / "out", "--quiet", *options).exception
     assert isinstance(error, UserError)
-    reason = {"csv": "2 times: label not understood", "fairface": "1 times: missing", "utkface": "1 times: unreadable"}
-    assert re.match(rf"nothing was kept of \d (pictures|rows); {reason[dataset]}", str(error)), error
+    reason = {"csv": "2 times: label not understood", "fairface": "1 time: missing", "utkface": "1 time: unreadable"}
+    assert re.match(rf"nothing was kept of \d (pictures?|rows); {reason[dataset]}", str(error)), error
     if dataset == "fairface":
         assert error.hint is not None
         assert "the folder or the archives with the pictures" in error.hint

@@ -124,11 +124,10 @@ def preprocess(
     _print(format_, quiet, audit, _audit_lines(audit))
     left_out = audit["pictures"] - audit["pictures_kept"]
     if not audit["kept"]:
-        raise _nothing_kept(dataset, output, audit, "pictures", audit["pictures"])
+        raise _nothing_kept(dataset, output, audit, "picture", audit["pictures"])
     if not quiet:
-        message(
-            f"{audit['pictures']:,} pictures, {audit['kept']:,} faces kept, {left_out:,} left out; written to {output}"
-        )
+        kept = f"{_count(audit['pictures'], 'picture')}, {_count(audit['kept'], 'face')} kept"
+        message(f"{kept}, {left_out:,} left out; written to {output}")
         if left_out:
             message(f"{output / 'audit.parquet'} says why each of the others was left out")
         if report:
@@ -146,10 +145,11 @@ def _write_labels(dataset: str, source: list[Path], output: Path, format_: Forma
     lines += [("", "rejected", sum(audit["rejected"].values())), *_reasons(audit)]
     _print(format_, quiet, audit, lines)
     if not audit["kept"]:
-        raise _nothing_kept(dataset, output, audit, "rows", audit["rows"])
+        raise _nothing_kept(dataset, output, audit, "row", audit["rows"])
     if not quiet:
         left_out = audit["rows"] - audit["kept"]
-        message(f"{audit['rows']:,} rows, {audit['kept']:,} labels kept, {left_out:,} left out; written to {output}")
+        kept = f"{_count(audit['rows'], 'row')}, {_count(audit['kept'], 'label')} kept"
+        message(f"{kept}, {left_out:,} left out; written to {output}")
         message(f"{output / 'labels.parquet'} has the labels, {output / 'audit.parquet'} why the others are not in it")
     _say_more(audit, quiet)
 
@@ -172,18 +172,22 @@ def _say_more(audit: Mapping[str, Any], quiet: bool) -> None:
         message(f"warning: {warning}")
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def _nothing_kept(dataset: str, output: Path, audit: Mapping[str, Any], what: str, count: int) -> UserError:
     for note in audit.get("notes", ()):
         message(f"note: {note}")
     if not count:
-        return UserError(f"nothing was kept: {dataset} has no {what} there", hint="agegender preprocess --list helps")
+        return UserError(f"nothing was kept: {dataset} has no {what}s there", hint="agegender preprocess --list helps")
     reason, times = max(audit["rejected"].items(), key=lambda item: item[1])
     example = next((row for row in _left_out(output) if row["reason"] == reason), {"source": "", "value": ""})
     shown = example["source"] + (f": {example['value']}" if example["value"] else "")
     return UserError(
-        f"nothing was kept of {count:,} {what}; {times:,} times: {reason} ({shown[:_LONGEST]}); "
+        f"nothing was kept of {_count(count, what)}; {_count(times, 'time')}: {reason} ({shown[:_LONGEST]}); "
         f"{output / 'audit.parquet'} says it of each",
-        hint=_HINTS.get(reason),
+        hint=_PATHS_OF_CSV if (dataset, reason) == ("csv", _MISSING) else _HINTS.get(reason),
     )
 
 
@@ -197,11 +201,10 @@ def _left_out(output: Path) -> list[dict[str, str]]:
 
 
 _LONGEST = 300
+_MISSING = "missing from the archive"
+_PATHS_OF_CSV = "its paths begin at the file's own folder, or at a folder or archive given as another SOURCE"
 _HINTS = {
-    "missing from the archive": (
-        "give the folder or the archives with the pictures as another SOURCE; the paths in a file of csv begin at that "
-        "folder or at the file's own"
-    ),
+    _MISSING: "give the folder or the archives with the pictures as another SOURCE",
     "not in the label file": "the names in the label file are not those of the pictures: compare them",
     "no face": "--detector yunet finds more faces than hog",
     "too small": "--min-face takes smaller faces",
