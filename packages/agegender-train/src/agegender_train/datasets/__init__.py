@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from functools import cache
 from types import MappingProxyType
 
+from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Dataset, Rejection, Sample
 
-__all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset"]
+__all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset", "open_source"]
 
 
 @cache
@@ -33,3 +35,13 @@ def get_dataset(name: str) -> Dataset:
         return available()[name]
     except KeyError:
         raise ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}") from None
+
+
+def open_source(dataset: str, *paths: str | os.PathLike[str]) -> FileTree:
+    """The files that a user means by these paths, as the source of the dataset of that name; see `Dataset.open`.
+
+    Raises:
+        OSError: as `FileTree.open`.
+    """
+    reader = available().get(dataset)  # a store may be of a reader that somebody else has
+    return FileTree.open(*paths) if reader is None else reader.open(*paths)

@@ -148,14 +148,18 @@ def process_picture(data: bytes, sample: Sample, settings: PreprocessSettings, t
         settings: how it becomes rows.
         tools: the parts that do the work.
     """
+    try:
+        return _rows_or_rejection(data, sample, settings, tools)
+    except (ValueError, MemoryError) as error:  # one picture that a part of ours can't take must not end the batch
+        reason = str(error) or ("too little memory" if isinstance(error, MemoryError) else type(error).__name__)
+        return Outcome([], Rejection(sample.key, UNREADABLE, reason), 0)
 
+
+def _rows_or_rejection(data: bytes, sample: Sample, settings: PreprocessSettings, tools: Tools) -> Outcome:
     def rejected(reason: str, value: str = "", faces: int = 0) -> Outcome:
         return Outcome([], Rejection(sample.key, reason, value), faces)
 
-    try:
-        frame = tools.decode(data, sample.key)
-    except ValueError as error:
-        return rejected(UNREADABLE, str(error))
+    frame = tools.decode(data, sample.key)
     height, width = frame.shape[:2]
     known = _known_face(sample, width, height)
     found = Faces.empty() if settings.boxes == "known" else _find(frame, known, settings, tools)
