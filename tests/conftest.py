@@ -86,7 +86,10 @@ def _chip(age: float, gender: int | None, rng: np.random.Generator, size: int) -
 
 @pytest.fixture(scope="session")
 def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
-    """Makes a store of `n` faces with ages in groups of ten years, known ages for `exact`, one face a person."""
+    """Makes a store of `n` faces with ages in groups of ten years, known ages for `exact`, one face a person.
+
+    Without ages unless `aged`.
+    """
 
     def make(
         name: str = "made",
@@ -96,6 +99,7 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
         exact: bool = False,
         genders: Sequence[int | None] = (0, 1),
         subjects: int | None = None,
+        aged: bool = True,
     ) -> Store:
         rng = np.random.default_rng(len(name) + n)
         rows: list[dict[str, Any]] = []
@@ -108,8 +112,8 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
                     "dataset": name,
                     "key": f"{i}.jpg",
                     "face": 0,
-                    "age_low": age if exact else low,
-                    "age_high": age if exact else low + 9,
+                    "age_low": None if not aged else age if exact else low,
+                    "age_high": None if not aged else age if exact else low + 9,
                     "gender": gender,
                     "subject": None if subjects is None else f"person {i % subjects}",
                     "box_from": "known",

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import tarfile
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +33,80 @@ def test_one_version_for_all() -> None:
                 if need.startswith("agegender-"):
                     assert need.split("==")[1] == version
     assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_package_says_whose_it_is_and_under_which_licence() -> None:
+    for folder in PACKAGES:
+        metadata = project(folder)
+        assert metadata["authors"]
+        assert "Typing :: Typed" in metadata["classifiers"]
+        assert (folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
+        assert all((folder / name).is_file() for name in metadata["license-files"])
+    notice = (ROOT / "packages/agegender-core/NOTICE").read_text()
+    assert "Boost Software License - Version 1.0" in notice
+    assert "YuNet" in notice
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """The names of the files in each package's sdist and wheel, by the archive's name."""
+    out = tmp_path_factory.mktemp("dist")
+    before = _sources()
+    for folder in PACKAGES:
+        command = ["uv", "build", "--quiet", "--sdist", "--wheel", "--out-dir", str(out), str(folder)]
+        subprocess.run(command, check=True, cwd=out, timeout=1200)
+    assert _sources() == before, "a build changes the source tree"
+    names: dict[str, list[str]] = {}
+    for path in out.iterdir():
+        if path.suffix == ".whl":
+            with zipfile.ZipFile(path) as wheel:
+                names[path.name] = wheel.namelist()
+        elif path.name.endswith(".tar.gz"):
+            with tarfile.open(path) as sdist:
+                names[path.name] = [name.split("/", 1)[-1] for name in sdist.getnames()]
+    return names
+
+
+def _sources() -> set[Path]:
+    skipped = {".venv", ".git", "__pycache__", "build"}
+    found = {path for top in ("cpp", "packages") for path in (ROOT / top).rglob("*")}
+    kept = {path for path in found if not skipped & set(path.relative_to(ROOT).parts)}
+    return kept | {path for path in found if path.name == "build"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv builds the packages")
+def test_sdists_and_wheels_hold_licence_and_notices_and_nothing_too_much(built: dict[str, list[str]]) -> None:
+    assert len(built) == 2 * len(PACKAGES)
+    for folder in PACKAGES:
+        (wheel,) = (
+            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "whl" in name
+        )
+        (sdist,) = (
+            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "tar" in name
+        )
+        for name in project(folder)["license-files"]:
+            assert name in sdist
+            assert [path for path in wheel if path.endswith(f".dist-info/licenses/{name}")], (folder.name, name)
+        assert not [name for name in [*wheel, *sdist] if "__pycache__" in name or name.endswith(".pyc")]
+    (core,) = (names for name, names in built.items() if name.startswith("agegender_core") and "tar" in name)
+    assert "cpp/CMakeLists.txt" in core
+    assert "cpp/include/agegender/align.hpp" in core
+    assert not [name for name in core if name.startswith(("cpp/tests", "build"))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake configures the build")
+def test_a_build_without_a_compiler_says_how_to_get_one(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for tool in ("cmake", "ninja"):
+        (tmp_path / "bin" / tool).symlink_to(str(shutil.which(tool)))
+    command = ["cmake", "-G", "Ninja", "-S", str(ROOT / "packages/agegender-core"), "-B", str(tmp_path / "build")]
+    environment = {"PATH": str(tmp_path / "bin"), "HOME": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "no C++ compiler was found" in done.stderr
+    assert "apt-get install g++" in done.stderr
 
 
 def test_agegender_train_is_packages_only() -> None:

@@ -61,6 +61,16 @@ def test_figures_as_json_and_csv(model: Path, make_store: Any, tmp_path: Path) -
         assert int(row["n"]) == 150
 
 
+def test_a_target_is_no_source(model: Path, make_store: Any, tmp_path: Path) -> None:
+    store, link = make_store("aside", n=8), tmp_path / "link.onnx"
+    link.symlink_to(model)
+    before = model.read_bytes()
+    for output in (model, link, store.path / "model.onnx", tmp_path):
+        result = run(model, store.path, "--output", output)
+        assert isinstance(result.exception, UserError), output
+    assert model.read_bytes() == before
+
+
 def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> None:
     result = run(model, make_store("few", n=20).path, "--output", tmp_path / "c.onnx")
     assert "needs 100 faces" in str(result.exception)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from agegender_cli.card import card
 from agegender_cli.compare import compare
+from agegender_cli.errors import UserError
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation import evaluate
@@ -87,6 +88,21 @@ def test_other_faces_of_one_name_are_refused(reports: list[Path], make_store: An
     result = run("compare", reports[0], tmp_path / "nothing")
     assert isinstance(result.exception, FileNotFoundError)
     assert "holds no report" in str(result.exception)
+
+
+def test_a_card_replaces_nothing_that_it_is_made_of(reports: list[Path], tmp_path: Path) -> None:
+    template, link = tmp_path / "template.md", tmp_path / "link.md"
+    template.write_text("{{model}}", "utf-8")
+    link.symlink_to(template)
+    hard = tmp_path / "hard.md"
+    hard.hardlink_to(template)
+    for output in (template, link, hard, reports[0] / "metrics.json", tmp_path):
+        result = run("card", reports[0], "--model", "guess", "--template", template, "--output", output)
+        assert isinstance(result.exception, UserError), output
+    assert template.read_text("utf-8") == "{{model}}"
+    near = run("card", reports[0], "--model", "gess", "--output", tmp_path / "card.md")
+    assert near.exception is not None
+    assert near.exception.__notes__ == ["did you mean guess?"]
 
 
 def test_a_card_is_written(reports: list[Path], tmp_path: Path) -> None:

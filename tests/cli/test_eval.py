@@ -12,6 +12,7 @@ import typer
 from click.testing import Result
 from typer.testing import CliRunner
 
+from agegender_cli.errors import UserError
 from agegender_cli.eval import evaluate
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
@@ -102,13 +103,48 @@ def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[P
     asked = (store.path, "--model", models[0], "--output", tmp_path / "report", "--fail-under")
     kept = run(*asked, "age_mae=1e9,gender_accuracy=0")
     assert kept.exit_code == 0, (kept.output, kept.exception)
-    broken = run(*asked, "age_mae=0.5,gender_accuracy=0")
+    broken = run(*asked, "age_mae=0.5,gender_accuracy=0", "--replace")
     assert broken.exit_code == 1
     assert "--fail-under: one on ages: age_mae is" in broken.stderr
     # What is asked wrongly is told before anything is done.
     wrong = run(*asked[:-2], tmp_path / "no-report", "--fail-under", "age=3")
     assert "'age' is no figure to limit" in str(wrong.exception)
     assert not (tmp_path / "no-report").exists()
+
+
+def test_a_limit_is_not_held_against_sets_without_labels_for_it(
+    make_store: Any, models: list[Path], tmp_path: Path
+) -> None:
+    with_, without = make_store("with", 12, exact=True), make_store("without", 12, exact=True, genders=(None,))
+    asked = ("--model", models[0], "--fail-under", "gender_accuracy=0")
+    both = run(with_.path, without.path, *asked, "--output", tmp_path / "both")
+    assert both.exit_code == 0, (both.output, both.exception)
+    assert "--fail-under: one on without: no gender_accuracy, left out" in both.stderr
+    none = run(without.path, *asked, "--output", tmp_path / "none")
+    assert isinstance(none.exception, UserError)
+    assert str(none.exception) == "--fail-under: one has no gender_accuracy on without"
+
+
+def test_a_report_is_replaced_only_when_asked(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store, out = make_store("ages", 12, exact=True), tmp_path / "report"
+    asked = (store.path, "--output", out, "--model")
+    assert run(*asked, models[0]).exit_code == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    refused = run(*asked, models[1])
+    assert isinstance(refused.exception, FileExistsError)
+    assert "already holds a report" in str(refused.exception)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert run(*asked, models[1], "--replace").exit_code == 0
+    assert [path.name for path in (out / "plots").glob("*confusion*")] == ["ages-two-confusion.png"]
+
+
+def test_a_target_is_no_source(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    store = make_store("ages", 6, exact=True)
+    (tmp_path / "link").symlink_to(store.path, target_is_directory=True)
+    for output in (store.path, store.path / "report", tmp_path / "link" / "report", models[0]):
+        result = run(store.path, "--model", models[0], "--output", output)
+        assert isinstance(result.exception, UserError), output
+    assert not (store.path / "report").exists()
 
 
 def test_another_cut_needs_realign(make_store: Any, models: list[Path], tmp_path: Path) -> None:
@@ -161,4 +197,4 @@ def test_a_part_of_one_store_alone(make_store: Any, models: list[Path], tmp_path
         ("a:fold=1", "--fold 1 needs the --split"),
         ("a:split=x,validation=0.5", "exclude each other"),
     ):
-        assert message in str(run(*asked, "--only", text).exception)
+        assert message in str(run(*asked, "--replace", "--only", text).exception)

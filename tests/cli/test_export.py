@@ -61,6 +61,30 @@ def test_figures_as_json_and_csv(asked: list[tuple[Any, ...]]) -> None:
     assert [(row["precision"], row["age_mae"]) for row in (before, after)] == [("fp32", "5.0"), ("fp16", "5.25")]
 
 
+def test_a_target_is_no_source(asked: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    run_folder = tmp_path / "run"
+    (run_folder / "checkpoints").mkdir(parents=True)
+    best = run_folder / "checkpoints" / "best.keras"
+    for path in (best, run_folder / "model.onnx", run_folder / "config.json"):
+        path.write_text("made")
+    (tmp_path / "link.keras").symlink_to(best)
+    for words in (
+        (run_folder, "--to", "keras", "-o", best),
+        (run_folder, "--to", "keras", "-o", tmp_path / "link.keras"),
+        (best, "--to", "keras", "-o", best),
+        (run_folder, "-o", tmp_path),
+    ):
+        result = run(*words)
+        assert isinstance(result.exception, UserError), words
+    assert asked == []
+
+
+def test_a_near_format_is_suggested() -> None:
+    result = run("runs/a", "--to", "tflit")
+    assert result.exit_code == 2
+    assert "'tflit' is not one of 'onnx', 'tflite', 'openvino', 'keras'. Did you mean tflite?" in result.stderr
+
+
 def test_int8_needs_faces() -> None:
     error = run("runs/a", "--precision", "int8").exception
     assert isinstance(error, UserError)

@@ -149,4 +149,4 @@ def test_mistakes_are_one_sentence(store: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     result = run(store)
     assert isinstance(result.exception, UserError)
-    assert result.exception.hint == "pip install 'agegender-train[review]'"
+    assert result.exception.hint == "pip install starlette uvicorn"

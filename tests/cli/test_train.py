@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -156,7 +157,7 @@ def test_every_setting_has_an_option(make_store: MakeStore, settings_of: Callabl
     ready_folds([store], 2)
     settings = settings_of(*(word for options, _ in OPTIONS.values() for word in options), store=store)
     assert asdict(settings) == asdict(Settings(**{name: value for name, (_, value) in OPTIONS.items()}))
-    assert settings_of() == Settings()
+    assert settings_of("--batch-size", 128) == Settings()
 
 
 def test_help_and_defaults_are_those_of_settings() -> None:
@@ -336,17 +337,23 @@ def test_an_argument_of_the_network_is_what_it_looks_like(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--model", "vgg"), "name must be one of .*ssrnet.*, got 'vgg'"),
-        (("--device", "gpu:9"), "device 'gpu:9' is not there"),
+        (("--model", "vgg"), "--model must be one of .*ssrnet.*, got 'vgg'"),
+        (("--model", "mobilnetv2"), "--model must be one of .*, got 'mobilnetv2'\ndid you mean mobilenetv2"),
+        (("--schedule", "cosin"), "--schedule must be .*, got 'cosin'\ndid you mean cosine"),
+        (("--age-loss", "ordnal"), "--age-loss must be one of .*, got 'ordnal'\ndid you mean ordinal"),
+        (("--device", "gpu:9"), "--device 'gpu:9' is not there"),
         (("--margin", "0.7"), "margin"),
-        (("--schedule", "fast"), "schedule must be cosine, step or constant"),
-        (("--learning-rate", "0"), "learning_rate must be above 0"),
-        (("--step-epochs", "3;4"), "step_epochs must be whole numbers with commas between, got '3;4'"),
-        (("--age-loss-option", "pull=x"), "age_loss_options.pull must be a number, got 'x'"),
-        (("--augmentation", "flip=often"), "augmentation.flip must be a number, got 'often'"),
+        (("--schedule", "fast"), "--schedule must be cosine, step or constant"),
+        (("--learning-rate", "0"), "--learning-rate must be above 0"),
+        (("--step-epochs", "3;4"), "--step-epochs must be whole numbers with commas between, got '3;4'"),
+        (("--age-loss-option", "pull=x"), "--age-loss-option pull must be a number, got 'x'"),
+        (("--augmentation", "flip=often"), "--augmentation flip must be a number, got 'often'"),
         (("--augmentation", "flp=1"), "there is no setting 'augmentation.flp'\ndid you mean augmentation.flip"),
         (("--set", "epoch=1"), "there is no setting 'epoch'\ndid you mean epochs"),
         (("--augmentation", "flip=2"), r"flip must be in \[0, 1\], got 2"),
+        (("--frozen-epochs", "1"), "ssrnet has no trunk to freeze: --frozen-epochs must be 0"),
+        (("--epochs", "0"), "^--epochs must be at least 1, got 0"),
+        (("--set", "epochs=0"), "^epochs must be at least 1, got 0"),
         (("--folds", "1"), r"folds must be in 2\.\.1000, got 1"),
         (("--folds", "9"), "folds must be at most 8"),
     ],
@@ -388,10 +395,86 @@ def test_mistakes_come_with_a_hint(
     assert hint is None or hint in (result.exception.hint or "")
 
 
+@pytest.mark.parametrize(("faces", "batch"), [(54, 8), (9, 2), (3, 1)])
+def test_few_faces_go_in_smaller_batches(
+    faces: int, batch: int, make_store: MakeStore, settings_of: Callable[..., Settings]
+) -> None:
+    assert settings_of(store=make_store(n=faces)).batch_size == batch
+
+
+def test_a_smaller_batch_is_said(make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agegender_train.training.train", lambda *_: None)
+    said = run(make_store(n=54).path, "--output", tmp_path / "run").stderr
+    assert said == "There are fewer than 128 faces to learn from: they go in batches of 8\n"
+    # Whoever names a size gets it, or an error.
+    assert run(make_store(n=54).path, "--output", tmp_path / "run", "--batch-size", 16).stderr == ""
+
+
+def test_a_batch_that_is_asked_for_and_too_large_is_refused(make_store: MakeStore, tmp_path: Path) -> None:
+    result = run(make_store(n=54).path, "--output", tmp_path / "run", "--batch-size", 128)
+    assert re.match(
+        r"--batch-size must be in 1\.\.\d\d, the number of faces to learn from, got 128", str(result.exception)
+    )
+
+
+def test_an_empty_store_is_refused_before_the_framework_is_loaded(
+    make_store: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("training", "models"):
+        monkeypatch.setitem(sys.modules, f"agegender_train.{module}", None)
+    store = make_store(n=0)
+    result = run(store.path, "--output", tmp_path / "run")
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception) == f"there is nothing to learn from: {store.path} holds no face"
+
+
+def test_faces_without_labels_are_no_faces_to_learn_from(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store(n=8, aged=False, genders=(None,))
+    result = run(store.path, "--output", tmp_path / "run")
+    assert str(result.exception) == "there is nothing to learn from: no face of made has an age or a gender"
+
+
+def test_a_target_is_no_source(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store(n=8)
+    (tmp_path / "link").symlink_to(store.path, target_is_directory=True)
+    settings = tmp_path / "settings.json"
+    settings.write_text("{}")
+    before = {path: path.stat().st_mtime_ns for path in store.path.rglob("*")}
+    for output, why in (
+        (store.path, "itself, which is read"),
+        (store.path / "run", "which is read"),
+        (tmp_path / "link", "itself, which is read"),
+        (tmp_path / "link" / "run", "which is read"),
+        (settings, "is a file, and must be a folder"),
+    ):
+        result = run(store.path, "--config", settings, "--output", output)
+        assert isinstance(result.exception, UserError), output
+        assert why in str(result.exception)
+    assert before == {path: path.stat().st_mtime_ns for path in store.path.rglob("*")}
+
+
+def test_a_model_of_somebody_elses_is_not_replaced(make_store: MakeStore, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text("mine")
+    result = run(make_store(n=8).path, "--output", tmp_path)
+    assert isinstance(result.exception, FileExistsError)
+    assert "holds model.onnx and no run" in str(result.exception)
+    assert "folds" in str(run(make_store(n=8).path, "--output", tmp_path, "--folds", 2).exception)
+
+
+def test_what_a_file_says_keeps_its_name_and_what_is_typed_gets_its_option(
+    make_store: MakeStore, tmp_path: Path
+) -> None:
+    (tmp_path / "settings.json").write_text('{"epochs": 0}')
+    asked = (make_store(n=8).path, "--config", tmp_path / "settings.json", "--output", tmp_path / "run")
+    assert str(run(*asked).exception) == "epochs must be at least 1, got 0"
+    assert str(run(*asked, "--epochs", -1).exception) == "--epochs must be at least 1, got -1"
+
+
 def test_a_folder_that_is_no_store_is_named(tmp_path: Path) -> None:
-    result = run(tmp_path, "--output", tmp_path / "run")
+    (tmp_path / "folder").mkdir()
+    result = run(tmp_path / "folder", "--output", tmp_path / "run")
     assert isinstance(result.exception, ValueError)
-    assert str(tmp_path) in str(result.exception)
+    assert str(tmp_path / "folder") in str(result.exception)
 
 
 @pytest.mark.parametrize("options", [("--split", "ten", "--fold", 1), ("--folds", "ten")])

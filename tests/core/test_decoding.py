@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agegender_core.decoding import Curve, Decoder, age_quantile
+from agegender_core.model_file import with_untrained
 
 YEARS: dict[str, Any] = {"output": "a", "decode": "years", "std": 6.5}
 EXPECTED: dict[str, Any] = {"output": "a", "decode": "expected"}
@@ -192,6 +193,7 @@ def test_no_rows() -> None:
         ({**EXPECTED, "temperature": 0}, SOFTMAX, "'temperature' must be a number above 0, got 0"),
         (EXPECTED, {**SOFTMAX, "temperature": float("nan")}, "'temperature' must be a number above 0"),
         (EXPECTED, {**SOFTMAX, "bias": float("inf")}, "'bias' must be a finite number"),
+        (EXPECTED, {**SOFTMAX, "trained": "no"}, "'trained' of head 'gender' must be true or false, got 'no'"),
         ({**EXPECTED, "correction": {"at": [0, 1], "years": [5, 3]}}, SOFTMAX, "'correction' must not fall"),
         ({**EXPECTED, "correction": [1, 2]}, SOFTMAX, "'correction' must hold numbers under 'at' and 'years'"),
         ({**YEARS, "spread": {"at": [3, 3], "years": [1, 2]}}, SOFTMAX, "'spread' must have 'at' rising"),
@@ -208,6 +210,32 @@ def test_no_rows() -> None:
 def test_what_cannot_be_read_is_named(age: Any, gender: Any, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Decoder({"age": age, "gender": gender})
+
+
+@pytest.mark.parametrize("age", [YEARS, EXPECTED, {"output": "a", "decode": "years"}])
+def test_an_untrained_head_says_nothing(age: dict[str, Any]) -> None:
+    outputs = {"a": np.full((2, 101 if age is EXPECTED else 1), 1 / 101, np.float32), "g": np.float32([[0.9], [0.2]])}
+    decode = Decoder(with_untrained({"age": age, "gender": PROBABILITY}, ["age"]))
+    found = decode(outputs)
+    assert (found.age, found.age_std, found.age_probs, found.age_interval) == (None, None, None, None)
+    np.testing.assert_allclose(found.p_male, [0.9, 0.2])
+    assert decode.untrained == ("age",)
+    assert not decode.has_distribution
+    with pytest.raises(ValueError, match="neither head has been trained"):
+        Decoder(with_untrained({"age": age, "gender": PROBABILITY}, ["age", "gender"]))
+
+
+def test_an_untrained_gender_is_not_guessed() -> None:
+    heads = with_untrained({"age": YEARS, "gender": PROBABILITY}, ["gender"])
+    found = Decoder(heads)({"a": np.float32([[30]]), "g": np.float32([[0.9]])})
+    assert found.p_male is None
+    assert found.age.tolist() == [30]
+    assert Decoder(with_untrained(heads, [])).untrained == ()
+
+
+def test_an_error_that_nobody_measured_is_not_zero() -> None:
+    heads = {"age": {**YEARS, "std": None}, "gender": PROBABILITY}
+    assert Decoder(heads)({"a": np.float32([[30]]), "g": np.float32([[0.9]])}).age_std is None
 
 
 def test_heads_survive_json() -> None:

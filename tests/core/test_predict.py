@@ -9,8 +9,11 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from agegender_core import Aligner, Faces, HogDetector, ModelFileError, load_predictor, read_image
+from agegender_core import Aligner, Faces, HogDetector, ModelFileError, Pipeline, load_predictor, read_image
+from agegender_core.draw import label_of
+from agegender_core.model_file import with_untrained
 from agegender_core.predict import DEFAULT_MODEL_PATH, model_names
+from agegender_core.records import face_records
 
 
 def write_model(path: Path, outputs: dict[str, np.ndarray], made_heads: dict[str, object], **metadata: str) -> Path:
@@ -84,6 +87,21 @@ def test_a_calibrated_file_fills_the_interval(tmp_path: Path, astronaut_path: Pa
     assert nobody.age_interval.shape == (0, 2)
 
 
+@pytest.mark.parametrize(("head", "known"), [("age", "male"), ("gender", "32")])
+def test_an_untrained_head_leaves_its_columns_empty(
+    head: str, known: str, tmp_path: Path, astronaut_path: Path
+) -> None:
+    pipeline = Pipeline.for_pictures(write_model(tmp_path / "m.onnx", PLAIN, with_untrained(YEARS, [head])))
+    faces = pipeline(read_image(astronaut_path))
+    empty = ("age", "age_std", "age_interval", "age_probs") if head == "age" else ("p_male",)
+    assert [getattr(faces, name) for name in empty] == [None] * len(empty)
+    (record,) = face_records(faces)
+    silent = ("age", "age_std", "age_interval") if head == "age" else ("gender", "p_male")
+    assert [record[name] for name in silent] == [None] * len(silent)
+    assert label_of(faces, 0) == known
+    assert load_predictor(tmp_path / "m.onnx").untrained == (head,)
+
+
 def test_raw_outputs_are_before_any_calibration(tmp_path: Path) -> None:
     heads = {"age": {**YEARS["age"], "correction": {"at": [0, 100], "years": [50, 60]}}, "gender": YEARS["gender"]}
     predictor = load_predictor(write_model(tmp_path / "m.onnx", PLAIN, heads))
@@ -123,6 +141,21 @@ def test_models_that_come_with_the_package_have_names(tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     write_model(tmp_path / "ssrnet", PLAIN, YEARS)
     assert load_predictor("ssrnet").path == Path("ssrnet")
+
+
+def test_what_is_no_onnx_model_is_said_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "notes.onnx"
+    path.write_text("notes")
+    with pytest.raises(ModelFileError, match=r"notes\.onnx is no ONNX model that can be run: ") as caught:
+        load_predictor(path)
+    assert "ONNXRuntimeError" not in str(caught.value)
+    assert str(caught.value).count("notes.onnx") == 1
+
+
+def test_a_near_name_is_suggested() -> None:
+    with pytest.raises(FileNotFoundError, match="no model file at mobilnetv2") as caught:
+        load_predictor("mobilnetv2")
+    assert caught.value.__notes__ == ["did you mean mobilenetv2?"]
 
 
 def test_no_model(tmp_path: Path) -> None:

@@ -111,6 +111,17 @@ def test_a_coasted_track_without_evidence_stays_unknown() -> None:
     assert np.isnan(out.p_male).all()
 
 
+@pytest.mark.parametrize("known", ["age", "p_male"])
+def test_a_model_that_knows_one_of_both_is_smoothed_in_that(known: str) -> None:
+    both = [face(30, 0.8), face(36, 0.4), face(27, 0.9)] * 5
+    unknown = {"age": {"p_male": None}, "p_male": {"age": None, "age_std": None}}[known]
+    want = feed(Smoother(), both)[-1]
+    found = feed(Smoother(), [one.with_columns(**unknown) for one in both])[-1]
+    np.testing.assert_array_equal(getattr(found, known), getattr(want, known))
+    for name in unknown:
+        assert np.isnan(getattr(found, name)).all()
+
+
 def test_gender_has_hysteresis() -> None:
     smoother = Smoother(time_constant=0.01, hysteresis=0.1)
     shown = [out.p_male[0] >= 0.5 for out in feed(smoother, [face(30, p) for p in (0.7, 0.45, 0.42, 0.3, 0.55, 0.65)])]

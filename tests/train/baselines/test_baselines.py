@@ -129,7 +129,7 @@ SHARES = [[0, 0, 0, 0.25, 0.75, 0, 0, 0]]
 @pytest.mark.parametrize(
     ("output", "head", "age", "std"),
     [
-        ([[0.315]], {"decode": "years", "factor": 100}, 31.5, 0),
+        ([[0.315]], {"decode": "years", "factor": 100}, 31.5, None),
         ([[-0.25]], {"decode": "years", "factor": 50, "offset": 50, "std": 7}, 37.5, 7),
         (SHARES, {"decode": "expected", "ages": GROUPS}, 25.75, None),
         (SHARES, {"decode": "likeliest", "ages": GROUPS, "std": 8}, 28.5, 8),
@@ -144,6 +144,7 @@ def test_ages_as_third_parties_write_them(
 ) -> None:
     found = predict(tmp_path / "s.onnx", {"a": output, "g": MALE}, {"output": "a", **head}, GENDER)
     np.testing.assert_allclose(found.age, [age] * 3, rtol=1e-5)
+    assert (found.age_std is None) == (std is None and head["decode"] == "years")
     if std is not None:
         np.testing.assert_allclose(found.age_std, [std] * 3, atol=1e-3)
     if head["decode"] == "expected":
@@ -280,7 +281,7 @@ def test_the_authors_ssrnet(shared_data: Path) -> None:
     prediction = model.predict_chips(np.full((2, 140, 140, 3), 128, np.uint8))
     assert prediction.age.shape == prediction.p_male.shape == (2,)
     assert ((prediction.age >= 0) & (prediction.p_male <= 1)).all()
-    assert prediction.age_std.tolist() == [0, 0]
+    assert prediction.age_std is None
     assert len(model.predict_chips(CHIPS[:0]).age) == 0
     with pytest.raises(ValueError, match=r"chips must be uint8 \(n, 140, 140, 3\), got uint8 \(3, 72, 72, 3\)"):
         model.predict_chips(CHIPS[:, :72, :72])

@@ -102,6 +102,18 @@ def test_imagenet_is_keras_own_download(monkeypatch: pytest.MonkeyPatch) -> None
     assert asked == ["imagenet"]
 
 
+def test_imagenet_without_a_network_is_a_sentence_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_network(**options: Any) -> Any:
+        # As Keras raises it.
+        raise Exception("URL fetch failure on https://example.org/w.h5: None -- Name or service not known")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", without_network)
+    with pytest.raises(OSError, match="ImageNet's weights for mobilenetv2 can't be downloaded: URL fetch") as caught:
+        build_model("mobilenetv2", weights="imagenet", **SMALLEST["mobilenetv2"])
+    assert any("--weights none" in note for note in caught.value.__notes__)
+    assert any("--weights FILE" in note for note in caught.value.__notes__)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -148,7 +160,7 @@ def test_phases_let_the_heads_learn_first_then_from_a_layer_on(mobilenet: keras.
 
 def test_phases_refuse_what_the_network_does_not_have(mobilenet: keras.Model) -> None:
     network = get_network("mobilenetv2")
-    with pytest.raises(ValueError, match=r"no layer 'block_3' to train from; near it are .*block_3_"):
+    with pytest.raises(ValueError, match=r"no layer 'block_3' to train from\ndid you mean .*block_3_"):
         list(plan_phases(mobilenet, network, Settings(train_from="block_3")))
     ssrnet = build_model("ssrnet", width=0.25)
     with pytest.raises(ValueError, match="ssrnet has no trunk to freeze"):

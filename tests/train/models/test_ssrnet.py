@@ -106,7 +106,7 @@ def test_networks_are_found_by_the_names_of_their_files() -> None:
     assert "ssrnet" in network_names()
     assert not any(name.startswith("_") for name in network_names())
     assert get_network("ssrnet").heads["gender"] == {"output": "p_male", "decode": "probability"}
-    with pytest.raises(ValueError, match=r"name must be one of .*ssrnet.*, got 'resnet'"):
+    with pytest.raises(ValueError, match=r"model must be one of .*ssrnet.*, got 'resnet'"):
         get_network("resnet")
 
 

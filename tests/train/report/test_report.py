@@ -16,7 +16,15 @@ from matplotlib.patches import StepPatch
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation import Evaluation, evaluate
-from agegender_train.report import Limit, broken_limits, make_card, parse_limits, read_report, write_report
+from agegender_train.report import (
+    Limit,
+    broken_limits,
+    make_card,
+    parse_limits,
+    read_report,
+    unmeasured_limits,
+    write_report,
+)
 from agegender_train.report.plots import plot_ages
 from agegender_train.report.results import with_not_found
 
@@ -36,6 +44,19 @@ class Guess:
         p_male = np.float32(1 / (1 + np.exp((blue - red) / 50)))
         interval = np.stack([np.maximum(age - 5, 0), age + 5], axis=1)
         return Prediction(age, np.full_like(age, 3.0), p_male, None, interval)
+
+
+class Half(Guess):
+    """Has not learned ages, or not genders."""
+
+    def __init__(self, name: str, untrained: str) -> None:
+        super().__init__(name, 2.0)
+        self.nothing = {"age": {"age": None, "age_std": None, "age_interval": None}, "gender": {"p_male": None}}[
+            untrained
+        ]
+
+    def predict_chips(self, chips: np.ndarray) -> Prediction:
+        return replace(super().predict_chips(chips), **self.nothing)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +98,50 @@ def test_a_report_read_back_is_the_same(evaluations: list[Evaluation], written: 
     assert table["gender"].null_count == 26
     with pytest.raises(ValueError, match="no predictions of ugly on ages"):
         report.outcomes("ugly", "ages")
+
+
+def test_a_report_is_replaced_only_when_asked(evaluations: list[Evaluation], tmp_path: Path) -> None:
+    out = write_report(evaluations[:2], tmp_path / "report")
+    (tmp_path / "link").symlink_to(out, target_is_directory=True)
+    (out / "plots" / "mine.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for name in ("report", "link"):
+        with pytest.raises(FileExistsError, match=r"already holds a report .*metrics\.json.*\n.*--replace"):
+            write_report(evaluations[2:3], tmp_path / name)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write_report(evaluations[2:3], out, replace=True)
+    fresh = write_report(evaluations[2:3], tmp_path / "fresh")
+    names = {path.name for path in (out / "plots").iterdir()}
+    assert names == {path.name for path in (fresh / "plots").iterdir()} | {"mine.txt"}
+    assert read_report(out).results == read_report(fresh).results
+
+
+@pytest.mark.parametrize("untrained", ["age", "gender"])
+def test_an_untrained_head_is_null_everywhere(untrained: str, make_store: Any, tmp_path: Path) -> None:
+    store = make_store("ages", 60, exact=True)
+    both = [evaluate(model, store, rounds=20) for model in (Half("half", untrained), Guess("whole", 9.0))]
+    report = read_report(write_report(both, tmp_path / "report"))
+    half, whole = report.results
+    of_head = {"age": ("age_mae", "age_bias", "cs5", "coverage90", "age_std"), "gender": ("gender_accuracy",)}
+    other = {"age": "gender", "gender": "age"}[untrained]
+    for figures in (half, *half["parts"]["band"].values()):
+        assert [figures[name] for name in of_head[untrained]] == [None] * len(of_head[untrained])
+    assert half[of_head[other][0]] is not None
+    assert all(whole[name] is not None for name in ("age_mae", "gender_accuracy"))
+    assert (half["untrained"], whole["untrained"]) == ([untrained], [])
+    assert (half["n"], half[f"n_{untrained}"]) == (60, 0)
+    table = pq.read_table(tmp_path / "report" / "predictions.parquet")
+    column = {"age": "age", "gender": "p_male"}[untrained]
+    assert table.filter(table["model"].to_numpy() == "half")[column].null_count == 60
+    assert table.filter(table["model"].to_numpy() == "whole")[column].null_count == 0
+    assert report.outcomes("half", "ages").compute()[of_head[untrained][0]] is None
+    (comparison,) = report.comparisons
+    assert set(of_head[untrained]).isdisjoint(comparison["pairs"][0]["gains"])
+    said = {"age": "half has not learned ages", "gender": "half has not learned genders"}[untrained]
+    assert said in (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert said.replace("half", "- It") in make_card(report, "half")
+    # Alone, too, when nothing is there to compare with.
+    write_report([evaluate(Half("half", untrained), store, rounds=20)], tmp_path / "alone")
 
 
 def test_the_models_are_compared_on_the_same_faces(written: Path) -> None:
@@ -168,7 +233,10 @@ def test_limits() -> None:
     assert limits == [Limit("age_mae", 6.0), Limit("gender_accuracy", 0.93)]
     row = {"model": "m", "test_set": "t", "age_mae": 6.0, "gender_accuracy": 0.92}
     assert broken_limits([row], limits) == ["m on t: gender_accuracy is 0.92, must be at least 0.93"]
-    assert broken_limits([{**row, "age_mae": None}], limits[:1]) == ["m on t: age_mae is not known, must be at most 6"]
+    nothing = {**row, "test_set": "u", "age_mae": None}
+    assert broken_limits([nothing], limits[:1]) == []
+    assert unmeasured_limits([row, nothing], limits[:1]) == (["m on u: no age_mae, left out"], [])
+    assert unmeasured_limits([nothing, {**row, "model": "other"}], limits[:1]) == ([], ["m has no age_mae on u"])
     with pytest.raises(ValueError, match="'age' is no figure to limit"):
         parse_limits("age=3")
     with pytest.raises(ValueError, match="must look like age_mae=NUMBER"):

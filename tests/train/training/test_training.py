@@ -24,8 +24,9 @@ from agegender_train.splits import SplitSettings, make_split, read_split, write_
 from agegender_train.store import Store
 from agegender_train.store.face_table import FaceTable
 from agegender_train.training import RunResult, train
-from agegender_train.training.epochs import TrainingProgress
+from agegender_train.training.epochs import DivergedError, TrainingProgress
 from agegender_train.training.phases import WarmUpCosine
+from agegender_train.training.state import untrained_before
 from agegender_train.training.validation import exported_weights
 
 pytestmark = pytest.mark.usefixtures("tiny_network")
@@ -119,8 +120,73 @@ def test_it_trains_without_validation_ages_or_genders(make_store: Any, tmp_path:
     assert "val_loss" not in result.history[0]
     assert result.metrics["gender_accuracy"] is None
     assert result.metrics["n"] == 40
+    assert result.untrained == ("gender",)
+    predictor = load_predictor(result.model)
+    assert predictor.untrained == ("gender",)
+    prediction = predictor.predict_chips(store.decode(np.arange(3)))
+    assert prediction.p_male is None
+    assert (prediction.age_std > 0).all()
     assert result.test_set == "training faces, none held out (all 40)"
     assert figures_in(result.model)["test_set"] == result.test_set
+
+
+@pytest.mark.parametrize(
+    ("of_store", "changes", "untrained"),
+    [
+        ({"aged": False}, {}, ("age",)),
+        ({}, {"age_weight": 0.0}, ("age",)),
+        ({}, {"gender_weight": 0.0}, ("gender",)),
+        ({"genders": (1,)}, {}, ("gender",)),
+    ],
+)
+def test_a_head_that_learns_nothing_is_marked(
+    of_store: dict[str, Any], changes: dict[str, Any], untrained: tuple[str, ...], make_store: Any, tmp_path: Path
+) -> None:
+    result = train([make_store(n=48, **of_store)], tmp_path / "run", replace(SMALL, epochs=1, **changes))
+    assert load_predictor(result.model).untrained == result.untrained == untrained
+    name = {"age": "middle_mae", "gender": "gender_accuracy"}[untrained[0]]
+    assert result.metrics[name] is None
+    assert result.history[0][f"val_{name}"] is None
+    # An export before the end, and another training that starts here, know it from the run.
+    config = json.loads((result.path / "config.json").read_text())
+    assert config["untrained"] == list(untrained)
+    assert untrained_before(result.path / "checkpoints" / "best.keras") == untrained
+
+
+def test_a_head_that_learned_earlier_stays_trained(trained: Any, make_store: Any, tmp_path: Path) -> None:
+    _, before, _ = trained
+    settings = replace(SMALL, epochs=1, weights=str(before.path / "checkpoints" / "best.keras"))
+    again = train([make_store(n=48, genders=(None,))], tmp_path / "run", settings)
+    assert again.untrained == ()
+
+
+def test_a_training_that_diverges_says_so(make_store: Any, tmp_path: Path) -> None:
+    asked = replace(SMALL, learning_rate=1e38)
+    with pytest.raises(DivergedError, match=r"has diverged in epoch 1: .* with a learning rate of up to 1e") as caught:
+        train([make_store(n=64)], tmp_path / "run", asked)
+    assert "--learning-rate 1e+37" in caught.value.__notes__[0]
+    # Neither are the weights measured on training faces where none are held out.
+    with pytest.raises(DivergedError):
+        train([make_store(n=64)], tmp_path / "none-held", replace(asked, validation_fraction=0.0))
+
+
+def test_labels_of_nothing_are_refused(make_store: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="there is nothing to learn from in these 41 faces"):
+        train([make_store(n=48, aged=False, genders=(1,))], tmp_path / "run", replace(SMALL, validation_fraction=0.2))
+
+
+def test_the_error_of_ages_is_measured_where_there_are_ages(
+    make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_age(identities: list[str], fraction: float, seed: int) -> np.ndarray:
+        return np.array([who.startswith("without/") for who in identities])
+
+    monkeypatch.setattr("agegender_train.runs.faces.hold_out", without_age)
+    stores = [make_store("with", n=48), make_store("without", n=48, aged=False)]
+    result = train(stores, tmp_path / "run", replace(SMALL, epochs=1))
+    assert result.metrics["age_std"] is None
+    prediction = load_predictor(result.model).predict_chips(stores[0].decode(np.arange(2)))
+    assert (prediction.age_std > 1).all()
 
 
 def test_figures_of_training_faces_are_called_that(trained: Any, make_store: Any, tmp_path: Path) -> None:
@@ -196,7 +262,7 @@ def test_settings_refuse_nonsense(changes: dict[str, Any], message: str) -> None
         ({"device": "gpu:7"}, "device 'gpu:7' is not there"),
         ({"device": "tpu"}, 'device must be "auto", "cpu" or "gpu:N"'),
         ({"margin": 0.5}, "margin must lie between 0 and chip_padding"),
-        ({"model": "vgg"}, "name must be one of"),
+        ({"model": "vgg"}, "model must be one of"),
         ({"batch_size": 500}, "batch_size must be in"),
     ],
 )

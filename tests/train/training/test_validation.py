@@ -60,7 +60,9 @@ def test_a_network_that_gives_years_is_read_as_its_model_file_will_be() -> None:
     }
     labels = known([0, 33, 2], [1, 0, 1])
     objective = Objective(network, Settings(model="ssrnet"))
-    figures, loss = validate(Model(outputs), network, objective, Faces(labels), np.arange(3), SPEC, batch_size=2)
+    figures, loss = validate(
+        Model(outputs), network.decoder, objective, Faces(labels), np.arange(3), SPEC, batch_size=2
+    )
     assert figures["age_mae"] == pytest.approx((0 + 3 + 2) / 3)
     exported = Decoder({"age": {**network.heads["age"], "std": 5.0}, "gender": network.heads["gender"]})(outputs)
     assert figures == Scores.from_batch(exported.age, exported.p_male, labels).compute()
@@ -76,6 +78,6 @@ def test_a_network_with_a_distribution() -> None:
     outputs = {"age": probs, "gender": np.array([[0.8, 0.2], [0.1, 0.9]], np.float32)}
     labels = known([30, 61], [0, 1])
     objective = Objective(network, Settings(model="mobilenetv2"))
-    figures, _ = validate(Model(outputs), network, objective, Faces(labels), np.arange(2), SPEC, batch_size=8)
+    figures, _ = validate(Model(outputs), network.decoder, objective, Faces(labels), np.arange(2), SPEC, batch_size=8)
     assert figures["age_mae"] == pytest.approx(3.0)
     assert figures["gender_accuracy"] == 1.0

@@ -25,6 +25,7 @@ from .output import message, print_figures, scalars
 from .progress import progress_bars
 from .stores import Part, choose_parts, open_stores
 from .tables import cell, print_table
+from .targets import refuse_folder, refuse_source
 
 if TYPE_CHECKING:
     from agegender_train.calibration import CalibrationResult
@@ -35,7 +36,7 @@ def calibrate(
     stores: Annotated[
         list[Path], typer.Argument(metavar="STORE...", help="Aligned stores that it never learned from.")
     ],
-    output: Annotated[Path, output("FILE", "The calibrated model file; may be MODEL itself.")],
+    output: Annotated[Path, output("FILE", "The calibrated model file.")],
     split: Split = None,
     fold: Fold = None,
     validation: Validation = None,
@@ -64,6 +65,8 @@ def calibrate(
     require_train()
     from agegender_train.calibration import calibrate_model
 
+    refuse_folder(output)
+    refuse_source(output, [model, *stores])
     opened = open_stores(stores, quiet)
     rows = [of for of, _ in choose_parts(opened, Part(split, fold, validation, seed))]
     with progress_bars(quiet) as new_bar:
@@ -114,6 +117,8 @@ def _print_table(result: CalibrationResult) -> None:
 
 def _say_what_is_missing(result: CalibrationResult) -> None:
     for head, name, what in (("age", "interval", "an age"), ("gender", "temperature", "a gender, and both genders")):
-        if name not in result.heads[head]:
+        if result.heads[head].get("trained") is False:
+            message(f"The {head} is not calibrated: the model has not learned any.")
+        elif name not in result.heads[head]:
             message(f"The {head} is not calibrated: that needs 100 faces with {what}.")
     message(f"{result.path} is ready; test it on other faces: on these, its figures are a little too good")

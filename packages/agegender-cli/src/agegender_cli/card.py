@@ -10,6 +10,7 @@ import typer
 from .errors import require_train
 from .options import output
 from .output import message
+from .targets import refuse_folder, refuse_source
 
 
 def card(
@@ -36,6 +37,8 @@ def card(
     from agegender_train.report import make_card, read_report
     from agegender_train.report.cards import TEMPLATE
 
+    refuse_folder(output)
+    refuse_source(output, [template, *(path for path in report.rglob("*") if path.is_file())])
     text = TEMPLATE if template is None else template.read_text("utf-8")
     content = make_card(read_report(report), model, text)
     write_atomically(output, content.encode())

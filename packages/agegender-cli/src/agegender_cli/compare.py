@@ -32,7 +32,7 @@ def compare(
     """
     require_train()
     from agegender_train.metrics.resampling import ROUNDS
-    from agegender_train.report import broken_limits, parse_limits, read_report
+    from agegender_train.report import parse_limits, read_report
     from agegender_train.report.results import by_test_set, compared
 
     limits = parse_limits(fail_under) if fail_under is not None else []
@@ -43,7 +43,7 @@ def compare(
     comparisons = compared(by_test_set(named), ROUNDS)
     rows = [row for _, _, row in results]
     print_results(rows, comparisons, format_)
-    stop_if_worse(broken_limits(rows, limits))
+    stop_if_worse(rows, limits)
 
 
 def _refuse_other_faces(reports: Sequence[Report]) -> None:

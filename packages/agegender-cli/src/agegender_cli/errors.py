@@ -36,4 +36,7 @@ def require_train() -> None:
     # TensorFlow writes pages about the machine to stderr unless this is set before it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if find_spec("agegender_train") is None:
-        raise UserError("this command needs the training package", hint="pip install 'agegender-cli[train]'")
+        raise UserError(
+            "this command needs the training package",
+            hint="in a checkout of agegender: pip install packages/agegender-train (or uv sync, for all of it)",
+        )

@@ -30,6 +30,7 @@ from .output import message
 from .progress import progress_bars
 from .results import print_results, stop_if_worse
 from .stores import Part, choose_parts, open_stores
+from .targets import refuse_file, refuse_source
 
 if TYPE_CHECKING:
     from agegender_train.evaluation import Evaluation
@@ -59,6 +60,9 @@ def evaluate(
         bool, typer.Option("--faces/--no-faces", help="Show faces of the test sets in report.html.")
     ] = True,
     fail_under: FailUnder = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace a report that is in REPORT already, with its plots.")
+    ] = False,
     batch_size: BatchSize = 256,
     threads: Threads = 1,
     format_: FormatOption = Format.TABLE,
@@ -81,10 +85,13 @@ def evaluate(
     require_train()
     from agegender_train.baselines import open_model
     from agegender_train.evaluation import evaluate as run
-    from agegender_train.report import broken_limits, parse_limits, read_report, write_report
+    from agegender_train.report import parse_limits, read_report, refuse_earlier_report, write_report
     from agegender_train.store.face_table import store_names
 
     limits = parse_limits(fail_under) if fail_under is not None else []
+    refuse_file(output)
+    refuse_source(output, [*stores, *(Path(text) for text in model or [])])
+    refuse_earlier_report(output, replace)
     evaluations: list[Evaluation] = []
     opened = open_stores(stores, quiet)
     parts = choose_parts(opened, Part(split, fold, validation, seed), only)
@@ -107,12 +114,12 @@ def evaluate(
                     test_set=test_set,
                 )
                 evaluations.append(found)
-    write_report(evaluations, output, shlex.join(["agegender", *sys.argv[1:]]), faces)
+    write_report(evaluations, output, shlex.join(["agegender", *sys.argv[1:]]), faces, replace=replace)
     report = read_report(output)
     print_results(report.results, report.comparisons, format_, report=str(output))
     if not quiet:
         message(f"{output / 'report.html'} shows it; beside it are metrics.json and predictions.parquet")
-    stop_if_worse(broken_limits(report.results, limits))
+    stop_if_worse(report.results, limits)
 
 
 def _different_names(names: Sequence[str], texts: Sequence[str]) -> list[str]:

@@ -14,6 +14,7 @@ from .options import Format, FormatOption, Quiet, output
 from .output import message, print_figures, scalars
 from .progress import phase_bars
 from .stores import open_stores
+from .targets import refuse_folder, refuse_source
 
 if TYPE_CHECKING:
     from agegender_train.export import Exported
@@ -69,6 +70,11 @@ def export(
             hint="--calibration STORE, with pictures like those that the network will see",
         )
     require_train()
+    if output is not None:
+        refuse_folder(output)
+        # Other files may well lie in the run folder; its model.onnx is made anew, with the description that it has.
+        read = [run / "config.json", run / "checkpoints"] if run.is_dir() else [run]
+        refuse_source(output, [*read, calibration, *(test or [])])
     stores = open_stores([*(test or []), *([calibration] if calibration is not None else [])], quiet)
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.export import export_run
@@ -120,8 +126,14 @@ def _print_table(exported: Exported) -> None:
         ("file", " + ".join(str(file) for file in exported.files)),
         ("size", f"{exported.size / 1e6:.2f} MB"),
         ("differs from Keras", f"at most {difference.outputs:.1e} in an output (over {difference.faces} faces)"),
-        ("", f"at most {difference.years:.4f} years, on average {difference.mean_years:.4f}"),
-        ("", f"at most {difference.p_male:.4f} in p(male), on average {difference.mean_p_male:.4f}"),
+        *(
+            ("", f"at most {most:.4f} {unit}, on average {mean:.4f}")
+            for most, mean, unit in (
+                (difference.years, difference.mean_years, "years"),
+                (difference.p_male, difference.mean_p_male, "in p(male)"),
+            )
+            if most is not None
+        ),
         ("one face takes", f"{exported.milliseconds:.2f} ms on one thread"),
     ]
     for change in exported.changes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,10 @@ OLD_SPELLINGS = (
     OldSpelling("--report", "--format", "export"),
     OldSpelling("--format", "--to", "export", frozenset({"onnx", "tflite", "openvino", "keras"})),
 )
+
+
+_INNER_NAMES = {"output": ("out",), "format_": ("format",)}
+"""What the library calls a value whose parameter has another name here."""
 
 
 class Command(TyperCommand):
@@ -78,8 +83,56 @@ class Command(TyperCommand):
         return complete
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As `TyperCommand.parse_args`, with old spellings put right."""
-        return super().parse_args(ctx, list(self._respelled(args, say=not ctx.resilient_parsing)))
+        """As `TyperCommand.parse_args`, with old spellings put right, and near ones of a choice named."""
+        try:
+            return super().parse_args(ctx, list(self._respelled(args, say=not ctx.resilient_parsing)))
+        except typer.BadParameter as error:
+            # Of a choice: "'tflit' is not one of 'onnx', 'tflite'", behind "Value error," in some versions.
+            said, is_choice, listed = error.message.rstrip(".").partition(" is not one of ")
+            if is_choice:
+                from agegender_core.spelling import near_names
+
+                wrong = said.rpartition(", ")[2].strip("'")
+                near = near_names(wrong, re.findall(r"'(.*?)'", listed))
+                hint = f". Did you mean {' or '.join(near)}?" if near else ""
+                text = f"{wrong!r} is not one of {listed}{hint}"
+                raise typer.BadParameter(text, error.ctx, error.param, error.param_hint) from None
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """As `TyperCommand.invoke`; errors of the library name an option as people typed it."""
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            named = self._as_typed(str(error), ctx)
+            if named == str(error):
+                raise
+            renamed = ValueError(named)
+            for note in getattr(error, "__notes__", ()):
+                renamed.add_note(note)
+            raise renamed from error
+
+    def _as_typed(self, text: str, ctx: Any) -> str:
+        """The text with options instead of the names that their values have inside.
+
+        At the beginning any name counts, as in "model must be one of ...", further on only one with an underscore.
+        What a file or --set says under its inner name keeps that.
+        """
+        by_name = ctx.params.get("config") is not None or ctx.params.get("set_")
+        for parameter in self.params:
+            options = [option for option in parameter.opts if option.startswith("--")]
+            # Compared by name: Typer brings a Click of its own along.
+            typed = getattr(ctx.get_parameter_source(parameter.name), "name", "") == "COMMANDLINE"
+            if not options or (by_name and not typed):
+                continue
+            names = [str(parameter.name), *_INNER_NAMES.get(str(parameter.name), ())]
+            for name in names:
+                text = re.sub(rf"^{name}(?= (?:must|needs|is|of|takes|'))", options[0], text)
+                # As in "augmentation.flip must be ...".
+                text = re.sub(rf"^{name}\.(\w+)(?= must)", rf"{options[0]} \1", text)
+                if "_" in name:
+                    text = re.sub(rf"(?<![\w./'\"-]){name}(?![\w./'\"=-])", options[0], text)
+        return text
 
     def _respelled(self, words: Sequence[str], say: bool) -> Iterator[str]:
         options = {option for parameter in self.params for option in parameter.opts}

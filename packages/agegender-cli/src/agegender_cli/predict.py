@@ -169,6 +169,20 @@ def _write(rows: Iterable[dict[str, Any]], format_: RowFormat) -> int:
     return failed
 
 
+def _age_text(face: dict[str, Any]) -> str:
+    """The age and its error, as far as they are known."""
+    if face["age"] is None:
+        return "-"
+    age = f"{math.floor(face['age'] + 0.5)}"
+    return age if face["age_std"] is None else f"{age} ± {face['age_std']:.0f}"
+
+
+def _gender_text(face: dict[str, Any]) -> str:
+    if face["p_male"] is None:
+        return "-"
+    return f"{face['gender']} {max(face['p_male'], 1 - face['p_male']):.0%}"
+
+
 def _write_table(pictures: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -188,13 +202,12 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
             table.add_row(name, Text("no face found", style="dim"))
         for number, face in enumerate(row["faces"]):
             left, top, right, bottom = face["box"]
-            probability = max(face["p_male"], 1 - face["p_male"])
             table.add_row(
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
-                f"{math.floor(face['age'] + 0.5)} ± {face['age_std']:.0f}",
+                _age_text(face),
                 *(["{:.0f}-{:.0f}".format(*face["age_interval"])] if bounded else []),
-                f"{face['gender']} {probability:.0%}",
+                _gender_text(face),
             )
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from .errors import UserError
 from .options import Format
 from .output import message, print_figures, scalars
 from .tables import cell, print_table
+
+if TYPE_CHECKING:
+    from agegender_train.report import Limit
 
 _COLUMNS = {
     "n": ("n", "{}"),
@@ -82,9 +86,21 @@ def _print_comparisons(comparisons: Sequence[dict[str, Any]]) -> None:
                     typer.echo(f"  {gain_sentence(pair['first'], pair['second'], figure, pair['gains'][figure])}")
 
 
-def stop_if_worse(sentences: Sequence[str]) -> None:
-    """Ends the command with exit code 1 if there are sentences about limits that weren't kept."""
-    for sentence in sentences:
+def stop_if_worse(results: Sequence[dict[str, Any]], limits: Sequence[Limit]) -> None:
+    """Ends the command with exit code 1 if a limit isn't kept; says where a figure to limit isn't known.
+
+    Raises:
+        UserError: a model has the figure on no test set: the limit would say nothing.
+    """
+    from agegender_train.report import broken_limits, unmeasured_limits
+
+    left_out, useless = unmeasured_limits(results, limits)
+    for sentence in left_out:
         message(f"--fail-under: {sentence}")
-    if sentences:
+    broken = broken_limits(results, limits)
+    for sentence in broken:
+        message(f"--fail-under: {sentence}")
+    if useless:
+        raise UserError(f"--fail-under: {useless[0]}", hint="limit a figure that the test sets have labels for")
+    if broken:
         raise typer.Exit(1)

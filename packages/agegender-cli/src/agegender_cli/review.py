@@ -44,7 +44,7 @@ def review(
         from agegender_train.review.server import serve
     except ModuleNotFoundError as error:
         raise UserError(
-            f"review needs a package that is not installed: {error.name}", hint="pip install 'agegender-train[review]'"
+            f"review needs a package that is not installed: {error.name}", hint="pip install starlette uvicorn"
         ) from None
     selection = Selection(ages=ages, gender=gender)
     with open_session(store, load_predictor(model)) as session:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,11 +17,13 @@ from .output import message, print_figures, scalars
 from .progress import Bar, phase_bars, progress_bars
 from .stores import open_stores
 from .tables import FIGURES, cell, figure_cells, print_table, used_figures
+from .targets import refuse_file, refuse_source
 from .train_options import asked_by_options, pairs
 
 if TYPE_CHECKING:
     from agegender_train.runs.config import Asked, Config
     from agegender_train.runs.fold_report import FoldReport
+    from agegender_train.runs.settings import Settings
     from agegender_train.store import Store
     from agegender_train.training import RunResult, TrainingProgress
     from agegender_train.training.folds import FoldProgress
@@ -92,6 +95,8 @@ def train(
     from agegender_train.runs.settings import Settings
     from agegender_train.splits import training_sides
 
+    refuse_file(output)
+    refuse_source(output, [config, *(stores or ())])
     file = None if config is None else read_config(config / "config.json" if config.is_dir() else config)
     typed = _typed(set_, augment, width, mix, options)
     _check_folds(typed, folds, fold_seed)
@@ -99,6 +104,11 @@ def train(
     values = complete(asked)
     Settings(**values)
     opened = _open(stores, file, quiet)
+    refuse_source(output, [store.path for store in opened])
+    if not sum(map(len, opened)):
+        raise UserError(
+            f"there is nothing to learn from: {' and '.join(str(one.path) for one in opened)} holds no face"
+        )
     numbers: list[int] = []
     if folds is not None:
         values["split"], numbers = _ready(opened, folds, fold_seed, quiet)
@@ -108,6 +118,8 @@ def train(
     from agegender_train.models import recommended
 
     settings = recommended(values.pop("model", Settings.model), **values)
+    if "batch_size" not in values:
+        settings = _with_fitting_batches(opened, settings, numbers, quiet)
     _check_model_options(settings.model, settings.model_options)
     try:
         with _training_bar(quiet) as bar:
@@ -127,7 +139,19 @@ def train(
         message(f"{report.model} is that of fold {report.best_fold}, the best by {settings.best_by}")
     else:
         _print_result(result, format_)
+        for head in result.untrained:
+            message(_NOT_LEARNED[head])
         message(f"{result.model} is ready")
+
+
+def _with_fitting_batches(stores: Sequence[Store], settings: Settings, folds: Sequence[int], quiet: bool) -> Settings:
+    """The settings, with smaller batches where the faces to learn from don't fill one; says so."""
+    from agegender_train.runs.faces import fitting_batch_size
+
+    fitting = fitting_batch_size(stores, settings, folds)
+    if fitting != settings.batch_size and not quiet:
+        message(f"There are fewer than {settings.batch_size} faces to learn from: they go in batches of {fitting}")
+    return replace(settings, batch_size=fitting)
 
 
 def _typed(
@@ -284,6 +308,12 @@ def _epoch_line(now: TrainingProgress) -> str:
     parts = [text.format(row[name]) for name, text in figures.items() if row.get(name) is not None]
     return f"{now.epoch:>4}  {'  '.join(parts)}"
 
+
+_NOT_LEARNED = {
+    "age": "The model gives no ages: there were none to learn from.",
+    "gender": "The model gives no genders: there were not both to learn from.",
+}
+"""What is said of a head that learned nothing."""
 
 _RESULT = {
     "faces measured": ("n", "{}"),

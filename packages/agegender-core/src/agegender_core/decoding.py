@@ -3,10 +3,14 @@
 The metadata ``agegender.heads`` of a model file is a JSON object with two members, "age" and "gender". Each names the
 network's "output" and how it is to be read ("decode"):
 
-- age, "years": the output is the age, (n, 1). "std" beside it is the standard deviation of its error in years.
+- age, "years": the output is the age, (n, 1). "std" beside it is the standard deviation of its error in years, null
+  where nobody has measured it.
 - age, "expected": the output is the probability of the ages 0..100, (n, 101); their mean is the age.
 - gender, "probability": the output is the probability of male, (n, 1).
 - gender, "softmax": the output is the probability of female and of male, (n, 2).
+
+A head that had nothing to learn from says ``"trained": false`` (see `model_file.with_untrained`). What the network
+gives there means nothing and is not read: predictions have ``None`` in its place.
 
 What a calibration found stands there too. All of it may be missing, and is then not applied; curves are piecewise
 linear through the points (at, years), with "at" rising strictly, and constant before the first and after the last.
@@ -55,17 +59,17 @@ class Prediction(FormerIntervalEnds):
     """What a model predicts for n faces.
 
     Attributes:
-        age: float32 (n,), years.
-        age_std: float32 (n,), standard deviation of the age in years.
-        p_male: float32 (n,), in [0, 1].
+        age: float32 (n,), years; ``None``, as all that is of the age, where the model has not learned ages.
+        age_std: float32 (n,), standard deviation of the age in years; ``None`` where it isn't known.
+        p_male: float32 (n,), in [0, 1]; ``None`` where the model has not learned genders.
         age_probs: float32 (n, 101), rows sum to 1; ``None`` for a model without an age distribution.
         age_interval: float32 (n, 2), years: low and high end of the interval that holds the true age with the
             probability that the model was calibrated for, 90 %. ``None`` for a model without a calibrated interval.
     """
 
-    age: Floats
-    age_std: Floats
-    p_male: Floats
+    age: Floats | None
+    age_std: Floats | None
+    p_male: Floats | None
     age_probs: Floats | None = None
     age_interval: Floats | None = None
 
@@ -112,9 +116,10 @@ class Decoder:
     Attributes:
         outputs: names of the network's outputs that are needed.
         has_distribution: whether predictions have `age_probs`.
+        untrained: those of the heads "age" and "gender" that have learned nothing.
 
     Raises:
-        ValueError: a head is missing or says what this version can't read.
+        ValueError: a head is missing or says what this version can't read, or no head has learned anything.
     """
 
     def __init__(self, heads: Mapping[str, Mapping[str, Any]]) -> None:
@@ -122,12 +127,19 @@ class Decoder:
             head = heads.get(name, {})
             if head.get("decode") not in decodes or "output" not in head:
                 raise ValueError(f"head {name!r} must be decoded as one of {', '.join(decodes)}, got {head or None}")
+            if not isinstance(head.get("trained", True), bool):
+                raise ValueError(f"'trained' of head {name!r} must be true or false, got {head['trained']!r}")
         age, gender = heads["age"], heads["gender"]
         self.outputs = (str(age["output"]), str(gender["output"]))
-        self.has_distribution: bool = age["decode"] == "expected"
-        if not self.has_distribution and "std" not in age:
+        self.untrained = untrained_heads(heads)
+        if len(self.untrained) == len(_DECODES):
+            raise ValueError("neither head has been trained, so there is nothing to predict")
+        self.has_distribution: bool = age["decode"] == "expected" and "age" not in self.untrained
+        if age["decode"] == "years" and "std" not in age and "age" not in self.untrained:
             raise ValueError("head 'age' gives years without a distribution, and no 'std' in years beside them")
-        self._std = Curve(np.zeros(1), np.array([age.get("std", 0.0)], np.float64))
+        self._std: Curve | None = None
+        if age.get("std") is not None:
+            self._std = Curve(np.zeros(1), np.array([age["std"]], np.float64))
         if "spread" in age:
             self._std = Curve.read(age["spread"], "spread")
         self._age_temperature = _temperature(age)
@@ -157,7 +169,9 @@ class Decoder:
 
     def __call__(self, outputs: Mapping[str, npt.NDArray[Any]]) -> Prediction:
         """Ages and genders from the network's outputs by their names: (n, k) or (n,) each, with n >= 0."""
-        p_male = self._p_male(outputs[self.outputs[1]])
+        p_male = None if "gender" in self.untrained else self._p_male(outputs[self.outputs[1]])
+        if "age" in self.untrained:
+            return Prediction(None, None, p_male)
         values = np.asarray(outputs[self.outputs[0]], np.float32)
         if self.has_distribution:
             probs = self._probs(values.reshape(-1, MAX_AGE + 1))
@@ -167,7 +181,7 @@ class Decoder:
             probs, age = None, np.maximum(values.reshape(-1), 0)
             if self._correction is not None:
                 age = self._correction(age).astype(np.float32)
-            std = self._std(age).astype(np.float32)
+            std = None if self._std is None else self._std(age).astype(np.float32)
         return Prediction(age, std, p_male, probs, self._age_interval(age, probs))
 
     def _p_male(self, values: npt.NDArray[Any]) -> Floats:
@@ -194,6 +208,11 @@ class Decoder:
         low = np.minimum(np.maximum(start - below(age), 0), age)
         high = np.maximum(np.minimum(end + above(age), MAX_AGE), age)
         return np.stack([low, high], axis=1).astype(np.float32)
+
+
+def untrained_heads(heads: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """The names of those heads that say that they have learned nothing, "age" before "gender"."""
+    return tuple(name for name in _DECODES if heads.get(name, {}).get("trained") is False)
 
 
 def _tempered(probs: Floats, temperature: float) -> Floats:

@@ -61,7 +61,8 @@ class Faces(FormerIntervalEnds):
             corner of the eye on the picture's right, those of the eye on the left, the base of the nose.
         chips: uint8 (n, S, S, 3), aligned RGB faces.
         chip_padding: the margin that `chips` were cut with, as a part of the face's side; ``None`` without chips.
-        age: float32 (n,), expected age in years.
+        age: float32 (n,), expected age in years. This and the following stay ``None`` where the model has not learned
+            them; after a smoother they are NaN then.
         age_std: float32 (n,), standard deviation of the age in years.
         age_interval: float32 (n, 2), years: the 90 % prediction interval, from its low to its high end. It holds the
             true age nine times in ten, on faces like those that the model was calibrated on.

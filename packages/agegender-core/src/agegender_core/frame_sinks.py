@@ -160,7 +160,7 @@ class WindowSink:
                 cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         except cv2.error:
             raise SinkError(
-                "no window can be shown: the OpenCV that is installed has none (pip install 'agegender-core[window]')"
+                "no window can be shown: the OpenCV that is installed has none (pip install opencv-python)"
             ) from None
 
     def write(self, frame: Frame, time: float) -> None:

@@ -15,7 +15,8 @@ All but the first four and "flip" are JSON. In an ONNX file each key has the pre
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,7 @@ from typing import Any, TypeAlias
 import onnxruntime as ort
 
 from .decoding import Decoder
+from .decoding import untrained_heads as untrained_heads
 from .spec import PreprocessSpec
 
 Description: TypeAlias = Mapping[str, str]
@@ -72,6 +74,16 @@ def describe(
         "metrics": json.dumps(metrics),
         "licence": licence,
     }
+
+
+def with_untrained(heads: Heads, names: Collection[str]) -> dict[str, dict[str, Any]]:
+    """A copy of `heads` in which those called `names`, and no others, say that they have learned nothing.
+
+    That is a head for which no label was in the training, or a gender head that saw one gender only. Whoever reads the
+    model file answers ``None`` in its place.
+    """
+    plain = {name: {key: value for key, value in head.items() if key != "trained"} for name, head in heads.items()}
+    return {name: {**head, "trained": False} if name in names else head for name, head in plain.items()}
 
 
 def calibrated(description: Description, heads: Heads, flip: bool, about: Mapping[str, Any]) -> dict[str, str]:
@@ -180,4 +192,14 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model")
         return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-        raise ModelFileError(f"{name} is no ONNX model that can be run: {error}") from None
+        raise ModelFileError(f"{name} is no ONNX model that can be run: {runtime_reason(error)}") from None
+
+
+def runtime_reason(error: Exception) -> str:
+    """What ONNX Runtime says of an error, without the codes before it and the path that whoever reads it has named.
+
+    >>> runtime_reason(Exception("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from a.onnx failed:Protobuf"))
+    'Protobuf'
+    """
+    text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
+    return re.sub(r"^Load model from .+? failed:\s*", "", text, flags=re.DOTALL)

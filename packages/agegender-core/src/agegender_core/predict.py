@@ -15,6 +15,7 @@ from .faces import Faces, Frame
 from .model_file import ModelFileError as ModelFileError
 from .model_file import check_description, decoder_of, from_metadata, open_session, spec_of, wants_flip
 from .preprocess import preprocess
+from .spelling import with_near_names
 
 MODELS_PATH = Path(__file__).parent / "models"
 DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
@@ -49,6 +50,8 @@ def model_names() -> list[str]:
 class Predictor:
     """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs and age_interval.
 
+    What the model has not learned stays ``None``: a training on faces without genders makes no gender up.
+
     One object may be used from many threads at once.
 
     Attributes:
@@ -60,9 +63,10 @@ class Predictor:
 
     def __init__(self, path: Path, threads: int = 1, flip: bool | None = None) -> None:
         if not path.is_file():
-            raise FileNotFoundError(
+            missing = FileNotFoundError(
                 f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
             )
+            raise with_near_names(missing, str(path), model_names())
         self.path = path
         self._session = open_session(path, threads)
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -117,6 +121,11 @@ class Predictor:
             ValueError: another shape or dtype.
         """
         return self._decode(self.raw_outputs(chips))
+
+    @property
+    def untrained(self) -> tuple[str, ...]:
+        """Those of "age" and "gender" that the model has not learned, and gives as ``None``."""
+        return self._decode.untrained
 
     @property
     def has_distribution(self) -> bool:

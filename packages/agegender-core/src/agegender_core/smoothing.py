@@ -79,11 +79,14 @@ class _Track:
         table = np.array(self.evidence)
         # Relative to the newest, not to now: without new evidence all weights shrink alike, and nothing changes.
         weights = table[:, 1] * np.exp((table[:, 0] - table[-1, 0]) / time_constant)
-        age = robust_mean(table[:, 2], weights)
+        # A model that has learned one of the two leaves the other out.
+        age = math.nan if np.isnan(table[:, 2]).any() else robust_mean(table[:, 2], weights)
         age_std, below, above, p_male = (float(mean) for mean in np.average(table[:, 3:], axis=0, weights=weights))
         return Smoothed(age, age_std, (max(age - below, 0.0), age + above), self._held(p_male, hysteresis))
 
     def _held(self, p_male: float, hysteresis: float) -> float:
+        if math.isnan(p_male):
+            return p_male
         if self.male is None:
             self.male = p_male >= 0.5
         elif abs(p_male - 0.5) > hysteresis:
@@ -164,12 +167,13 @@ class Smoother:
         age, p_male = columns["age"], columns["p_male"]
         below, above = age - columns["age_interval"][:, 0], columns["age_interval"][:, 1] - age
         quality = face_quality(faces)
+        predicted = [column for column, given in ((age, faces.age), (p_male, faces.p_male)) if given is not None]
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:
                 continue
             track = self._tracks.setdefault(number, _Track())
             track.seen = self._time
-            if math.isfinite(age[row]) and math.isfinite(p_male[row]):
+            if predicted and all(math.isfinite(column[row]) for column in predicted):
                 seen = age[row], columns["age_std"][row], below[row], above[row], p_male[row]
                 track.evidence.append(Evidence(self._time, quality[row], *seen))
             if track.evidence:

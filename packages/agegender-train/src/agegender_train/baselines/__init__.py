@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agegender_core.predict import ModelFileError, load_predictor
+from agegender_core.predict import ModelFileError, load_predictor, model_names
+from agegender_core.spelling import with_near_names
 from agegender_train.baselines.adapter import AdaptedModel
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
     try:
         return load_predictor(text, threads=threads, flip=flip)
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}; a model is {ACCEPTED}") from None
+        raise with_near_names(FileNotFoundError(f"{error}; a model is {ACCEPTED}"), text, model_names()) from None
     except ModelFileError as error:
         adapter = Path(text).with_suffix(".json")
         if adapter.is_file():

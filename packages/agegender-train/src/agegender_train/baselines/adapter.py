@@ -3,7 +3,7 @@
 The heads of an adapter file are those of a model file (`agegender_core.decoding`) with more settings:
 
 - both: "columns" [from, to): which columns of the output; "activation": "softmax" or "sigmoid", for logits.
-- age "years": "factor" and "offset": years = value * factor + offset; "std" may be missing and is then 0.
+- age "years": "factor" and "offset": years = value * factor + offset; "std" may be missing: then it isn't known.
 - age "expected": "ages": the age that each class stands for; needed unless the classes are the ages 0..100.
 - age "likeliest": as "expected", but the age is that of the greatest probability.
 - gender: "male": 0 where male is the first of two classes, or where the probability is that of female; 1 otherwise.
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Decoder
-from agegender_core.model_file import open_session, to_metadata
+from agegender_core.model_file import open_session, runtime_reason, to_metadata
 from agegender_core.predict import Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
@@ -144,7 +144,7 @@ class AdaptedModel:
         except ValueError:
             raise
         except Exception as error:  # ONNX Runtime's classes share no other base
-            raise ValueError(f"the model can't be run: {error}") from None
+            raise ValueError(f"the model can't be run: {runtime_reason(error)}") from None
         self._heads(outputs)
 
 
@@ -205,7 +205,7 @@ class _AdapterHeads:
         self._decode = Decoder(
             {
                 "age": {
-                    "std": 0.0,
+                    "std": None,
                     **self._age.rest(),
                     "decode": "expected" if self._age.decode == "expected" else "years",
                 },

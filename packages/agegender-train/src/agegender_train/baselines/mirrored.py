@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,13 +44,9 @@ class Mirrored:
         """Ages and genders of uint8 (n, S, S, 3)."""
         one = self.predictor.predict_chips(chips)
         other = self.predictor.predict_chips(np.ascontiguousarray(chips[:, :, ::-1]))
-        half = np.float32(0.5)
-        probs = None
-        if one.age_probs is not None and other.age_probs is not None:
-            probs = (one.age_probs + other.age_probs) * half
-        return Prediction(
-            (one.age + other.age) * half,
-            (one.age_std + other.age_std) * half,
-            (one.p_male + other.p_male) * half,
-            probs,
-        )
+
+        def mean(name: str) -> Any:
+            first, second = getattr(one, name), getattr(other, name)
+            return None if first is None or second is None else (first + second) * np.float32(0.5)
+
+        return Prediction(mean("age"), mean("age_std"), mean("p_male"), mean("age_probs"))

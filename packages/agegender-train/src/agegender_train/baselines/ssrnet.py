@@ -43,7 +43,7 @@ class SSRNetAuthors:
     Yang, Huang, Lin, Hsiu and Chuang, "SSR-Net: A Compact Soft Stagewise Regression Network for Age Estimation"
     (IJCAI 2018). They cut faces along the detector's box with a margin of 0.4 of it. Aligned chips show less than
     that: their border pixels are repeated, as at the edges of pictures in IMDB-WIKI, on which the networks were
-    trained. The error of a single age is unknown: `age_std` is 0.
+    trained. The error of a single age is unknown: `age_std` is ``None``.
 
     Args:
         age: e.g. ``imdb-age.h5``.
@@ -83,10 +83,10 @@ class SSRNetAuthors:
             raise ValueError(f"chips must be uint8 (n, {side}, {side}, 3), got {chips.dtype} {chips.shape}")
         if len(chips) == 0:
             nobody = np.empty(0, np.float32)
-            return Prediction(nobody, nobody, nobody)
+            return Prediction(nobody, None, nobody)
         batch = preprocess(np.pad(chips, ((0, 0), (BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge"), _WIDER)
         age, p_male = (_numbers(network(batch, training=False)[head]) for network, head in self._networks)
-        return Prediction(np.maximum(age, 0), np.zeros_like(age), np.clip(p_male, 0, 1))
+        return Prediction(np.maximum(age, 0), None, np.clip(p_male, 0, 1))
 
 
 def _numbers(column: Any) -> npt.NDArray[np.float32]:

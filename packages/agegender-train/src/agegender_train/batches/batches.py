@@ -116,7 +116,9 @@ class Batches:
         teacher: TeacherTargets | None = None,
     ) -> None:
         if not 1 <= batch_size <= len(rows):
-            raise ValueError(f"batch_size must be in 1..{len(rows)}, the number of faces, got {batch_size}")
+            raise ValueError(
+                f"batch_size must be in 1..{len(rows)}, the number of faces to learn from, got {batch_size}"
+            )
         part, parts = share
         if parts > 1 and batch_size % (parts * _BLOCK):
             raise ValueError(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core.decoding import Decoder, age_quantile
+from agegender_core.decoding import Decoder, Prediction, age_quantile
+from agegender_core.model_file import untrained_heads
 from agegender_train.calibration.age import Bounds, clearly_helps, fit_correction, fit_interval, rounded
 from agegender_train.calibration.neighbours import AGES, likely_ages, possible_ages
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
@@ -42,8 +43,8 @@ def calibrated_heads(
     """The heads of a model file, calibrated on held-out faces.
 
     For the age: a temperature of the distribution, the spread of the errors of a network that gives years alone, and an
-    interval; for the gender: a temperature. Ages and predicted genders stay unless `correct`. A head with fewer
-    than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
+    interval; for the gender: a temperature. Ages and predicted genders stay unless `correct`. A head that has learned
+    nothing, or with fewer than 100 labelled faces, or with one gender only, stays uncalibrated. What an earlier
     calibration left is replaced. Equal input gives equal heads.
 
     Args:
@@ -62,18 +63,20 @@ def calibrated_heads(
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
     made = plain_heads(heads)
-    if made.get("age", {}).get("decode") == "years":
-        made["age"].setdefault("std", 0.0)
+    untrained = untrained_heads(made)
+    if made.get("age", {}).get("decode") == "years" and "age" not in untrained:
+        made["age"].setdefault("std", None)
     for name in Decoder(made).outputs:
         if name not in outputs or len(outputs[name]) != len(labels) or not np.isfinite(outputs[name]).all():
             found = f"shape {outputs[name].shape}, or not finite" if name in outputs else "none"
             raise ValueError(f"outputs must hold {len(labels)} finite rows as the labels under {name!r}, got {found}")
     aged, gendered = ~np.isnan(labels.age_low), labels.gender >= 0
-    if aged.sum() >= LEAST_FACES:
+    if "age" not in untrained and aged.sum() >= LEAST_FACES:
         made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct)
     genders = labels.gender[gendered]
-    if len(genders) >= LEAST_FACES and len(np.unique(genders)) == 2:
+    if "gender" not in untrained and len(genders) >= LEAST_FACES and len(np.unique(genders)) == 2:
         p_male = Decoder(made)(_rows(outputs, gendered)).p_male
+        assert p_male is not None
         temperature, bias = fit_gender(p_male, genders == 1, correct)
         made["gender"]["temperature"] = round(temperature, 4)
         if bias:
@@ -101,9 +104,13 @@ def _with_age(
         curve = fit_correction(network[rows], likely[rows])
         return with_age(base, correction={"at": rounded(curve.at), "years": rounded(curve.years)})
 
+    def ages(prediction: Prediction) -> npt.NDArray[np.float64]:
+        assert prediction.age is not None  # an untrained head isn't calibrated
+        return prediction.age.astype(np.float64)
+
     def bounds(base: Heads) -> Bounds:
         prediction = Decoder(base)(outputs)
-        age, probs = prediction.age.astype(np.float64), prediction.age_probs
+        age, probs = ages(prediction), prediction.age_probs
         if probs is None:
             return Bounds(age, age, age)
         start, end = (age_quantile(probs, (1 + sign * level) / 2).astype(np.float64) for sign in (-1, 1))
@@ -112,12 +119,12 @@ def _with_age(
     distributed = heads["age"]["decode"] == "expected"
     heads = tempered(heads)
     prediction = Decoder(heads)(outputs)
-    network = (prediction.age if prediction.age_probs is None else prediction.age_probs).astype(np.float64)
-    likely, spread = likely_ages(prediction.age.astype(np.float64), possible)
+    network = ages(prediction) if prediction.age_probs is None else prediction.age_probs.astype(np.float64)
+    likely, spread = likely_ages(ages(prediction), possible)
     correct = correct and clearly_helps(network, likely, possible)
     if correct:
         heads = tempered(corrected(heads, np.ones(len(labels), bool)))
-    age = Decoder(heads)(outputs).age.astype(np.float64)
+    age = ages(Decoder(heads)(outputs))
     now_likely, spread = likely_ages(age, possible)
     if not distributed:
         overall = np.sqrt((now_likely * np.square(AGES - age[:, None])).sum(axis=1).mean())

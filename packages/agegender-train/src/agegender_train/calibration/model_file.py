@@ -84,11 +84,11 @@ def calibrate_model(
     picked = [np.arange(len(store)) for store in stores] if rows is None else list(rows)
     labels = Labels.concatenate([store.labels()[of] for store, of in zip(stores, picked, strict=True)])
     known = {"n_age": int((~np.isnan(labels.age_low)).sum()), "n_gender": int((labels.gender >= 0).sum())}
-    if max(known.values()) < LEAST_FACES:
-        raise ValueError(
-            f"a calibration needs {LEAST_FACES} faces with an age or with a gender, got {known['n_age']} and "
-            f"{known['n_gender']}"
-        )
+    learned = {f"n_{head}": head for head in ("age", "gender") if head not in predictor.untrained}
+    if max(known[count] for count in learned) < LEAST_FACES:
+        needed = " or with ".join(f"{'an' if head == 'age' else 'a'} {head}" for head in learned.values())
+        found = " and ".join(str(known[count]) for count in learned)
+        raise ValueError(f"a calibration needs {LEAST_FACES} faces with {needed}, got {found}")
     parts: list[dict[str, npt.NDArray[np.float32]]] = []
     done = 0
     for store, of in zip(stores, picked, strict=True):

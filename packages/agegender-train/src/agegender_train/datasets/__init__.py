@@ -8,6 +8,7 @@ import pkgutil
 from functools import cache
 from types import MappingProxyType
 
+from agegender_core.spelling import with_near_names
 from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Dataset, Rejection, Sample
 
@@ -34,7 +35,8 @@ def get_dataset(name: str) -> Dataset:
     try:
         return available()[name]
     except KeyError:
-        raise ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}") from None
+        unknown = ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}")
+        raise with_near_names(unknown, name, available()) from None
 
 
 def open_source(dataset: str, *paths: str | os.PathLike[str]) -> FileTree:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.model_file import runtime_reason
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation.cutting import realigned, require_same_cut
@@ -91,13 +92,13 @@ class Evaluation:
         return self.outcomes.labels
 
     @property
-    def age(self) -> Floats:
-        """float32 (n,), predicted years."""
+    def age(self) -> Floats | None:
+        """float32 (n,), predicted years; ``None`` from a model that has not learned ages."""
         return self.outcomes.prediction.age
 
     @property
-    def p_male(self) -> Floats:
-        """float32 (n,), in [0, 1]."""
+    def p_male(self) -> Floats | None:
+        """float32 (n,), in [0, 1]; ``None`` from a model that has not learned genders."""
         return self.outcomes.prediction.p_male
 
     @property
@@ -206,7 +207,7 @@ def _answers(
     except Exception as error:
         # A third-party model may raise anything.
         if len(chips) == 1:
-            yield places, f"{type(error).__name__}: {error}"
+            yield places, f"{type(error).__name__}: {runtime_reason(error)}"
             return
         half = len(chips) // 2
         yield from _answers(predictor, chips[:half], places[:half])

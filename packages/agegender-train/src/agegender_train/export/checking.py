@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core.decoding import Decoder, Prediction
+from agegender_core.decoding import Decoder, Floats, Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.formats import Inference, Inputs
@@ -30,18 +30,18 @@ class Drift:
     Attributes:
         faces: number of the faces.
         outputs: greatest difference of any output, in the output's unit.
-        years: greatest difference of an age.
+        years: greatest difference of an age; this and the next are ``None`` where the network has not learned ages.
         mean_years: mean difference of the ages.
-        p_male: greatest difference of a probability of male.
+        p_male: greatest difference of a probability of male; both are ``None`` where it has not learned genders.
         mean_p_male: mean difference of these.
     """
 
     faces: int
     outputs: float
-    years: float
-    mean_years: float
-    p_male: float
-    mean_p_male: float
+    years: float | None
+    mean_years: float | None
+    p_male: float | None
+    mean_p_male: float | None
 
     @classmethod
     def between(cls, one: Outputs, other: Outputs, decoder: Decoder) -> Drift:
@@ -58,10 +58,8 @@ class Drift:
                 raise ValueError(f"output {name!r} must be finite, got nan or inf")
         apart = max(float(np.abs(one[name] - other[name]).max()) for name in decoder.outputs)
         first, second = decoder(one), decoder(other)
-        years, p_male = np.abs(first.age - second.age), np.abs(first.p_male - second.p_male)
-        return cls(
-            len(years), apart, float(years.max()), float(years.mean()), float(p_male.max()), float(p_male.mean())
-        )
+        faces = len(one[decoder.outputs[0]])
+        return cls(faces, apart, *_apart(first.age, second.age), *_apart(first.p_male, second.p_male))
 
     def refuse_beyond(self, precision: str) -> None:
         """Raises ValueError where the drift is more than `precision` explains."""
@@ -72,12 +70,25 @@ class Drift:
                 )
             return
         years, p_male = ROUNDED[precision]
-        if not (self.mean_years <= years and self.mean_p_male <= p_male):
+        found = [
+            (self.mean_years, years, "{:.2f} years"),
+            (self.mean_p_male, p_male, "{:.3f} in the probability of male"),
+        ]
+        known = [(apart, most, text) for apart, most, text in found if apart is not None]
+        if not all(apart <= most for apart, most, _ in known):
             raise ValueError(
-                f"the file differs from Keras by {self.mean_years:.2f} years and {self.mean_p_male:.3f} in the "
-                f"probability of male on average, more than {precision} explains ({years} and {p_male}); "
+                f"the file differs from Keras by {' and '.join(text.format(apart) for apart, _, text in known)} on "
+                f"average, more than {precision} explains ({' and '.join(str(most) for _, most, _ in known)}); "
                 "nothing was written"
             )
+
+
+def _apart(one: Floats | None, other: Floats | None) -> tuple[float | None, float | None]:
+    """The greatest and the mean difference of two columns."""
+    if one is None or other is None:
+        return None, None
+    apart = np.abs(one - other)
+    return float(apart.max()), float(apart.mean())
 
 
 def made_chips(spec: PreprocessSpec, n: int = 16) -> npt.NDArray[np.uint8]:

@@ -16,7 +16,15 @@ import numpy.typing as npt
 import onnx
 
 from agegender_core.decoding import Decoder
-from agegender_core.model_file import Description, decoder_of, describe, from_json, from_metadata, spec_of
+from agegender_core.model_file import (
+    Description,
+    decoder_of,
+    describe,
+    from_json,
+    from_metadata,
+    spec_of,
+    with_untrained,
+)
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.archive import DESCRIPTION_FILE
 from agegender_train.models import get_network
@@ -114,7 +122,7 @@ def _describe(run: Path, checkpoint: str) -> dict[str, str]:
     return describe(
         name=network.name,
         spec=PreprocessSpec.from_json(json.dumps(config["spec"])),
-        heads=network.heads,
+        heads=with_untrained(network.heads, config.get("untrained", ())),
         training=training,
         metrics=[],
         licence=settings["licence"],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from agegender_core.spelling import with_near_names
 from agegender_train.losses.ages import (
     AgeDistillationLoss,
     AgeDistributionLoss,
@@ -55,7 +56,8 @@ def make_age_loss(name: str, decode: str, **options: float) -> Any:
             give.
     """
     if name not in AGE_LOSSES:
-        raise ValueError(f"age_loss must be one of {', '.join(AGE_LOSSES)}, got {name!r}")
+        unknown = ValueError(f"age_loss must be one of {', '.join(AGE_LOSSES)}, got {name!r}")
+        raise with_near_names(unknown, name, AGE_LOSSES)
     if decode != "expected" and name != "expected":
         raise ValueError(
             f'age_loss {name!r} needs a network with a probability for each age; this one takes "expected"'

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from agegender_core.decoding import Prediction
 from agegender_train.metrics.errors import age_error, age_groups, nearest_group
-from agegender_train.metrics.scores import face_rows, figures_of, plain
+from agegender_train.metrics.scores import face_rows, figures_of, judged, plain
 from agegender_train.store.labels import Labels
 
 Column = npt.NDArray[Any]
@@ -121,15 +121,14 @@ class WeightedFigures:
     def __init__(
         self, outcomes: Outcomes, groups: list[tuple[float, float]] | None = None, ranked: bool = True
     ) -> None:
-        labels, prediction = outcomes.labels, outcomes.prediction
         self._rows, self._ranked = outcomes.rows(), ranked
-        age = prediction.age.astype(np.float64)
+        groups = age_groups(outcomes.labels) if groups is None else groups
+        age, p_male, labels = judged(outcomes.prediction, outcomes.labels)
         exact = np.flatnonzero(labels.age_is_exact)
         error = age_error(labels, age)[exact]
         order = np.argsort(error, kind="stable")
         self._exact, self._error = exact[order], error[order]
-        self._gender = _Ranks(prediction.p_male.astype(np.float64), labels.gender)
-        groups = age_groups(labels) if groups is None else groups
+        self._gender = _Ranks(p_male, labels.gender)
         self._grouped = np.flatnonzero(~labels.age_is_exact & ~np.isnan(labels.age_low)) if groups else exact[:0]
         steps = np.zeros(0, np.int64)
         if groups:

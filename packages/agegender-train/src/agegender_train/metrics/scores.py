@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Prediction
 from agegender_train.metrics.errors import age_deviation, age_error, gender_error
-from agegender_train.store.labels import Labels
+from agegender_train.store.labels import GENDER_MISSING, Labels
 
 BANDS = ("0-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70-79", "80-89", "90-99", "100+")
 """Age bands of the figures: each by the middle of the label's age interval."""
@@ -58,9 +58,9 @@ class Scores:
         return cls(sums)
 
     @classmethod
-    def from_batch(cls, age: Floats, p_male: Floats, labels: Labels) -> Scores:
+    def from_batch(cls, age: Floats | None, p_male: Floats | None, labels: Labels) -> Scores:
         """`from_prediction` of ages and genders alone, without an interval or a distribution."""
-        return cls.from_prediction(Prediction(age, np.zeros_like(age), p_male), labels)
+        return cls.from_prediction(Prediction(age, None, p_male), labels)
 
     def merge(self, other: Scores) -> Scores:
         """The sums over the faces of both."""
@@ -70,7 +70,7 @@ class Scores:
         """The figures; ``None`` where no face has what a figure needs.
 
         Returns:
-            n, n_age, n_gender: numbers of faces, and of those with an age and with a gender;
+            n, n_age, n_gender: numbers of faces, and of those with an age and with a gender, if these are predicted;
             age_mae, age_bias (prediction less truth), cs1, cs3, cs5, cs10 (share within so many years): of known ages;
             interval_mae: mean distance in years to the age interval, zero inside;
             middle_mae, middle_bias: error in years against the middle of the interval;
@@ -98,7 +98,8 @@ def face_rows(prediction: Prediction, labels: Labels) -> Sums:
 
     Args:
         prediction: of n faces; male from a probability of 0.5 on.
-        labels: of the same faces; missing ages and genders are left out of the figures that need them.
+        labels: of the same faces; ages and genders that are missing, or that the model has not learned, are left out of
+            the figures that need them.
 
     Raises:
         ValueError: the lengths differ, or a prediction is not finite.
@@ -113,7 +114,7 @@ def face_rows(prediction: Prediction, labels: Labels) -> Sums:
             raise ValueError(f"{name} must have shape {shape} as the labels, got {column.shape}")
         if not np.isfinite(column).all():
             raise ValueError(f"{name} must be finite, got {column[~np.isfinite(column)][0]}")
-    age, p_male = (column.astype(np.float64) for column in (prediction.age, prediction.p_male))
+    age, p_male, labels = judged(prediction, labels)
     low, high = (column.astype(np.float64) for column in (labels.age_low, labels.age_high))
     aged, exact = ~np.isnan(low), labels.age_is_exact
     error = np.where(aged, age_deviation(labels, age), 0)
@@ -144,6 +145,23 @@ def face_rows(prediction: Prediction, labels: Labels) -> Sums:
         **_distribution_sums(prediction.age_probs, low, high),
     }
     return np.column_stack([values[name] for name in _COLUMNS]).astype(np.float64)
+
+
+def judged(prediction: Prediction, labels: Labels) -> tuple[Sums, Sums, Labels]:
+    """Ages and probabilities of male, float64 (n,) each, and the labels that they can be held against.
+
+    What the model has not learned is 0 in the numbers and missing in the labels.
+    """
+    age, p_male = (
+        np.zeros(len(labels)) if column is None else column.astype(np.float64)
+        for column in (prediction.age, prediction.p_male)
+    )
+    if prediction.age is None:
+        unknown = np.full_like(labels.age_low, np.nan)
+        labels = replace(labels, age_low=unknown, age_high=unknown)
+    if prediction.p_male is None:
+        labels = replace(labels, gender=np.full_like(labels.gender, GENDER_MISSING))
+    return age, p_male, labels
 
 
 def age_bands(labels: Labels) -> npt.NDArray[np.int64]:

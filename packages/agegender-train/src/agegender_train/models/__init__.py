@@ -22,7 +22,7 @@ def get_network(name: str) -> Network:
     Raises:
         ValueError: there is none; the message lists the names.
     """
-    network: Network = load_part(__name__, __path__, name, "name").NETWORK
+    network: Network = load_part(__name__, __path__, name, "model").NETWORK
     return network
 
 

@@ -68,6 +68,7 @@ def build_with_heads(
     Raises:
         ValueError: a value is out of its range, or the file holds other weights.
         FileNotFoundError: there is no such file.
+        OSError: ImageNet's weights can't be downloaded.
     """
     if input_size < smallest:
         raise ValueError(f"input_size must be at least {smallest} pixels, got {input_size}")
@@ -91,6 +92,14 @@ def build_with_heads(
         if weights in (None, "imagenet"):
             raise
         raise ValueError(f"{weights} doesn't hold the weights of {name}'s trunk: {error}") from error
+    except Exception as error:
+        # Keras's downloads fail with a bare Exception, or with whatever the connection raises.
+        if weights != "imagenet":
+            raise
+        failed = OSError(f"ImageNet's weights for {name} can't be downloaded: {error}")
+        failed.add_note("--weights FILE takes them from a file that was downloaded elsewhere")
+        failed.add_note("--weights none starts from random weights, which needs many more epochs")
+        raise failed from None
     trunk = _ours(trunk)
     x = layers.GlobalAveragePooling2D(name=HEAD_LAYERS[0])(trunk.output)
     x = layers.Dropout(dropout, name=HEAD_LAYERS[1])(x)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from agegender_core.decoding import Decoder
+from agegender_core.model_file import with_untrained
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,16 @@ class Network:
 
     @property
     def decoder(self) -> Decoder:
-        """What makes ages and genders of the model's outputs: the one that its model file will be read with."""
-        heads = {name: dict[str, Any](head) for name, head in self.heads.items()}
+        """What makes ages and genders of the model's outputs."""
+        return self.decoder_without(())
+
+    def decoder_without(self, untrained: Collection[str]) -> Decoder:
+        """The decoder that a model file will be read with.
+
+        Args:
+            untrained: those of the heads "age" and "gender" that have learned nothing.
+        """
+        heads = with_untrained(self.heads, untrained)
         if heads["age"]["decode"] == "years":
-            heads["age"].setdefault("std", 0.0)  # of its errors nothing is known before it was measured
+            heads["age"].setdefault("std", None)  # of its errors nothing is known before it was measured
         return Decoder(heads)

@@ -71,7 +71,7 @@ def make_on_cluster(tasks: Iterable[ShardTask], recipe: Recipe, address: str) ->
     try:
         distributed = _distributed()
     except ImportError:
-        raise ValueError("scheduler needs Dask: pip install 'agegender-train[dask]'") from None
+        raise ValueError("scheduler needs Dask: pip install distributed") from None
     if not re.fullmatch(r"(tcp|tls|ucx|ws|wss)://[^/\s]+:\d+", address):
         raise ValueError(f"scheduler must be an address like tcp://host:8786, got {address!r}")
     try:

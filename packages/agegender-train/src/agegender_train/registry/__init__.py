@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from importlib import import_module
 from types import ModuleType
 
+from agegender_core.spelling import with_near_names
+
 __all__ = ["load_part", "part_names"]
 
 
@@ -36,5 +38,5 @@ def load_part(package: str, path: Iterable[str], name: str, what: str) -> Module
     """
     names = part_names(path)
     if name not in names:
-        raise ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}")
+        raise with_near_names(ValueError(f"{what} must be one of {', '.join(names)}, got {name!r}"), name, names)
     return import_module(f"{package}.{name}")

@@ -6,8 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from agegender_core.spelling import with_near_names
 from agegender_train.report.folder import Report
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.report.words import (
+    OF_EXACT,
+    OF_GROUPS,
+    SHOWN,
+    UNTRAINED,
+    gain_sentence,
+    gap_sentence,
+    missed_shares,
+    used,
+)
 
 _PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
@@ -54,8 +64,9 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
     """
     rows = [row for row in report.results if row["model"] == model]
     if not rows:
-        there = ", ".join(dict.fromkeys(row["model"] for row in report.results))
-        raise ValueError(f"{report.path} has no model {model!r}; it has {there}")
+        there = list(dict.fromkeys(row["model"] for row in report.results))
+        unknown = ValueError(f"{report.path} has no model {model!r}; it has {', '.join(there)}")
+        raise with_near_names(unknown, model, there)
 
     def filled(match: re.Match[str]) -> str:
         place = match[1]
@@ -92,6 +103,7 @@ def _facts(rows: Sequence[Mapping[str, Any]]) -> str:
         )
     if training.get("data"):
         lines.append(f"- Training data: {', '.join(training['data'])}; {training['n']:,} of these faces")
+    lines += [f"- It {UNTRAINED[head]}" for head in row.get("untrained", [])]
     if row["licence"]:
         lines.append(f"- Licence of the weights: {row['licence']}")
     return "\n".join(lines) or "- The model file has no description of its origin."

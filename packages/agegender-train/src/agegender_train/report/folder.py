@@ -26,8 +26,30 @@ from agegender_train.runs.folder import versions
 FORMAT = 2
 
 
+_FILES = ("metrics.json", "predictions.parquet", "report.html")
+
+
+def refuse_earlier_report(out: str | os.PathLike[str], replace: bool = False) -> None:
+    """Refuses a folder with a report, or with files of the same names, unless it is to be replaced.
+
+    Raises:
+        FileExistsError: the message names the folder and what is there.
+    """
+    out = Path(out)
+    there = [name for name in (*_FILES, "plots") if os.path.lexists(out / name)]
+    if there and not replace:
+        error = FileExistsError(f"{out} already holds a report ({', '.join(there)})")
+        error.add_note("name another folder, or replace it, plots and all, with --replace")
+        raise error
+
+
 def write_report(
-    evaluations: Sequence[Evaluation], out: str | os.PathLike[str], command: str = "", faces: bool = True
+    evaluations: Sequence[Evaluation],
+    out: str | os.PathLike[str],
+    command: str = "",
+    faces: bool = True,
+    *,
+    replace: bool = False,
 ) -> Path:
     """Writes a report into the folder `out`, each of its files as a whole or not at all.
 
@@ -42,15 +64,18 @@ def write_report(
         out: the folder; created if it is missing.
         command: the command that made the report, to be shown.
         faces: whether the page shows faces of the test sets; not every licence allows that.
+        replace: a report that is there already; its plots that the new one doesn't have are removed.
 
     Returns:
         `out` as a path.
 
     Raises:
         ValueError: two models have the same name on one test set.
+        FileExistsError: `out` holds a report that isn't to be replaced.
         OSError: a file can't be written.
     """
     out = Path(out)
+    refuse_earlier_report(out, replace)
     named = [(one.model, one.test_set, one.outcomes.without_probabilities()) for one in evaluations]
     grouped = by_test_set(named)
     report: dict[str, Any] = {
@@ -70,6 +95,9 @@ def write_report(
     for name, content in plots.items():
         write_atomically(out / "plots" / name, content)
     write_atomically(out / "report.html", make_page(report, plots, face_sheets(evaluations) if faces else []))
+    for old in (out / "plots").glob("*.png"):
+        if old.name not in plots:
+            old.unlink()
     return out
 
 

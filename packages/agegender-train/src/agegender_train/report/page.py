@@ -10,9 +10,18 @@ import numpy as np
 from agegender_train.evaluation import Evaluation
 from agegender_train.metrics import age_error
 from agegender_train.pages.html import Html, document, escape, figure, sheet_html, table
-from agegender_train.pages.sheets import Cell, Sheet, label_text, sample, thumbnail
+from agegender_train.pages.sheets import Cell, Sheet, label_text, thumbnail
 from agegender_train.report.plots import file_name
-from agegender_train.report.words import OF_EXACT, OF_GROUPS, SHOWN, gain_sentence, gap_sentence, missed_shares, used
+from agegender_train.report.words import (
+    OF_EXACT,
+    OF_GROUPS,
+    SHOWN,
+    UNTRAINED,
+    gain_sentence,
+    gap_sentence,
+    missed_shares,
+    used,
+)
 from agegender_train.store.labels import Labels
 
 Result = Mapping[str, Any]
@@ -21,6 +30,12 @@ _HEADLINES = (
     "age_mae", "age_bias", "cs5", "group_exact", "group_one_off", "gender_accuracy", "gender_ece", "coverage90",
     "ms_per_face",
 )  # fmt: skip
+_SUMMARY = {"age_mae": " years", "group_exact": " %", "gender_accuracy": " %"}
+"""Figures of the summary, with their units."""
+
+_FEW_PAIRS = 3
+"""Pairs of models that the summary compares; of more, the section below tells."""
+
 _COMPARED = ("age_mae", "group_exact", "gender_accuracy")
 _KINDS = {
     "band": "age",
@@ -85,13 +100,37 @@ def make_page(report: Mapping[str, Any], plots: Mapping[str, bytes], sheets: Seq
         ("faces", "Faces", "".join(f"<h3>{escape(title)}</h3>{sheet_html(sheet)}" for title, sheet in sheets)),
         ("how", "How this report was made", _how(report)),
     ]
-    words = f"<p>{escape(', '.join(models), 1000)}. {len(sets)} {_plural('test set', sets)}.</p>"
+    words = f"<p>{escape(', '.join(models), 1000)}. {len(sets)} {_plural('test set', sets)}.</p>{_summary(report)}"
     title = (
         f"{' and '.join(models)} on {', '.join(sets)}"
         if len(models) < 3
         else f"{len(models)} models on {', '.join(sets)}"
     )
     return document(title, words, sections)
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    """How good each model is on each test set, and which is better: a sentence each."""
+    lines = []
+    for row in report["results"]:
+        parts = [
+            f"{SHOWN[name].title.split(',')[0]} {SHOWN[name].with_interval(row, name)}{unit}"
+            for name, unit in _SUMMARY.items()
+            if row.get(name) is not None and not (name == "group_exact" and row.get("age_mae") is not None)
+        ]
+        parts += [UNTRAINED[head] for head in row.get("untrained", [])]
+        lines.append(f"{row['model']} on {row['test_set']}, {row['n']:,} faces: {'; '.join(parts) or 'no figures'}.")
+    for comparison in report["comparisons"]:
+        pairs = comparison["pairs"] if len(comparison["pairs"]) <= _FEW_PAIRS else []
+        sentences = (
+            gain_sentence(pair["first"], pair["second"], name, pair["gains"][name])
+            for name in _COMPARED
+            for pair in pairs
+            if name in pair["gains"]
+        )
+        lines += [f"On {comparison['test_set']}: {sentence}." for sentence in sentences]
+    items = "".join(f"<li>{escape(line, 600)}</li>" for line in lines)
+    return f'<ul class="summary">{items}</ul>'
 
 
 def _plural(word: str, items: Sequence[object]) -> str:
@@ -108,7 +147,8 @@ def _cell(figures: Result, name: str) -> object:
 
 
 def _wide(html: str) -> str:
-    return html.replace("<table>", '<table class="wide">', 1)
+    hint = "<p class=swipe>Where the table is wider than the screen, it scrolls sideways.</p>"
+    return hint + html.replace("<table>", '<table class="wide">', 1)
 
 
 def _figures(test_set: str, results: Sequence[dict[str, Any]]) -> str:
@@ -154,6 +194,8 @@ def _notes(rows: Sequence[Result], published: bool) -> list[str]:
         if missed["n"] > row["n"]:
             shares = missed_shares(missed)
             notes.append(f"Counting these as wrong, {escape(row['model'])} has: {shares} (of {missed['n']:,}).")
+        for head in row.get("untrained", []):
+            notes.append(escape(f"{row['model']} {UNTRAINED[head]}."))
         if row["realigned"]:
             notes.append(f"For {escape(row['model'])} the chips were cut again to another size or margin.")
     if published:
@@ -250,7 +292,7 @@ def _parts(row: dict[str, Any]) -> str:
             names = [name for name in names if name not in OF_EXACT]
         rows = [[name, part["n"], *(_cell(part, one) for one in names)] for name, part in parts.items()]
         titles = [_KINDS[kind], "faces", *(SHOWN[one].title for one in names)]
-        found.append(f"<details><summary>By {_KINDS[kind]}</summary>{table(titles, rows)}</details>")
+        found.append(f"<details><summary>By {_KINDS[kind]}</summary>{_wide(table(titles, rows))}</details>")
     return "".join(found)
 
 
@@ -270,20 +312,25 @@ def _how(report: Mapping[str, Any]) -> str:
 def face_sheets(evaluations: Sequence[Evaluation]) -> list[tuple[str, Sheet]]:
     """Contact sheets with titles: the 50 worst faces of each evaluation, a random sample of 50 of each test set.
 
-    Captions give the label and the prediction: "34 f → 29 m".
+    The sample is drawn with a fixed seed and shown in the order in which it was drawn.
+
+    Captions give the label and the prediction: "34 f → 29 m"; "?" for what isn't known.
     """
     side = _SIDE if len(evaluations) <= _MANY else _SIDE_OF_MANY
     sheets: list[tuple[str, Sheet]] = []
     seen: set[str] = set()
     for evaluation in evaluations:
         where = f"{evaluation.model} on {evaluation.test_set}"
-        error = np.nan_to_num(age_error(evaluation.labels, evaluation.age))
-        worst = [row for row in np.argsort(-error, kind="stable")[:FACES_SHOWN] if error[row] > 0]
+        worst: list[int] = []
+        if evaluation.age is not None:
+            error = np.nan_to_num(age_error(evaluation.labels, evaluation.age))
+            worst = [int(row) for row in np.argsort(-error, kind="stable")[:FACES_SHOWN] if error[row] > 0]
         if worst:
             sheets.append((f"Largest age errors of {where}", _sheet(evaluation, worst, side)))
         if evaluation.test_set not in seen:
             seen.add(evaluation.test_set)
-            drawn = sample(list(evaluation.labels.key), FACES_SHOWN)
+            faces = len(evaluation.labels)
+            drawn = np.random.default_rng(0).choice(faces, min(FACES_SHOWN, faces), replace=False).tolist()
             sheets.append((f"Random sample, predictions of {where}", _sheet(evaluation, drawn, side)))
     return sheets
 
@@ -300,5 +347,6 @@ def _sheet(evaluation: Evaluation, places: Iterable[int], side: int) -> Sheet:
 
 
 def _caption(evaluation: Evaluation, labels: Labels, place: int) -> str:
-    predicted = "m" if evaluation.p_male[place] >= 0.5 else "f"
-    return f"{label_text(labels, place)} → {evaluation.age[place]:.0f} {predicted}"
+    age = "?" if evaluation.age is None else f"{evaluation.age[place]:.0f}"
+    gender = "?" if evaluation.p_male is None else "m" if evaluation.p_male[place] >= 0.5 else "f"
+    return f"{label_text(labels, place)} → {age} {gender}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from agegender_core.decoding import MAX_AGE
 from agegender_train.metrics import BANDS, GENDER_BINS, Outcomes, age_deviation
-from agegender_train.metrics.scores import age_bands, gender_bins
+from agegender_train.metrics.scores import age_bands, gender_bins, judged
 from agegender_train.pages.drawing import (
     BLUE,
     GREEN,
@@ -175,13 +175,14 @@ def plot_hard(results: Results) -> Any:
 
 def plot_error_by_age(models: Mapping[str, Outcomes]) -> Any:
     """Predicted minus true age by decade of the true age: the median, and the band of the middle 80 %."""
-    shown = {model: outcomes for model, outcomes in models.items() if (~np.isnan(outcomes.labels.age_low)).sum() >= 10}
+    known = {model: judged(outcomes.prediction, outcomes.labels) for model, outcomes in models.items()}
+    shown = {model: one for model, one in known.items() if (~np.isnan(one[2].age_low)).sum() >= 10}
     if not shown:
         return None
     figure, panels = new_figure(0.8 + 1.7 * len(shown), len(shown), sharex=True, sharey=True)
-    for place, (axes, (model, outcomes)) in enumerate(zip(panels, shown.items(), strict=True)):
-        error = age_deviation(outcomes.labels, outcomes.prediction.age)
-        bands = age_bands(outcomes.labels)
+    for place, (axes, (model, (age, _, labels))) in enumerate(zip(panels, shown.items(), strict=True)):
+        error = age_deviation(labels, age)
+        bands = age_bands(labels)
         there = [band for band in range(len(BANDS)) if (bands == band).sum() >= 3]
         middles = [10 * band + 5 for band in there]
         low, median, high = (
@@ -201,16 +202,16 @@ def plot_error_by_age(models: Mapping[str, Outcomes]) -> Any:
 
 def plot_ages(models: Mapping[str, Outcomes]) -> Any:
     """The distributions of the true ages, and of the ages that each model predicts."""
-    labels = next(iter(models.values())).labels
-    exact, spread = faces_per_year(labels)
-    if not (exact + spread).sum():
+    known = {model: judged(outcomes.prediction, outcomes.labels) for model, outcomes in models.items()}
+    shown = {model: one for model, one in known.items() if (~np.isnan(one[2].age_low)).any()}
+    if not shown:
         return None
-    figure, panels = new_figure(1.0 + 1.5 * len(models), len(models), sharex=True, sharey=True)
+    figure, panels = new_figure(1.0 + 1.5 * len(shown), len(shown), sharex=True, sharey=True)
     edges = np.arange(0, MAX_AGE + 3, 2) - 0.5
-    for place, (axes, (model, outcomes)) in enumerate(zip(panels, models.items(), strict=True)):
-        exact, spread = faces_per_year(outcomes.labels)
+    for place, (axes, (model, (age, _, labels))) in enumerate(zip(panels, shown.items(), strict=True)):
+        exact, spread = faces_per_year(labels)
         truth, _ = np.histogram(np.arange(MAX_AGE + 1), edges, weights=exact + spread)
-        predicted, _ = np.histogram(np.clip(outcomes.prediction.age, 0, MAX_AGE), edges)
+        predicted, _ = np.histogram(np.clip(age, 0, MAX_AGE), edges)
         axes.stairs(50 * truth / truth.sum(), edges, fill=True, color=GREY, alpha=0.5, label="true ages")
         axes.stairs(
             50 * predicted / predicted.sum(), edges, color=COLOURS[place % 6], linewidth=1.6, label="predicted ages"
@@ -225,17 +226,19 @@ def plot_ages(models: Mapping[str, Outcomes]) -> Any:
 
 def plot_calibration(models: Mapping[str, Outcomes]) -> Any:
     """The share of men among faces of about the same probability of male, in 15 equal bins."""
-    known = {model: outcomes[outcomes.labels.gender >= 0] for model, outcomes in models.items()}
-    known = {model: outcomes for model, outcomes in known.items() if len(outcomes) >= 20}
+    known = {}
+    for model, outcomes in models.items():
+        _, p_male, labels = judged(outcomes.prediction, outcomes.labels)
+        if (labels.gender >= 0).sum() >= 20:
+            known[model] = p_male[labels.gender >= 0], labels.gender[labels.gender >= 0]
     if not known:
         return None
     figure, (axes,) = new_figure(4.2)
     axes.plot([0, 100], [0, 100], color="black", linewidth=0.8, linestyle="--", label="perfect calibration")
-    for place, (model, outcomes) in enumerate(known.items()):
-        p_male = outcomes.prediction.p_male.astype(np.float64)
+    for place, (model, (p_male, gender)) in enumerate(known.items()):
         bins = gender_bins(p_male)
         points = [
-            (100 * p_male[bins == k].mean(), 100 * (outcomes.labels.gender[bins == k] == 1).mean())
+            (100 * p_male[bins == k].mean(), 100 * (gender[bins == k] == 1).mean())
             for k in range(GENDER_BINS)
             if (bins == k).sum() >= 5
         ]
@@ -251,7 +254,8 @@ def plot_calibration(models: Mapping[str, Outcomes]) -> Any:
 
 def plot_confusion(outcomes: Outcomes) -> Any:
     """Confusion matrices in percent of each row: of the decades of age, and of the genders."""
-    aged, gendered = ~np.isnan(outcomes.labels.age_low), outcomes.labels.gender >= 0
+    age, p_male, labels = judged(outcomes.prediction, outcomes.labels)
+    aged, gendered = ~np.isnan(labels.age_low), labels.gender >= 0
     if not aged.any() and not gendered.any():
         return None
     heights = [3.4 if aged.any() else 0, 1.3 if gendered.any() else 0]
@@ -259,15 +263,13 @@ def plot_confusion(outcomes: Outcomes) -> Any:
     figure, panels = new_figure(0.6 + sum(rows), len(rows), height_ratios=rows)
     panels = list(panels)
     if aged.any():
-        true = age_bands(outcomes.labels)[aged]
-        predicted = np.minimum(outcomes.prediction.age[aged] // 10, len(BANDS) - 1).astype(np.int64)
+        true = age_bands(labels)[aged]
+        predicted = np.minimum(age[aged] // 10, len(BANDS) - 1).astype(np.int64)
         last = max(true.max(), predicted.max()) + 1
         _matrix(panels.pop(0), true, predicted, BANDS[:last], "age by decade")
     if gendered.any():
-        predicted = (outcomes.prediction.p_male[gendered] >= 0.5).astype(np.int64)
-        _matrix(
-            panels.pop(0), outcomes.labels.gender[gendered].astype(np.int64), predicted, ("female", "male"), "gender"
-        )
+        predicted = (p_male[gendered] >= 0.5).astype(np.int64)
+        _matrix(panels.pop(0), labels.gender[gendered].astype(np.int64), predicted, ("female", "male"), "gender")
     return figure
 
 

@@ -36,6 +36,9 @@ def result_of(evaluation: Evaluation) -> dict[str, Any]:
         "licence": description.get("licence"),
         "training": value_of(description, "training"),
         "preprocess": value_of(description, "preprocess"),
+        "untrained": [
+            head for head, column in (("age", evaluation.age), ("gender", evaluation.p_male)) if column is None
+        ],
         "with_not_found": with_not_found(figures, missed),
         **figures,
     }
@@ -96,9 +99,12 @@ def predictions_table(evaluation: Evaluation) -> pa.Table:
     """One row for each face: label, prediction and traits; missing values are null."""
     outcomes = evaluation.outcomes
     labels, prediction, traits, n = outcomes.labels, outcomes.prediction, outcomes.traits, len(outcomes)
-    interval = prediction.age_interval
-    low, high = ([None] * n, [None] * n) if interval is None else interval.T
+    low, high = (None, None) if prediction.age_interval is None else prediction.age_interval.T
     no_age, no_gender = np.isnan(labels.age_low), labels.gender < 0
+
+    def floats(column: Any) -> pa.Array:
+        return pa.nulls(n, pa.float32()) if column is None else pa.array(column, pa.float32())
+
     columns = {
         "model": pa.array([evaluation.model] * n, pa.string()).dictionary_encode(),
         "test_set": pa.array([evaluation.test_set] * n, pa.string()).dictionary_encode(),
@@ -109,11 +115,11 @@ def predictions_table(evaluation: Evaluation) -> pa.Table:
         "age_low": pa.array(labels.age_low, mask=no_age),
         "age_high": pa.array(labels.age_high, mask=no_age),
         "gender": pa.array(labels.gender, mask=no_gender),
-        "age": pa.array(prediction.age),
-        "age_std": pa.array(prediction.age_std),
-        "p_male": pa.array(prediction.p_male),
-        "age_interval_low": pa.array(low, pa.float32()),
-        "age_interval_high": pa.array(high, pa.float32()),
+        "age": floats(prediction.age),
+        "age_std": floats(prediction.age_std),
+        "p_male": floats(prediction.p_male),
+        "age_interval_low": floats(low),
+        "age_interval_high": floats(high),
         "box_from": pa.array(traits["box_from"], pa.string()),
     }
     for name in ("score", "size", "turn", "sharpness"):
@@ -136,9 +142,14 @@ def outcomes_of(table: pa.Table) -> Outcomes:
     ends = ("age_interval_low", "age_interval_high")
     if ends[0] not in columns:
         ends = ("interval_low", "interval_high")  # in reports up to 0.1
-    bounded = n > 0 and columns[ends[0]][0] is not None
-    interval = np.stack([floats(end) for end in ends], axis=1) if bounded else None
-    prediction = Prediction(floats("age"), floats("age_std"), floats("p_male"), None, interval)
+
+    def predicted(name: str) -> Any:
+        # A model gives a column for all of its faces, or for none.
+        return floats(name) if n > 0 and columns[name][0] is not None else None
+
+    low, high = (predicted(end) for end in ends)
+    interval = None if low is None or high is None else np.stack([low, high], axis=1)
+    prediction = Prediction(predicted("age"), predicted("age_std"), predicted("p_male"), None, interval)
     box_from = np.empty(n, np.object_)
     box_from[:] = columns["box_from"]
     traits: dict[str, Any] = {"face": np.array(columns["face"], np.int16), "box_from": box_from}

@@ -63,6 +63,12 @@ SHOWN = {
 }
 """The figures of a report in the order in which they are shown."""
 
+UNTRAINED = {
+    "age": "has not learned ages: there were none in its training",
+    "gender": "has not learned genders: there were none in its training, or one only",
+}
+"""What is said of a model with an untrained head."""
+
 OF_EXACT = ("age_mae", "age_median", "age_bias", "cs1", "cs3", "cs5", "cs10")
 OF_GROUPS = ("middle_mae", "interval_mae", "group_exact", "group_one_off")
 

@@ -31,8 +31,8 @@ class Predictions:
         problem: why there are none, in a sentence; empty without a problem.
         done: faces that are predicted.
         total: faces of the store.
-        age: float32 (n,), years; ``None`` until all are there.
-        p_male: float32 (n,), in [0, 1]; ``None`` until all are there.
+        age: float32 (n,), years; ``None`` until all are there; NaN from a model that has not learned ages.
+        p_male: float32 (n,), in [0, 1]; ``None`` until all are there; NaN from a model that has not learned genders.
     """
 
     def __init__(self, store: Store, predictor: Predictor) -> None:
@@ -78,7 +78,9 @@ class Predictions:
             while self.done < self.total:
                 rows = np.arange(self.done, min(self.done + _BATCH, self.total))
                 prediction = self._predictor.predict_chips(self._store.decode(rows))
-                parts.append(np.stack([prediction.age, prediction.p_male]))
+                columns = (prediction.age, prediction.p_male)
+                unknown = np.full(len(rows), np.nan, np.float32)
+                parts.append(np.stack([unknown if column is None else column for column in columns]))
                 self.done += len(rows)
                 if self._stop.is_set():
                     return

@@ -229,8 +229,8 @@ class ReviewSession:
             "state": int(self._states[row]),
             "corrected_age": None if last is None or last.age_low is None else [last.age_low, last.age_high],
             "corrected_gender": None if last is None else last.gender,
-            "predicted_age": None if age is None else round(float(age[row]), 1),
-            "predicted_p_male": None if age is None or p_male is None else round(float(p_male[row]), 3),
+            "predicted_age": None if age is None or np.isnan(age[row]) else round(float(age[row]), 1),
+            "predicted_p_male": None if p_male is None or np.isnan(p_male[row]) else round(float(p_male[row]), 3),
         }
 
 

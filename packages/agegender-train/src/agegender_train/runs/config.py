@@ -14,7 +14,6 @@ import tomllib
 import types
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -191,8 +190,10 @@ def _known_name(name: str) -> str:
         return spelled
     if outer in KINDS and KINDS[outer] is Augmentation and inner in changes:
         return spelled
+    from agegender_core.spelling import near_names  # only now: it loads NumPy and OpenCV
+
     names = [*KINDS, *(f"augmentation.{change}" for change in changes)]
-    close = get_close_matches(spelled, names, 3, 0.6) or get_close_matches(spelled.rpartition(".")[2], names, 3, 0.6)
+    close = near_names(spelled, names) or near_names(spelled.rpartition(".")[2], names)
     close += [f"augmentation.{spelled}"] if spelled in changes else []
     raise _with_hint(
         ValueError(f"there is no setting {name!r}"),

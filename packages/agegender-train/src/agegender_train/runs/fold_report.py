@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,9 @@ def fold_folders(out: Path, folds: Sequence[int]) -> dict[int, Path]:
     if (out / "config.json").exists():
         raise ValueError(f"{out} already holds a run, and folds need a folder of their own; name another")
     there = {place.name for place in out.glob("fold-*") if _ONE_FOLD.fullmatch(place.name)}
+    own = ("model.onnx", "histories.png", "folds.csv", "folds.json")
+    if not there and (strange := [name for name in own if os.path.lexists(out / name)]):
+        raise ValueError(f"{out} holds {strange[0]} and no folds; name another folder")
     if strange := sorted(there - {folder.name for folder in folders.values()}):
         raise ValueError(f"{out} holds {strange[0]} of another cross-validation; name another folder, or delete it")
     return folders

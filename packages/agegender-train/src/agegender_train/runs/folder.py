@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -69,7 +70,10 @@ class RunFolder:
                 self.checkpoints.mkdir(parents=True, exist_ok=True)
                 write_atomically(self._config, config)
             return
-        differences = _differences(json.loads(self._config.read_bytes()), json.loads(json.dumps(config)))
+        earlier = json.loads(self._config.read_bytes())
+        if not (isinstance(earlier, dict) and "settings" in earlier and "data" in earlier):
+            raise FileExistsError(f"{self._config} is not a run's: name another folder")
+        differences = _differences(earlier, json.loads(json.dumps(config)))
         if differences:
             raise ValueError(
                 f"{self.path} holds a stopped run with {'; '.join(differences)}: "
@@ -82,6 +86,9 @@ class RunFolder:
         # The state is removed once the model is written.
         if self._config.exists() and self.model.exists() and not self.state.exists():
             raise FileExistsError(f"{self.path} already holds a run; name another folder, or delete it")
+        own = (self.model, self._history, self.path / "history.png", self.checkpoints)
+        if not self._config.exists() and (there := [path.name for path in own if os.path.lexists(path)]):
+            raise FileExistsError(f"{self.path} holds {there[0]} and no run; name another folder")
 
     @staticmethod
     def best_of(epoch: int) -> str:

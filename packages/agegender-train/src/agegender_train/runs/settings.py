@@ -156,7 +156,9 @@ class Settings:
             raise ValueError(f"fold is one of a split's: give split, too, got fold {self.fold} alone")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                listed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-                raise ValueError(f"{name} must be {listed}, got {getattr(self, name)!r}")
+                from agegender_core.spelling import with_near_names  # only now: it loads NumPy and OpenCV
+
+                listed, got = f"{', '.join(choices[:-1])} or {choices[-1]}", getattr(self, name)
+                raise with_near_names(ValueError(f"{name} must be {listed}, got {got!r}"), str(got), choices)
         if self.data_parallel and self.device != "auto":
             raise ValueError(f"data_parallel takes all devices: device must be auto, got {self.device!r}")

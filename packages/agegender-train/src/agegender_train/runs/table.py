@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal, TypeAlias
 
+from agegender_core.spelling import with_near_names
 from agegender_train.files import is_locked
 from agegender_train.runs.settings import Settings
 
@@ -210,6 +211,6 @@ def run_table(runs: Sequence[Run], sort: str = "run") -> list[dict[str, Any]]:
         ValueError: `sort` is none of them.
     """
     if sort not in SORTS:
-        raise ValueError(f"sort must be one of {', '.join(SORTS)}, got {sort!r}")
+        raise with_near_names(ValueError(f"sort must be one of {', '.join(SORTS)}, got {sort!r}"), sort, SORTS)
     rows = [{**run.summary(), "differs": differs} for run, differs in zip(runs, differences(runs), strict=True)]
     return sorted(rows, key=lambda row: sort_key(sort, row[sort]))

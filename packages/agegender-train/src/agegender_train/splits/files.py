@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.spelling import with_near_names
 from agegender_train.files import write_atomically
 from agegender_train.splits.make import SIDES, Split, made_of, side_name
 from agegender_train.store import Store
@@ -124,10 +125,12 @@ def read_split(store: Store, name: str) -> npt.NDArray[np.int16]:
     path = split_path(store.path, name)
     about_path = path.with_suffix(".json")
     if not about_path.exists():
-        there = ", ".join(list_splits(store)) or "none"
-        raise FileNotFoundError(
-            f"{store.path} has no split {name!r} (there is: {there}); make one with: agegender split"
+        there = list_splits(store)
+        missing = FileNotFoundError(
+            f"{store.path} has no split {name!r} (there is: {', '.join(there) or 'none'}); make one with: "
+            "agegender split"
         )
+        raise with_near_names(missing, name, there)
     try:
         about = json.loads(about_path.read_bytes())
     except ValueError:

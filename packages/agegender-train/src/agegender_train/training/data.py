@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,15 @@ import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches
-from agegender_train.batches.face_set import FaceSet, hold_out
+from agegender_train.batches.face_set import FaceSet
 from agegender_train.models import Network
+from agegender_train.runs.faces import chosen_rows
 from agegender_train.runs.settings import Settings
-from agegender_train.splits import training_sides
 from agegender_train.store import Store
 from agegender_train.store.labels import Labels
 from agegender_train.training.devices import Replicas
 from agegender_train.training.objective import Objective
+from agegender_train.training.state import untrained_before
 from agegender_train.training.teachers import digests, load_teachers, teacher_targets
 from agegender_train.training.validation import validate
 
@@ -40,6 +42,8 @@ class TrainingData:
         batches: of the training faces.
         batch_size: faces in a batch.
         teachers: models to learn from beside the labels; see `teachers.digests`.
+        untrained: those of the heads "age" and "gender" that learn nothing here, see `Objective.learns`, and have
+            learned nothing in the training that this one starts from.
     """
 
     network: Network
@@ -51,10 +55,12 @@ class TrainingData:
     batches: Batches
     batch_size: int
     teachers: list[dict[str, Any]]
+    untrained: tuple[str, ...] = ()
 
     def figures(self, model: Any, rows: npt.NDArray[np.int64]) -> tuple[dict[str, Any], float]:
         """Metrics and loss of `model` on `rows`; see `validate`."""
-        return validate(model, self.network, self.objective, self.faces, rows, self.spec, self.batch_size)
+        decoder = self.network.decoder_without(self.untrained)
+        return validate(model, decoder, self.objective, self.faces, rows, self.spec, self.batch_size)
 
     def figures_on_validation(self, model: Any) -> tuple[dict[str, Any], float]:
         """Metrics and loss of `model` on the validation faces."""
@@ -77,13 +83,7 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
         mean=network.mean,
         scale=network.scale,
     )
-    if settings.split is None:
-        held = hold_out(faces.identities(), settings.validation_fraction, settings.seed)
-        trained = ~held
-    else:
-        trained, held = training_sides(stores, settings.split, settings.fold)
-    labelled = ~np.isnan(faces.labels.age_low) | (faces.labels.gender >= 0)
-    training, validation = np.flatnonzero(labelled & trained), np.flatnonzero(labelled & held)
+    training, validation = chosen_rows(faces, settings)
     teachers = load_teachers(settings.teachers, faces, objective.wants_distribution, settings.workers)
     batches = Batches(
         faces,
@@ -105,22 +105,43 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
         raise ValueError(f"accumulate must be in 1..{batches.per_epoch}, an epoch's batches, got {settings.accumulate}")
     if settings.tensorboard and find_spec("tensorflow") is None:
         raise ValueError("tensorboard needs TensorFlow, which is not installed here")
-    _check_choice_of_best(settings, faces.labels[validation])
+    learned = objective.learns(faces.labels[training])
+    if not learned:
+        raise ValueError(
+            f"there is nothing to learn from in these {len(training)} faces: no age, and not both genders, whose loss "
+            "has a weight above 0"
+        )
+    unknown = (
+        set(untrained_before(Path(settings.weights))) if settings.weights.endswith(".keras") else {"age", "gender"}
+    )
+    untrained = tuple(head for head in ("age", "gender") if head not in learned and head in unknown)
+    _check_choice_of_best(settings, faces.labels[validation], learned)
     return TrainingData(
-        network, objective, spec, faces, training, validation, batches, settings.batch_size, digests(teachers)
+        network,
+        objective,
+        spec,
+        faces,
+        training,
+        validation,
+        batches,
+        settings.batch_size,
+        digests(teachers),
+        untrained,
     )
 
 
-def _check_choice_of_best(settings: Settings, labels: Labels) -> None:
+def _check_choice_of_best(settings: Settings, labels: Labels, learned: Sequence[str]) -> None:
     if not len(labels):
         if settings.patience:
             raise ValueError("patience needs validation faces, and there are none")
         return
     known = {
         "val_loss": True,
-        "middle_mae": bool((~np.isnan(labels.age_low)).any()),
-        "age_mae": bool(labels.age_is_exact.any()),
-        "gender_accuracy": bool((labels.gender >= 0).any()),
+        "middle_mae": "age" in learned and bool((~np.isnan(labels.age_low)).any()),
+        "age_mae": "age" in learned and bool(labels.age_is_exact.any()),
+        "gender_accuracy": "gender" in learned and bool((labels.gender >= 0).any()),
     }
     if not known[settings.best_by]:
-        raise ValueError(f"best_by {settings.best_by} needs validation faces with a label for it, and there are none")
+        raise ValueError(
+            f"best_by {settings.best_by} needs training and validation faces with a label for it, and there are none"
+        )

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 import keras
+import numpy as np
 
 from agegender_train.files import no_progress
 from agegender_train.runs.folder import RunFolder
@@ -47,6 +48,22 @@ class TrainingProgress:
     faces: int
     loss: float
     row: Mapping[str, Any] | None = None
+
+
+class DivergedError(ValueError):
+    """A training whose loss, or whose answers, are no finite numbers any more: it can't get better.
+
+    Args:
+        epoch: number of the epoch, from 1.
+        learning_rate: the highest one of the training.
+    """
+
+    def __init__(self, epoch: int, learning_rate: float) -> None:
+        super().__init__(
+            f"the training has diverged in epoch {epoch}: its loss is no finite number any more, with a learning rate "
+            f"of up to {learning_rate:g}"
+        )
+        self.add_note(f"try a smaller one, such as --learning-rate {learning_rate / 10:g}, and another --output")
 
 
 class Interrupt:
@@ -149,12 +166,14 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
             self.metrics_from = None
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Reports a step, saves the state from time to time, and stops if asked to."""
+        """Reports a step, saves the state from time to time, and stops if asked to, or if the training diverges."""
         now = time.monotonic()
         self.status.step += 1
         if now - self._looked >= _LOSS_EVERY or self.status.step == self._steps:
             self._loss = float((logs or {}).get("loss", math.nan))
             self._looked = now
+            if not math.isfinite(self._loss):
+                raise DivergedError(self.status.epoch + 1, self._settings.learning_rate)
         self._progress(self._at(self.status.epoch + 1))
         # The state after the last step is saved at the end of the epoch, with its validation.
         if self.status.step < self._steps:
@@ -182,8 +201,13 @@ class EpochEnd(keras.callbacks.Callback):  # type: ignore[misc]
             self._export_model.set_weights(own)
             self.run.save_model("last", self._export_model)
             self._export_model.set_weights(averaged)
+            if not all(np.isfinite(weights).all() for weights in averaged):
+                raise DivergedError(epoch + 1, self._settings.learning_rate)
             if self._validate is not None:
-                figures, loss = self._validate(self._export_model)
+                try:
+                    figures, loss = self._validate(self._export_model)
+                except FloatingPointError:
+                    raise DivergedError(epoch + 1, self._settings.learning_rate) from None
                 row |= {"val_loss": loss, **{f"val_{name}": figures[name] for name in _SHOWN}}
             if self._is_best(row):
                 self.status.best_epoch = epoch + 1

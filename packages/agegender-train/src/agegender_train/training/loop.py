@@ -16,6 +16,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.model_file import with_untrained
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches
 from agegender_train.export import export_onnx
@@ -34,7 +35,7 @@ from agegender_train.training.devices import (
     replica_scope,
     single_device,
 )
-from agegender_train.training.epochs import EpochEnd, TrainingProgress, interrupt_between_steps
+from agegender_train.training.epochs import DivergedError, EpochEnd, TrainingProgress, interrupt_between_steps
 from agegender_train.training.phases import Phase, compile_for, plan_phases
 from agegender_train.training.state import SavedState, Status, start_from
 
@@ -54,6 +55,7 @@ class RunResult:
         metrics: of the exported weights on the validation faces, or on `test_set` where there are none; see
             `metrics.Scores.compute`. Empty where another process of the same training wrote the folder.
         test_set: what `metrics` were measured on, as the model file names it.
+        untrained: those of the heads "age" and "gender" that learned nothing; see `Objective.learns`.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class RunResult:
     best_epoch: int
     metrics: dict[str, Any]
     test_set: str = ""
+    untrained: tuple[str, ...] = ()
 
 
 def train(
@@ -84,6 +87,7 @@ def train(
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
             a stopped run with other settings in `out`.
+        DivergedError: the loss is no finite number any more.
         FileExistsError: `out` already holds a finished run.
         OSError: another process trains in `out`, or the state there can't be read.
         KeyboardInterrupt: Ctrl-C was pressed, in this process or in another one of the same training; the state after
@@ -119,6 +123,7 @@ def _train(
         "data": describe_data(stores),
         "stores": [str(store.path.absolute()) for store in stores],
         "faces": {"training": len(data.training), "validation": len(data.validation)},
+        "untrained": data.untrained,
         "teachers": data.teachers,
         "parameters": model.count_params(),
         "backend": keras.backend.backend(),
@@ -150,7 +155,7 @@ def _train(
                     compile_for(phase, model, data.objective, settings, data.batches.per_epoch)
                     _run_phase(phase, model, data.batches, settings, epoch_end, saved)
                     saved = None
-        result = RunResult(run.path, run.model, status.rows, status.best_epoch, {})
+        result = RunResult(run.path, run.model, status.rows, status.best_epoch, {}, untrained=data.untrained)
         return _finish(result, run, data, network, settings, config["git"]) if run.writes else result
 
 
@@ -203,10 +208,16 @@ def _extra_callbacks(settings: Settings, run: RunFolder) -> Iterator[keras.callb
         yield keras.callbacks.TensorBoard(str(run.path / "tensorboard"), write_graph=False)
 
 
-def _heads(network: Network, figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    heads: dict[str, dict[str, Any]] = {name: dict(head) for name, head in network.heads.items()}
-    if heads["age"]["decode"] == "years":
-        heads["age"]["std"] = round(figures["age_std"] or 0.0, 2)
+def _heads(data: TrainingData, best: Any, figures: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The heads of the model file: those that learned nothing say so, and years have the size of their error."""
+    heads = with_untrained(data.network.heads, data.untrained)
+    if heads["age"]["decode"] == "years" and "age" not in data.untrained:
+        std = figures["age_std"]
+        if std is None:
+            # The faces to validate on may have no ages where those to learn from have some.
+            aged = data.training[~np.isnan(data.faces.labels.age_low[data.training])]
+            std = data.figures(best, aged[:_TRAINING_SAMPLE])[0]["age_std"] if len(aged) else None
+        heads["age"]["std"] = None if std is None else round(std, 2)
     return heads
 
 
@@ -219,18 +230,24 @@ def _finish(
 ) -> RunResult:
     """Measures the best weights and exports them."""
     rows, test_set = _test_set(data)
+    labels = data.faces.labels[data.training]
     with single_device():
         best = keras.saving.load_model(run.checkpoints / "best.keras", compile=False)
-        figures, _ = data.figures(best, rows)
+        try:
+            figures, _ = data.figures(best, rows)
+        except FloatingPointError:
+            raise DivergedError(result.best_epoch, settings.learning_rate) from None
         export_onnx(
             best,
             run.model,
             name=network.name,
             spec=data.spec,
-            heads=_heads(network, figures),
+            heads=_heads(data, best, figures),
             training={
                 "data": [f"{store.name} ({len(store)} faces)" for store in data.faces.stores],
                 "n": len(data.training),
+                "n_age": int((~np.isnan(labels.age_low)).sum()),
+                "n_gender": int((labels.gender >= 0).sum()),
                 "epochs": settings.epochs,
                 "best_epoch": result.best_epoch,
                 "seed": settings.seed,

@@ -43,6 +43,15 @@ class Objective:
             self.target_widths["age"] += MAX_AGE + 1 if self.wants_distribution else 1
         self._weights = {"age": settings.age_weight, "gender": settings.gender_weight}
 
+    def learns(self, labels: Labels) -> tuple[str, ...]:
+        """The heads that can learn something from these labels, "age" before "gender".
+
+        A head needs a loss with a weight, and labels: an age, or both genders, for one gender alone is nothing to tell
+        apart.
+        """
+        known = {"age": bool((~np.isnan(labels.age_low)).any()), "gender": {0, 1} <= set(labels.gender.tolist())}
+        return tuple(head for head, found in known.items() if found and self._weights[head] > 0)
+
     @property
     def compiled(self) -> dict[str, Any]:
         """The arguments "loss" and "loss_weights" of `keras.Model.compile`."""

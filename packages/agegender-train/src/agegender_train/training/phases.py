@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 import keras
 from keras import ops
 
+from agegender_core.spelling import with_near_names
 from agegender_train.models import Network
 from agegender_train.runs.settings import Settings
 from agegender_train.training.objective import Objective
@@ -52,9 +52,8 @@ def plan_phases(model: Any, network: Network, settings: Settings) -> Iterator[Ph
     if settings.frozen_epochs and not network.head_layers:
         raise ValueError(f"{network.name} has no trunk to freeze: frozen_epochs must be 0")
     if settings.train_from and settings.train_from not in names:
-        near = get_close_matches(settings.train_from, names, 3, 0.4)
-        hint = f"; near it are {', '.join(near)}" if near else ""
-        raise ValueError(f"{network.name} has no layer {settings.train_from!r} to train from{hint}")
+        unknown = ValueError(f"{network.name} has no layer {settings.train_from!r} to train from")
+        raise with_near_names(unknown, settings.train_from, names)
     if settings.frozen_epochs:
         yield Phase(0, settings.frozen_epochs, frozenset(network.head_layers), True)
     learning = names[names.index(settings.train_from) :] if settings.train_from else names

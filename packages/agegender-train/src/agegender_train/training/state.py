@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import keras
 import numpy as np
 from keras import ops
 
 from agegender_core.files import replacing
+from agegender_core.model_file import from_json, heads_of, untrained_heads
+from agegender_train.export.archive import DESCRIPTION_FILE
 
 _STATUS = "standing"
 """Name of the `Status` in the file; older versions called it that."""
@@ -101,6 +103,16 @@ def save_state(path: Path, status: Status, model: Any) -> None:
             arrays[f"{group}-{number:05}"] = np.asarray(ops.convert_to_numpy(variable))
     with replacing(path, sync=True) as unfinished, unfinished.open("wb") as file:
         np.savez(file, **arrays)
+
+
+def untrained_before(path: Path) -> tuple[str, ...]:
+    """Those of "age" and "gender" that the training of a checkpoint had no labels for; none where it doesn't say."""
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            if DESCRIPTION_FILE in archive.namelist():
+                return untrained_heads(heads_of(from_json(archive.read(DESCRIPTION_FILE))))
+    config = path.absolute().parent.parent / "config.json"
+    return tuple(json.loads(config.read_bytes()).get("untrained", ())) if config.is_file() else ()
 
 
 def start_from(model: Any, path: Path) -> Any:

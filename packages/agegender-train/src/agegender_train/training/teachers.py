@@ -28,7 +28,8 @@ def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, thre
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is no model file, wants chips of another size or padding, or gives no probability for each age.
+        ValueError: it is no model file, has an untrained head, wants chips of another size or padding, or gives no
+            probability for each age.
     """
     teachers = [load_predictor(path, threads=threads, flip=True) for path in paths]
     cut = faces.chip_size, faces.chip_padding
@@ -39,6 +40,8 @@ def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, thre
                 f"the teacher {path} wants chips of {wants[0]} px with padding {wants[1]}, the stores have chips of "
                 f"{cut[0]} px with padding {cut[1]}"
             )
+        if teacher.untrained:
+            raise ValueError(f"the teacher {path} has not learned the {' and the '.join(teacher.untrained)}")
         if distribution and not teacher.has_distribution:
             raise ValueError(f"the teacher {path} gives years only; this network needs a probability for each age")
     return teachers
@@ -69,7 +72,8 @@ def teacher_targets(
     for start in range(0, len(rows), _BATCH):
         chips = faces.chips(rows[start : start + _BATCH])
         predictions = [teacher.predict_chips(chips) for teacher in teachers]
-        columns = [one.age_probs if distribution else one.age[:, None] for one in predictions]
-        ages.append(np.mean(np.stack([column for column in columns if column is not None]), axis=0))
-        p_male.append(np.mean([one.p_male for one in predictions], axis=0))
+        columns = [one.age_probs if distribution else one.age for one in predictions]
+        mean = np.mean(np.stack([column for column in columns if column is not None]), axis=0)
+        ages.append(mean if distribution else mean[:, None])
+        p_male.append(np.mean(np.stack([one.p_male for one in predictions if one.p_male is not None]), axis=0))
     return TeacherTargets(np.concatenate(ages), np.concatenate(p_male)[:, None], share)

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from agegender_core.decoding import Decoder
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.metrics import Scores
-from agegender_train.models import Network
+from agegender_train.metrics.scores import judged
 from agegender_train.training.objective import Objective
 
 
@@ -35,7 +36,7 @@ def exported_weights(model: Any, averaged: bool = True) -> list[npt.NDArray[Any]
 
 def validate(
     model: Any,
-    network: Network,
+    decoder: Decoder,
     objective: Objective,
     faces: FaceSet,
     rows: npt.NDArray[np.int64],
@@ -44,7 +45,10 @@ def validate(
 ) -> tuple[dict[str, Any], float]:
     """Figures (see `metrics.Scores.compute`) and loss of a model on faces as they are, without augmentation.
 
-    The figures are of the ages and genders that users of its model file get.
+    The figures are of the ages and genders that users of its model file get; an untrained head counts in neither.
+
+    Raises:
+        FloatingPointError: an answer is no finite number.
     """
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
     for start in range(0, len(rows), batch_size):
@@ -52,7 +56,10 @@ def validate(
         for name, values in parts.items():
             values.append(np.asarray(outputs[name], np.float32))
     predicted = {name: np.concatenate(values) for name, values in parts.items()}
-    labels = faces.labels[rows]
-    prediction = network.decoder(predicted)
+    prediction, labels = decoder(predicted), faces.labels[rows]
+    for column in (prediction.age, prediction.p_male):
+        if column is not None and not np.isfinite(column).all():
+            raise FloatingPointError("the network's answers are no finite numbers")
     figures = Scores.from_batch(prediction.age, prediction.p_male, labels).compute()
+    _, _, labels = judged(prediction, labels)
     return figures, objective.value(predicted, labels)

@@ -19,9 +19,7 @@ def _openvino() -> Any:
     try:
         return import_module("openvino")
     except ImportError:
-        raise ValueError(
-            "the format openvino needs the package openvino: pip install 'agegender-train[openvino]'"
-        ) from None
+        raise ValueError("the format openvino needs the package openvino: pip install openvino") from None
 
 
 def _write(trained: Trained, path: Path, precision: str, faces: Inputs | None) -> None:

@@ -13,7 +13,7 @@ export function drawCell(cell, { place, of, state, isCurrent, face }) {
   cell.setAttribute("aria-selected", isCurrent);
   mark.firstChild.setAttribute("href", `#sign-${state}`);
   if (!face) return;
-  const guess = face.predicted_age === null ? "" : words.modelShort(face);
+  const guess = words.modelShort(face);
   label.replaceChildren(
     element("b", words.age(words.ageOf(face)), face.corrected_age ? "changed" : ""),
     " ",
@@ -54,8 +54,8 @@ export function drawDetail(face, place, of) {
     ` ${words.gender(words.genderOf(face))} `,
     element("span", state, "state"),
   );
-  $("detail-model").hidden = face.predicted_age === null;
-  if (face.predicted_age !== null) {
+  $("detail-model").hidden = !words.hasGuess(face);
+  if (words.hasGuess(face)) {
     $("detail-model").textContent = `model: ${words.model(face)}`;
     $("detail-model").classList.toggle("far", words.isFar(face));
   }

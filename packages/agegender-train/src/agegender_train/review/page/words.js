@@ -25,17 +25,27 @@ export const label = (face) => `${age(ageOf(face))}, ${gender(genderOf(face))}`;
 
 // Whether the model contradicts the label: ten years beside it, or sure of the other gender.
 export function isFar(face) {
-  if (face.predicted_age === null) return false;
-  const years = ageOf(face);
+  const years = face.predicted_age === null ? null : ageOf(face);
   const off = years ? Math.max(years[0] - face.predicted_age, face.predicted_age - years[1], 0) : 0;
-  const sex = genderOf(face);
+  const sex = face.predicted_p_male === null ? null : genderOf(face);
   return off >= 10 || (sex !== null && Math.abs(face.predicted_p_male - sex) >= 0.9);
 }
 
+// A model may have learned ages only, or genders only.
+export const hasGuess = (face) => face.predicted_age !== null || face.predicted_p_male !== null;
+
 export function model(face) {
-  const male = face.predicted_p_male >= 0.5;
-  const sure = Math.round(100 * (male ? face.predicted_p_male : 1 - face.predicted_p_male));
-  return `${Math.round(face.predicted_age)}, ${male ? "male" : "female"} (${sure}%)`;
+  const parts = face.predicted_age === null ? [] : [Math.round(face.predicted_age)];
+  if (face.predicted_p_male !== null) {
+    const male = face.predicted_p_male >= 0.5;
+    const sure = Math.round(100 * (male ? face.predicted_p_male : 1 - face.predicted_p_male));
+    parts.push(`${male ? "male" : "female"} (${sure}%)`);
+  }
+  return parts.join(", ");
 }
 
-export const modelShort = (face) => `${Math.round(face.predicted_age)} ${face.predicted_p_male >= 0.5 ? "M" : "F"}`;
+export function modelShort(face) {
+  const parts = face.predicted_age === null ? [] : [Math.round(face.predicted_age)];
+  if (face.predicted_p_male !== null) parts.push(genderLetter(face.predicted_p_male >= 0.5));
+  return parts.join(" ");
+}
