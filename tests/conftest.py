@@ -20,6 +20,11 @@ StartProcess = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that train real networks come first, that none of them is the last, with one process, at the end."""
+    items.sort(key=lambda item: item.path.name not in ("test_networks.py", "test_end_to_end.py", "test_replicas.py"))
+
+
 def pytest_collection_finish() -> None:
     """The frameworks' million objects stay to the end: the collector need not walk them after every test."""
     gc.set_threshold(50_000)
