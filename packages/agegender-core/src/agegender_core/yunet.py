@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from .faces import Faces, Frame
+from .frames import as_frame
 from .model_file import ModelFileError, open_session
 
 Floats = npt.NDArray[np.float32]
@@ -66,6 +68,7 @@ class YuNetDetector:
         if not 64 <= max_side <= 8192:
             raise ValueError(f"max_side must be in 64..8192 pixels, got {max_side}")
         self.model_path = YUNET_PATH if model is None else Path(model)
+        self._made_of = self.model_path.absolute(), threshold, max_side, threads
         self.threshold = threshold
         self.max_side = max_side
         if self.model_path.is_dir():
@@ -91,8 +94,15 @@ class YuNetDetector:
             )
         self._input = inputs[0].name
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy and score."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_of
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
+        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy and score.
+
+        `bgr`: see `Pipeline`.
+        """
+        frame = as_frame(frame, bgr)
         scale = min(1.0, self.max_side / max(frame.shape[:2]))
         small = frame
         if scale < 1:
