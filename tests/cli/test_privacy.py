@@ -7,7 +7,9 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,3 +102,18 @@ def test_who_wants_to_send_it_can() -> None:
         environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
         done = subprocess.run([sys.executable, "-c", program], env={**environment, **given}, capture_output=True)
         assert done.stdout.decode().strip() == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fresh", "unwritable"])
+def test_a_report_writes_its_folder_alone(tmp_path: Path, make_store: Callable[..., Any], kind: str) -> None:
+    store = make_store(size=140, n=24)
+    (tmp_path / "file").touch()
+    home = tmp_path / "home" if kind == "fresh" else tmp_path / "file" / "home"
+    (tmp_path / "home").mkdir()
+    done = run_alone(
+        home, tmp_path / "work", AGEGENDER, "eval", store.path, "--model", "ssrnet", "--output", tmp_path / "report"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report" / "metrics.json").exists()
+    assert files_under(tmp_path / "home", tmp_path / "work") == []
