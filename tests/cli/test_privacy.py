@@ -75,25 +75,21 @@ COMMANDS = {
 }
 
 
+@pytest.mark.parametrize("kind", ["fresh", "unwritable"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str) -> None:
+def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str, kind: str) -> None:
     words, expected = COMMANDS[name]
-    for kind in ("fresh", "unwritable"):
-        folder = tmp_path / kind
-        folder.mkdir()
-        home = folder / "home"
-        if kind == "fresh":
-            home.mkdir()
-        else:
-            (folder / "file").touch()
-            home = folder / "file" / "home"  # root may write anywhere, but makes no folder in a file
-        done = run_alone(home, folder / "work", *words)
-        assert done.returncode == 0, (kind, done.returncode, done.stderr)
-        assert files_under(folder / "work") == sorted(str(folder / "work" / file) for file in expected)
-        assert files_under(folder / "home") == []
-        assert sorted(path.name for path in folder.iterdir()) == (
-            ["home", "work"] if kind == "fresh" else ["file", "work"]
-        )
+    home, place = tmp_path / "home", tmp_path / "work"
+    if kind == "fresh":
+        home.mkdir()
+    else:
+        home.touch()
+        home = home / "home"  # root may write anywhere, but makes no folder in a file
+    done = run_alone(home, place, *words)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert files_under(place) == sorted(str(place / file) for file in expected)
+    assert files_under(home) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "work"]
 
 
 def test_who_wants_to_send_it_can() -> None:
