@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,3 +97,10 @@ def test_what_is_no_model_gives_one_clear_error(tmp_path: Path, capfd: pytest.Ca
             YuNetDetector(path)
         assert str(path) in str(caught.value)
     assert capfd.readouterr().err == ""
+
+
+def test_it_can_be_pickled(model: Path, portrait: Frame) -> None:
+    detector = YuNetDetector(model, threshold=0.5, max_side=640)
+    again = pickle.loads(pickle.dumps(detector))
+    assert (again.threshold, again.max_side) == (0.5, 640)
+    assert np.array_equal(again(portrait, Faces.empty()).xyxy, detector(portrait, Faces.empty()).xyxy)

@@ -26,6 +26,19 @@ class RowFormat(StrEnum):
     CSV = "csv"
 
 
+class DeviceName(StrEnum):
+    """Where a network runs: what `agegender_core.model_file.DEVICES` has, and auto for the best of them."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    ROCM = "rocm"
+    MIGRAPHX = "migraphx"
+    DIRECTML = "directml"
+    COREML = "coreml"
+    OPENVINO = "openvino"
+
+
 def output(metavar: str, text: str, **more: Any) -> Any:
     """The option that says where a command writes to: spelled alike everywhere."""
     return typer.Option("--output", "-o", metavar=metavar, help=text, **more)
@@ -39,6 +52,14 @@ Model = Annotated[
         metavar="MODEL",
         help="A model file, or mobilenetv2 or ssrnet, which come with the package.",
         show_default="mobilenetv2",
+    ),
+]
+Device = Annotated[
+    DeviceName,
+    typer.Option(
+        metavar="DEVICE",
+        help="Where the network runs: cpu, cuda, rocm, migraphx, directml, coreml, openvino; auto takes the first "
+        "that the installed ONNX Runtime can use.",
     ),
 ]
 Flip = Annotated[

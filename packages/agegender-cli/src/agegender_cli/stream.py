@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
-from .options import Model, Quiet, output
-from .output import message
+from .options import Device, DeviceName, Model, Quiet, output
+from .output import count, message
+from .pictures import identity
 from .progress import progress_bars
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def stream(
         bool | None, typer.Option("--show/--no-show", help="Show a window.", show_default="where there is a screen")
     ] = None,
     model: Model = None,
+    device: Device = DeviceName.AUTO,
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
@@ -77,7 +78,7 @@ def stream(
     from agegender_core.smoothing import Smoother
     from agegender_core.video import open_source
 
-    _refuse_overwriting(source, output, tracks)
+    _refuse_overwriting(source, model, output, tracks)
     with open_source(source) as video:
         pipeline = Pipeline.for_video(
             model,
@@ -91,6 +92,7 @@ def stream(
             ),
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
             detect_every=detect_every,
+            device=device,
         )
         tally = _run(video, pipeline, _sinks(video, output, tracks, show), quiet)
     written = [str(path) for path in (output, tracks) if path is not None and str(path) != "-"]
@@ -115,11 +117,18 @@ class _Tally:
             self.tracks.update(number for number in result.faces.track_id.tolist() if number >= 0)
 
 
-def _refuse_overwriting(source: str, output: Path | None, tracks: str | None) -> None:
-    for name, path in (("--output", output), ("--tracks", None if tracks == "-" else tracks)):
-        if path is not None and os.path.exists(source) and os.path.exists(path) and os.path.samefile(source, path):
-            raise UserError(f"{name} {path} is the source itself", hint="Give the result another name.")
-    if output is not None and tracks is not None and Path(tracks).absolute() == output.absolute():
+def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tracks: str | None) -> None:
+    from agegender_core.frame_sinks import partial_path
+
+    # A video is written under another name at first.
+    written = [("--output", path) for path in ([output, partial_path(output)] if output is not None else [])]
+    written += [("--tracks", Path(tracks))] if tracks is not None and tracks != "-" else []
+    for what, path in (("source", source), ("model", model)):
+        given = None if path is None else identity(path)
+        for option, target in written:
+            if given is not None and identity(target) == given:
+                raise UserError(f"{option} {target} is the {what} itself", hint="Give the result another name.")
+    if len({target.resolve() for _, target in written}) < len(written):
         raise UserError(f"--output and --tracks are the same file: {output}")
 
 
@@ -195,16 +204,12 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
     if problem or not quiet:
         rate = tally.frames / max(tally.seconds, 1e-9)
         files = f" Written: {', '.join(written)}." if written and tally.frames else ""
-        counts = f"{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}"
+        counts = f"{count(tally.frames, 'frame')}, {count(len(tally.tracks), 'track')}"
         message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
         if tally.frames and not tally.faces:
             message("No face was found; a higher --upsample finds smaller ones.")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _core
 from .faces import Faces, Frame
+from .frames import as_frame
 
 
 class HogDetector:
@@ -37,12 +38,15 @@ class HogDetector:
         native, self.simd = _native_detector()
         self._native = native()
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.upsample, self.threshold)
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
         """Replace `faces` by those found in `frame`, best score first: columns xyxy and score.
 
-        A grey frame (H, W) is taken, too; that is faster and finds nearly the same faces.
+        A grey frame (H, W) is taken, too; that is faster and finds nearly the same faces. `bgr`: see `Pipeline`.
         """
-        boxes, scores = self._native.detect(frame, self.upsample, self.threshold)
+        boxes, scores = self._native.detect(as_frame(frame, bgr, grey=True), self.upsample, self.threshold)
         return Faces(xyxy=boxes.astype(np.float32), score=scores.astype(np.float32))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self, runtime_checkable
 
 from .align import Aligner
 from .detect import HogDetector
 from .faces import Faces, Frame, Stage
+from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
 from .smoothing import Smoother
@@ -100,6 +101,7 @@ class Pipeline:
         threshold: float = 0.0,
         threads: int = 1,
         flip: bool | None = None,
+        device: str = "cpu",
     ) -> Self:
         """Detector, aligner and predictor.
 
@@ -109,8 +111,9 @@ class Pipeline:
             threshold: see `HogDetector`.
             threads: see `load_predictor`.
             flip: see `load_predictor`.
+            device: see `load_predictor`.
         """
-        predictor = load_predictor(model, threads=threads, flip=flip)
+        predictor = load_predictor(model, threads=threads, flip=flip, device=device)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
         return cls([HogDetector(upsample, threshold), aligner, predictor])
 
@@ -126,6 +129,7 @@ class Pipeline:
         tracker: SortTracker | None = None,
         smoother: Stage | None = None,
         detect_every: int = 1,
+        device: str = "cpu",
     ) -> Self:
         """The stages of `for_pictures`, then a tracker, `HighConfidenceFilter` and a smoother.
 
@@ -138,29 +142,45 @@ class Pipeline:
             tracker: by default `face_tracker`.
             smoother: by default `Smoother`.
             detect_every: see the class.
+            device: as in `for_pictures`.
         """
         found = cls.for_pictures(
-            model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads, flip=flip
+            model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads, flip=flip, device=device
         ).stages
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
         return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
 
-    def __call__(self, frame: Frame) -> Faces:
-        """The faces of one picture: uint8 RGB (H, W, 3)."""
-        faces = Faces.empty()
+    def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
+        """The faces of one picture.
+
+        Args:
+            frame: uint8 RGB (H, W, 3), as `read_image` gives it.
+            bgr: the channels are blue, green, red: pass ``bgr=True`` with what ``cv2.imread`` and ``cv2.VideoCapture``
+                give. Without it nothing fails, but ages and genders are wrong.
+
+        Raises:
+            ValueError: an array of another dtype or shape; the message says how to make it fit.
+        """
+        frame, faces = as_frame(frame, bgr, grey=True), Faces.empty()
         for stage in self.stages:
             faces = stage(frame, faces)
         return faces
 
-    def run(self, source: Iterable[TimedFrame]) -> Iterator[FrameResult]:
-        """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages."""
+    def run(self, source: Iterable[TimedFrame], *, bgr: bool = False) -> Iterator[FrameResult]:
+        """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages.
+
+        Args:
+            source: frames; those of `open_source` are RGB.
+            bgr: the frames' channels are blue, green, red; the results' images are RGB.
+        """
         for stage in self.stages:
             if isinstance(stage, _Resettable):
                 stage.reset()
         # Counted here: a source that skips frames has gaps in its own numbers.
         for count, frame in enumerate(source):
-            yield self._result(frame, coast=count % self.detect_every > 0)
+            rgb = replace(frame, image=as_frame(frame.image, bgr, grey=True))
+            yield self._result(rgb, coast=count % self.detect_every > 0)
 
     def _result(self, frame: TimedFrame, coast: bool) -> FrameResult:
         faces, stages = Faces.empty(), self.stages

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from ._opencv import quiet_opencv
 from .faces import Faces, Frame
+from .frames import as_frame
 
 # The box that HOG would give, from YuNet's: a square whose side is so many times the geometric mean of the box's side
 # and the distance from the eyes to the mouth, and whose centre lies so many sides from the middle between the box's
@@ -47,6 +48,7 @@ class YuNetDetector:
         if not 64 <= max_side <= 8192:
             raise ValueError(f"max_side must be in 64..8192 pixels, got {max_side}")
         self.model_path = Path(model)
+        self._made_of = self.model_path.absolute(), threshold, max_side
         self.threshold = threshold
         self.max_side = max_side
         if self.model_path.is_dir():
@@ -67,8 +69,15 @@ class YuNetDetector:
             ) from None
         self._idle.append(network)
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy and score."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_of
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
+        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy and score.
+
+        `bgr`: see `Pipeline`.
+        """
+        frame = as_frame(frame, bgr)
         scale = min(1.0, self.max_side / max(frame.shape[:2]))
         small = frame
         if scale < 1:
