@@ -189,16 +189,16 @@ class MadeInputs:
             suffixes = [s for s, f in Image.registered_extensions().items() if f == format_ and s in wanted]
             for orientation in range(1, 9) if suffixes else ():
                 turned = self.picture().transpose(_TURNS[orientation]) if orientation > 1 else self.picture()
-                exif = Image.Exif()
-                exif[0x0112] = orientation
                 for mode in ("RGB", "RGBA", "L", "P", "1"):
+                    exif = Image.Exif()  # another one each time: saving may change it
+                    exif[0x0112] = orientation
                     try:
                         data = self.saved(turned.convert(mode), format_, exif=exif)
                     except (OSError, ValueError, KeyError, TypeError, AttributeError):
                         continue
                     suffix = self._random.choice(suffixes)
                     name = self.add(self.name(suffix), data)
-                    if format_ in ("JPEG", "PNG", "WEBP", "TIFF") and mode in ("RGB", "L"):
+                    if format_ in ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "AVIF") and mode in ("RGB", "RGBA", "L"):
                         found.append(name)
         for suffix in sorted(wanted):
             pixels = np.ascontiguousarray(np.asarray(self.picture())[..., ::-1])
