@@ -272,6 +272,7 @@ def test_any_name_in_any_encoding(named: Path, encoding: str, format_: str, tmp_
         return
     if format_ == "csv":
         rows = list(csv.DictReader(io.StringIO(out, newline="")))
+        names = names - {"line\nbreak.jpg", "\x1b[31mred.jpg"} | {"line\\x0abreak.jpg", "\\x1b[31mred.jpg"}
     else:
         rows = json.loads(out) if format_ == "json" else [json.loads(line) for line in out.split("\n")[:-1]]
     assert {Path(row["source"]).name for row in rows} == names
@@ -333,6 +334,7 @@ def test_one_bad_picture_is_a_row(here: Here, damaged: Path) -> None:
     assert "6 pictures, 2 faces, 4 that could not be read" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of the memory that counts")
 def test_too_little_memory_for_one_picture(tmp_path: Path, astronaut_path: Path) -> None:
     import resource
@@ -488,7 +490,7 @@ def test_what_cannot_be_opened_is_a_row_and_a_pipe_is_passed_over(
     assert "pipe.jpg" in result.stderr
 
 
-def test_a_picture_on_stdin(astronaut_path: Path, tmp_path: Path) -> None:
+def test_a_picture_on_stdin(here: Here, astronaut_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with astronaut_path.open("rb") as file:
         done = subprocess.run(
             [AGEGENDER, "predict", "-", "-f", "json", "-o", tmp_path], stdin=file, capture_output=True
@@ -496,9 +498,8 @@ def test_a_picture_on_stdin(astronaut_path: Path, tmp_path: Path) -> None:
     (row,) = json.loads(done.stdout)
     assert (row["source"], row["error"], len(row["faces"])) == ("-", None, 1)
     assert [path.name for path in tmp_path.iterdir()] == ["stdin.jpg"]
-    done = subprocess.run([AGEGENDER, "predict", "-", "-f", "json"], input=b"", capture_output=True)
-    assert json.loads(done.stdout)[0]["error"] == "the file is empty"
-    assert done.returncode == 2
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
+    assert json.loads(here("predict", "-", "-f", "json", code=2).stdout)[0]["error"] == "the file is empty"
 
 
 @pytest.fixture
@@ -509,7 +510,7 @@ def server(astronaut_path: Path) -> Iterator[str]:
         def do_GET(self) -> None:
             if self.path.startswith("/to"):
                 self.send_response(302)
-                self.send_header("Location", "file:///etc/hostname" if self.path == "/to-file" else "/good.jpg")
+                self.send_header("Location", "file://localhost/etc/hostname" if self.path == "/to-file" else "/good.jpg")
                 self.end_headers()
             elif self.path.startswith(("/good", "/large")):
                 self.send_response(200)

@@ -7,7 +7,9 @@ import platform
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,25 +75,21 @@ COMMANDS = {
 }
 
 
+@pytest.mark.parametrize("kind", ["fresh", "unwritable"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str) -> None:
+def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str, kind: str) -> None:
     words, expected = COMMANDS[name]
-    for kind in ("fresh", "unwritable"):
-        folder = tmp_path / kind
-        folder.mkdir()
-        home = folder / "home"
-        if kind == "fresh":
-            home.mkdir()
-        else:
-            (folder / "file").touch()
-            home = folder / "file" / "home"  # root may write anywhere, but makes no folder in a file
-        done = run_alone(home, folder / "work", *words)
-        assert done.returncode == 0, (kind, done.returncode, done.stderr)
-        assert files_under(folder / "work") == sorted(str(folder / "work" / file) for file in expected)
-        assert files_under(folder / "home") == []
-        assert sorted(path.name for path in folder.iterdir()) == (
-            ["home", "work"] if kind == "fresh" else ["file", "work"]
-        )
+    home, place = tmp_path / "home", tmp_path / "work"
+    if kind == "fresh":
+        home.mkdir()
+    else:
+        home.touch()
+        home = home / "home"  # root may write anywhere, but makes no folder in a file
+    done = run_alone(home, place, *words)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    assert files_under(place) == sorted(str(place / file) for file in expected)
+    assert files_under(home) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "work"]
 
 
 def test_who_wants_to_send_it_can() -> None:
@@ -100,3 +98,18 @@ def test_who_wants_to_send_it_can() -> None:
         environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
         done = subprocess.run([sys.executable, "-c", program], env={**environment, **given}, capture_output=True)
         assert done.stdout.decode().strip() == found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["fresh", "unwritable"])
+def test_a_report_writes_its_folder_alone(tmp_path: Path, make_store: Callable[..., Any], kind: str) -> None:
+    store = make_store(size=140, n=24)
+    (tmp_path / "file").touch()
+    home = tmp_path / "home" if kind == "fresh" else tmp_path / "file" / "home"
+    (tmp_path / "home").mkdir()
+    done = run_alone(
+        home, tmp_path / "work", AGEGENDER, "eval", store.path, "--model", "ssrnet", "--output", tmp_path / "report"
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "report" / "metrics.json").exists()
+    assert files_under(tmp_path / "home", tmp_path / "work") == []

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from agegender_core import ImageError, decode_image, images, read_image, write_image
+from agegender_core._opencv import _logging, quiet_opencv
 from agegender_core.images import MAX_PIXELS
 from agegender_core.picture_headers import Header, read_header
 
@@ -473,3 +475,20 @@ def test_a_comment_of_a_jpeg(tmp_path: Path, halves: np.ndarray) -> None:
     write_image(tmp_path / "c.png", halves, comment="lost")
     assert images.read_comment(tmp_path / "b.jpg") is images.read_comment(tmp_path / "c.png") is None
     np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), read_image(tmp_path / "b.jpg"))
+
+
+def test_a_grey_pfm_becomes_rgb() -> None:
+    done, data = cv2.imencode(".pfm", np.full((6, 8), 0.5, np.float32))
+    assert done
+    assert decode_image(data.tobytes()).shape == (6, 8, 3)
+
+
+def test_what_opencv_says_of_damage_stays_off_stderr(capfd: pytest.CaptureFixture[str], halves: np.ndarray) -> None:
+    data = tiff(halves)
+    for cut in (20, len(data) // 2):
+        with suppress(ImageError):
+            decode_image(data[:cut] + bytes(40))
+    assert capfd.readouterr().err == ""
+    with quiet_opencv(), quiet_opencv():
+        pass
+    assert _logging().getLogLevel() > 0

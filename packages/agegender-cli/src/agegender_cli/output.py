@@ -95,12 +95,17 @@ def json_text(document: Any, indent: int | None = None) -> str:
 
 
 def print_csv(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Prints rows under a header with all their keys; what is ``None`` or isn't there is empty."""
+    """Prints rows under a header with all their keys; what is ``None`` or isn't there is empty.
+
+    Control characters are escaped: `csv` leaves a carriage return unquoted, which ends the line for any reader.
+    """
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: plain(one) if isinstance(one, str) else one for name, one in row.items()} for row in rows)
+    writer.writerows(
+        {name: plain(one, controls=False) if isinstance(one, str) else one for name, one in row.items()} for row in rows
+    )
 
 
 def scalars(figures: Mapping[str, Any]) -> dict[str, Any]:

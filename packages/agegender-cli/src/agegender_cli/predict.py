@@ -230,7 +230,7 @@ class _Csv:
         self._width = len(_COLUMNS) + len(_FACE) + len(_INTERVAL)
 
     def write(self, row: dict[str, Any]) -> None:
-        start = [plain(row["source"]), plain(row["error"] or ""), row["width"], row["height"]]
+        start = [*(plain(row[name] or "", controls=False) for name in ("source", "error")), row["width"], row["height"]]
         if not row["faces"]:
             self._writer.writerow([*start, *[""] * (self._width - len(start))])
         for face in row["faces"]:

@@ -168,8 +168,7 @@ class WindowSink:
                 cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
         except cv2.error:
             raise SinkError(
-                "no window can be shown: the OpenCV that is installed has none; it needs the extra "
-                "agegender-core[window]: pip install opencv-python"
+                "no window can be shown: the OpenCV that is installed has none (pip install opencv-python)"
             ) from None
 
     def write(self, frame: Frame, time: float) -> None:

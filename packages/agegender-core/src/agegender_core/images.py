@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ._opencv import quiet_opencv
 from .faces import Frame
 from .files import write_bytes
 from .frames import as_frame
@@ -79,7 +80,8 @@ def decode_image(data: bytes | bytearray | memoryview | npt.NDArray[np.uint8], n
     if header.cut_off:
         raise ImageError(f"{name}: the file is cut off before its end")
     try:
-        frame = _decode_heic(data) if header.heic else _decode(data, header)
+        with quiet_opencv():
+            frame = _decode_heic(data) if header.heic else _decode(data, header)
     except cv2.error as error:
         if error.code == cv2.Error.StsNoMem:
             raise ImageError(f"{name}: {_TOO_LARGE}") from None
@@ -148,7 +150,11 @@ def _decode(data: bytes, header: Header) -> Frame | None:
     # A format that our header reader doesn't know is turned by OpenCV.
     by_opencv = 0 if header.orientation is None else cv2.IMREAD_IGNORE_ORIENTATION
     frame = _decode_rgb(raw, by_opencv)
-    return frame if frame is None else _upright(frame, header.orientation or 1)
+    if frame is None:
+        return None
+    if frame.ndim == 2:  # OpenCV leaves a grey PFM grey, whatever it is asked for
+        frame = np.repeat(frame[..., None], 3, axis=2)
+    return _upright(frame, header.orientation or 1)
 
 
 def _decode_heic(data: bytes) -> Frame:

@@ -204,7 +204,7 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model",
         session = ort.InferenceSession(source, options, providers=providers)
     except Exception as error:
         # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-        raise ModelFileError(f"{name} is no ONNX model that can be run: {_reason(error)}") from None
+        raise ModelFileError(f"{name} is no ONNX model that can be run: {runtime_reason(error)}") from None
     if device != "auto" and providers[0] not in session.get_providers():
         raise DeviceError(
             f"device '{device}' can't be used: ONNX Runtime knows it, but its driver or libraries do not load here"
@@ -231,6 +231,11 @@ def _providers(device: str) -> list[str]:
     return [DEVICES[device], *([DEVICES["cpu"]] if device != "cpu" else [])]
 
 
-def _reason(error: Exception) -> str:
-    """ONNX Runtime's message without its own number and name of the kind of error."""
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ", "", str(error))
+def runtime_reason(error: Exception) -> str:
+    """What ONNX Runtime says of an error, without the codes before it and the path that whoever reads it has named.
+
+    >>> runtime_reason(Exception("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from a.onnx failed:Protobuf"))
+    'Protobuf'
+    """
+    text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
+    return re.sub(r"^Load model from .+? failed:\s*", "", text, flags=re.DOTALL)
