@@ -510,7 +510,9 @@ def server(astronaut_path: Path) -> Iterator[str]:
         def do_GET(self) -> None:
             if self.path.startswith("/to"):
                 self.send_response(302)
-                self.send_header("Location", "file://localhost/etc/hostname" if self.path == "/to-file" else "/good.jpg")
+                self.send_header(
+                    "Location", "file://localhost/etc/hostname" if self.path == "/to-file" else "/good.jpg"
+                )
                 self.end_headers()
             elif self.path.startswith(("/good", "/large")):
                 self.send_response(200)

@@ -25,7 +25,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -35,6 +34,8 @@ from agegender_core import read_image
 from agegender_train.datasets.file_kinds import PICTURE_SUFFIXES
 from agegender_train.preprocessing.label_table import write_label_table
 from agegender_train.store import Store
+
+MadeInputs = Any  # of conftest.py
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="pipes, links and limits as Linux has them")
 
@@ -203,15 +204,19 @@ def test_label_files_with_missing_fields_are_named_in_one_sentence(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_thousand_made_inputs_are_rows_and_stay_as_they_are(astronaut_path: Path, tmp_path: Path) -> None:
+def test_a_thousand_made_inputs_are_rows_and_stay_as_they_are(
+    astronaut_path: Path, tmp_path: Path, made_inputs: Callable[..., MadeInputs]
+) -> None:
     source = tmp_path / "source"
     source.mkdir()
     face = Image.fromarray(read_image(astronaut_path)[20:240, 110:330])
-    made = _Made(source, face)
-    upright = made.every_format_in_every_orientation()
+    made = made_inputs(source, face)
+    upright = made.every_format_in_every_orientation(PICTURE_SUFFIXES)
     made.names_in_any_bytes(250)
-    made.suffixes_that_disagree(350)
-    archived = made.archives_of_three_systems()
+    made.suffixes_that_disagree(350, PICTURE_SUFFIXES)
+    for suffix in (".zip", ".tar", ".tgz", ".tar.xz"):  # a picture called an archive is no readable archive
+        made.add(f"picture{suffix}", made.saved(face, "JPEG"))
+    archived = archives_of_three_systems(made)
     assert len(made.expected) >= FILES
     before = {path: hashlib.sha256(path.read_bytes()).digest() for path in source.rglob("*")}
     done, peak = run("utkface", source, tmp_path / "store", "--near-duplicates", "0")
@@ -231,147 +236,57 @@ def test_a_thousand_made_inputs_are_rows_and_stay_as_they_are(astronaut_path: Pa
     print(f"{len(kept)} kept of {len(made.expected)}, {counts}, peak {peak / 1024:.0f} MiB")
 
 
-class _Made:
-    """Makes inputs in a folder; `expected` are the names that the audit must have for them."""
+def archives_of_three_systems(made: MadeInputs) -> list[str]:
+    """Returns the names of the members that must be found."""
+    found = []
 
-    def __init__(self, root: Path, face: Image.Image) -> None:
-        self.root, self.face = root, face
-        self.expected: list[str] = []
-        self._random = random.Random(12)
+    def members(folder: str) -> dict[str, bytes]:
+        named = {}
+        for _ in range(12):
+            name = f"{folder}/{made.name('.jpg')}"
+            made.expected.append(name)
+            named[name] = made.saved(made.picture(), "JPEG")
+        found.extend(named)
+        return named
 
-    def picture(self) -> Image.Image:
-        """The face, shifted and scaled: another one each time."""
-        side = self._random.randrange(200, 221)
-        left, top = self._random.randrange(0, 221 - side), self._random.randrange(0, 221 - side)
-        moved = self.face.crop((left, top, left + side, top + side)).resize((220, 220))
-        gain = self._random.uniform(0.9, 1.05)
-        return Image.eval(moved, lambda level: min(int(level * gain), 255))
+    for number, suffix in enumerate([".zip", ".tar", ".dat"]):
+        with zipfile.ZipFile(made.root / f"windows{number}{suffix}", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("Bilder\\", b"")
+            for name, data in members(f"Bilder/w{number}").items():
+                info = zipfile.ZipInfo(name.replace("/", "\\"))
+                info.create_system = 0
+                archive.writestr(info, data)
+            archive.writestr(f"Bilder\\w{number}\\Thumbs.db", b"x")
+        path = made.root / f"macos{number}{suffix}"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in members(f"u\u0308ber/m{number}").items():
+                # The name must come into the archive as UTF-8 that isn't marked as such.
+                info = zipfile.ZipInfo(name.replace("u\u0308", "uXX"))
+                info.create_system = 3
+                archive.writestr(info, data)
+                archive.writestr(f"__MACOSX/uXXber/._{posixpath.basename(name)}", b"\0\x05\x16\x07")
+            archive.writestr("uXXber/.DS_Store", b"x")
+        path.write_bytes(path.read_bytes().replace(b"uXXber", "u\u0308ber".encode()))
+        mode: Any = ["w", "w:gz", "w:xz"][number]
+        with tarfile.open(made.root / f"linux{number}{suffix}", mode) as tar:
+            for name, data in members(f"l{number}").items():
+                member = tarfile.TarInfo(f"./{name}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+            link = tarfile.TarInfo(f"./l{number}/{made.name('.jpg')}")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+            tar.addfile(link)
+            made.expected.append(link.name[2:])
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        for name, data in members("inner").items():
+            archive.writestr(name, data)
+    with zipfile.ZipFile(made.root / "outer.zip", "w") as archive:
+        archive.writestr("inner.zip", inner.getvalue())
+        archive.writestr("cut.zip", inner.getvalue()[:5000])
+    made.expected.append("cut.zip")
+    return found
 
-    def name(self, suffix: str) -> str:
-        """The next name, which says how old she is, as UTKFace has it."""
-        number = len(self.expected)
-        return f"{20 + number % 50}_1_0_{20180101000000000 + number}{suffix}"
-
-    def add(self, name: bytes | str, data: bytes) -> str:
-        """Writes a file; its name as the audit has it."""
-        with open(os.path.join(os.fsencode(self.root), os.fsencode(name)), "wb") as file:
-            file.write(data)
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        self.expected.append(shown)
-        return shown
-
-    def every_format_in_every_orientation(self) -> list[str]:
-        """Of every format that Pillow or OpenCV writes; returns those that must be found upright."""
-        Image.init()
-        found = []
-        for format_ in sorted(set(Image.SAVE) - {"PDF", "PALM", "XBM", "BUFR", "GRIB", "HDF5", "WMF", "MSP"}):
-            suffixes = [s for s, f in Image.registered_extensions().items() if f == format_ and s in PICTURE_SUFFIXES]
-            for orientation in range(1, 9) if suffixes else ():
-                turned = self.picture().transpose(_TURNS[orientation]) if orientation > 1 else self.picture()
-                exif = Image.Exif()
-                exif[0x0112] = orientation
-                for mode in ("RGB", "RGBA", "L", "P", "1"):
-                    try:
-                        data = _saved(turned.convert(mode), format_, exif=exif)
-                    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-                        continue
-                    suffix = self._random.choice(suffixes)
-                    name = self.add(self.name(suffix), data)
-                    if format_ in ("JPEG", "PNG", "WEBP", "TIFF") and mode in ("RGB", "L"):
-                        found.append(name)
-        for suffix in sorted(PICTURE_SUFFIXES):
-            pixels = np.ascontiguousarray(np.asarray(self.picture())[..., ::-1])
-            if cv2.haveImageWriter(f"x{suffix}"):
-                for image in (pixels, pixels[..., 0], np.float32(pixels) / 255, pixels.astype(np.uint16) * 257):
-                    try:
-                        done, data = cv2.imencode(suffix, image)
-                    except cv2.error:  # this format has no such pixels
-                        continue
-                    if done:
-                        self.add(self.name(suffix), data.tobytes())
-        return found
-
-    def names_in_any_bytes(self, count: int) -> None:
-        data = [_saved(self.picture(), "JPEG", quality=50) for _ in range(20)]
-        allowed = [byte for byte in range(1, 256) if byte != ord("/")]
-        for number in range(count):
-            odd = bytes(self._random.choices(allowed, k=self._random.randrange(1, 180)))
-            self.add(self.name("").encode() + odd + b".jpg", data[number % 20] + bytes([number % 256]))
-
-    def suffixes_that_disagree(self, count: int) -> None:
-        contents = [
-            _saved(self.picture(), kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "ICO")
-        ]
-        contents += [b"", b"path,age\n", b"%PDF-1.7", gzip.compress(b"x"), b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c"]
-        suffixes = sorted(PICTURE_SUFFIXES)
-        for number in range(count):
-            suffix = self._random.choice([str.lower, str.upper, str.title])(self._random.choice(suffixes))
-            data = contents[number % len(contents)]
-            self.add(self.name(suffix), data + (bytes([number % 256]) * (number // 256 + 1) if data else b""))
-        for suffix in (".zip", ".tar", ".tgz", ".tar.xz"):
-            self.add(f"picture{suffix}", contents[0])  # a picture called an archive is no readable archive
-
-    def archives_of_three_systems(self) -> list[str]:
-        """Returns the names of the members that must be found."""
-        found = []
-
-        def members(folder: str) -> dict[str, bytes]:
-            named = {}
-            for _ in range(12):
-                name = f"{folder}/{self.name('.jpg')}"
-                self.expected.append(name)
-                named[name] = _saved(self.picture(), "JPEG")
-            found.extend(named)
-            return named
-
-        for number, suffix in enumerate([".zip", ".tar", ".dat"]):
-            with zipfile.ZipFile(self.root / f"windows{number}{suffix}", "w", zipfile.ZIP_DEFLATED) as archive:
-                archive.writestr("Bilder\\", b"")
-                for name, data in members(f"Bilder/w{number}").items():
-                    info = zipfile.ZipInfo(name.replace("/", "\\"))
-                    info.create_system = 0
-                    archive.writestr(info, data)
-                archive.writestr(f"Bilder\\w{number}\\Thumbs.db", b"x")
-            path = self.root / f"macos{number}{suffix}"
-            with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-                for name, data in members(f"u\u0308ber/m{number}").items():
-                    # The name must come into the archive as UTF-8 that isn't marked as such.
-                    info = zipfile.ZipInfo(name.replace("u\u0308", "uXX"))
-                    info.create_system = 3
-                    archive.writestr(info, data)
-                    archive.writestr(f"__MACOSX/uXXber/._{posixpath.basename(name)}", b"\0\x05\x16\x07")
-                archive.writestr("uXXber/.DS_Store", b"x")
-            path.write_bytes(path.read_bytes().replace(b"uXXber", "u\u0308ber".encode()))
-            mode: Any = ["w", "w:gz", "w:xz"][number]
-            with tarfile.open(self.root / f"linux{number}{suffix}", mode) as tar:
-                for name, data in members(f"l{number}").items():
-                    member = tarfile.TarInfo(f"./{name}")
-                    member.size = len(data)
-                    tar.addfile(member, io.BytesIO(data))
-                link = tarfile.TarInfo(f"./l{number}/{self.name('.jpg')}")
-                link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
-                tar.addfile(link)
-                self.expected.append(link.name[2:])
-        inner = io.BytesIO()
-        with zipfile.ZipFile(inner, "w") as archive:
-            for name, data in members("inner").items():
-                archive.writestr(name, data)
-        with zipfile.ZipFile(self.root / "outer.zip", "w") as archive:
-            archive.writestr("inner.zip", inner.getvalue())
-            archive.writestr("cut.zip", inner.getvalue()[:5000])
-        self.expected.append("cut.zip")
-        return found
-
-
-_TURNS = {  # what undoes them is EXIF's orientation
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 Rows = list[list[str]]
 
