@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -79,9 +81,12 @@ def build_with_heads(
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise FileNotFoundError(f"no file with weights at {weights}")
     try:
-        with warnings.catch_warnings():
+        # Keras tells on stdout how far a download is: that belongs beside our own progress.
+        with warnings.catch_warnings(), redirect_stdout(sys.stderr):
             # Where a file lacks layers, Keras only warns and leaves them random.
             warnings.filterwarnings("error", message="Skipping")
+            # Weights of 224 pixels fit any size: nothing but convolutions is taken.
+            warnings.filterwarnings("ignore", message=r"`input_shape` is undefined or non-square")
             trunk = application(
                 include_top=False,
                 weights=None if weights is None else str(weights),

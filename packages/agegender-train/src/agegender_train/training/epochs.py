@@ -63,7 +63,8 @@ class DivergedError(ValueError):
             f"the training has diverged in epoch {epoch}: its loss is no finite number any more, with a learning rate "
             f"of up to {learning_rate:g}"
         )
-        self.add_note(f"try a smaller one, such as --learning-rate {learning_rate / 10:g}, and another --output")
+        smaller = min(learning_rate / 10, Settings.learning_rate)
+        self.add_note(f"try a smaller one, such as --learning-rate {smaller:g}, and another --output")
 
 
 class Interrupt:

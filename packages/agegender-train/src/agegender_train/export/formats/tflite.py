@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from importlib import import_module
@@ -49,6 +51,7 @@ def _load(path: Path) -> Inference:
     tf = _tensorflow()
     with _quietly():
         interpreter = tf.lite.Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()  # else the first face would do it, and say so
         runner = interpreter.get_signature_runner()
 
     def run(batch: Inputs) -> Outputs:
@@ -60,12 +63,26 @@ def _load(path: Path) -> Inference:
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """Silences TensorFlow's notice about the future of tf.lite, and Keras's printed summary of the model."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    """Silences TensorFlow's notice about the future of tf.lite, Keras's printed summary, and the converter's log."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), _no_stderr():
         warnings.filterwarnings("ignore", message=r"\s*Warning: tf\.lite\.Interpreter is deprecated")
         # int8 models keep float32 inputs and outputs on purpose.
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
         yield
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Drops what is written to stderr, by C++ as well: the converter heeds no level of its log."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 FORMAT = Format("tflite", ".tflite", ("fp32", "fp16", "int8"), _write, _load)
