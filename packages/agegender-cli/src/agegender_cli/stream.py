@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
-from .options import Device, DeviceName, Model, Quiet, output
+from .options import Detector, DetectorName, Device, DeviceName, Model, Quiet, output
 from .output import count, message
 from .pictures import identity
 from .progress import progress_bars
@@ -39,16 +39,19 @@ def stream(
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
+    detector: Detector = DetectorName.HOG,
     upsample: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=4,
-            help="Double frames so many times before detection: finds smaller faces, takes longer.",
+            help="Double frames so many times before hog looks at them: finds smaller faces, takes longer.",
             show_default="until a recording is 720 pixels high; 0 for live sources",
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Least score of a new face.")] = 0.0,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a new face.", show_default="0 for hog, 0.6 for yunet")
+    ] = None,
     detect_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
     ] = 1,
@@ -82,7 +85,8 @@ def stream(
     with open_source(source) as video:
         pipeline = Pipeline.for_video(
             model,
-            upsample=_upsample(video) if upsample is None else upsample,
+            detector=detector.value,
+            upsample=_upsample(video, detector) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
             tracker=face_tracker(
@@ -132,7 +136,9 @@ def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tr
         raise UserError(f"--output and --tracks are the same file: {output}")
 
 
-def _upsample(video: Source) -> int:
+def _upsample(video: Source, detector: DetectorName) -> int:
+    if detector is not DetectorName.HOG:
+        return 0
     # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
     return 0 if video.is_live or video.height >= 720 else 1 if video.height >= 360 else 2
 
@@ -207,7 +213,7 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
         counts = f"{count(tally.frames, 'frame')}, {count(len(tally.tracks), 'track')}"
         message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
         if tally.frames and not tally.faces:
-            message("No face was found; a higher --upsample finds smaller ones.")
+            message("No face was found; --detector yunet finds small, turned and half-hidden ones, too.")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
 
