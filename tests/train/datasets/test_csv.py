@@ -232,11 +232,12 @@ def test_real_dates_are_no_ages(tmp_path: Path, age: str) -> None:
 def test_paths_of_other_machines_find_their_picture(tmp_path: Path, path: str, alone: bool) -> None:
     folder = tmp_path / "people"
     read(folder, f"path,age\n{path},3\n", "x/a.jpg", "x/b.jpg", "y/b.jpg")
-    if path == "a.jpg" and alone:
-        pytest.skip("to look into all folders beside a file may take for ever")
     reader = get_dataset("csv")
     files = reader.open(folder / "faces.csv" if alone else folder)
     (sample,) = [entry for entry in reader.samples(files) if isinstance(entry, Sample)]
+    if path == "a.jpg" and alone:  # to look into all folders below that of a file might take for ever
+        assert sample.key not in files
+        return
     assert sample.key in files
     assert sample.key.endswith("x/a.jpg")
     assert sample.age_low == 3
