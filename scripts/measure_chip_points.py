@@ -1,6 +1,6 @@
 """Print the mean places of eyes, nose and mouth in aligned chips, as YuNet finds them.
 
-    uv run --no-dev python scripts/measure_chip_points.py STORE --yunet FILE
+    uv run --no-dev python scripts/measure_chip_points.py STORE
 
 These are `MEAN_POINTS` of agegender_train/baselines/insightface/points.py, and the distances of faces from them.
 """
@@ -19,10 +19,9 @@ from agegender_train.store import Store
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--yunet", type=Path, required=True)
     parser.add_argument("--faces", type=int, default=5000)
     args = parser.parse_args()
-    store, find = Store.open(args.store), points.YuNetPoints(args.yunet)
+    store, find = Store.open(args.store), points.YuNetPoints()
     rows = np.arange(0, len(store), max(1, len(store) // args.faces))
     found = np.concatenate([find(store.decode(rows[i : i + 256])) for i in range(0, len(rows), 256)])
     found = found[~np.isnan(found[:, 0, 0])]

@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import hashlib
+import io
+import os
+import random
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from agegender_train.files import write_atomically
 from agegender_train.store import Store, encode_chip, encode_shard
@@ -131,3 +137,105 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
         return Store.open(folder)
 
     return make
+
+
+_TURNS = {  # what undoes them is EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+class MadeInputs:
+    """Makes files in a folder that people may have; `expected` are their names as they are shown."""
+
+    def __init__(self, root: Path, face: Image.Image) -> None:
+        self.root, self.face = root, face
+        self.expected: list[str] = []
+        self._random = random.Random(12)
+
+    @staticmethod
+    def saved(picture: Image.Image, format_: str, **options: Any) -> bytes:
+        buffer = io.BytesIO()
+        picture.save(buffer, format_, **options)
+        return buffer.getvalue()
+
+    def picture(self) -> Image.Image:
+        """The face, shifted and scaled: another one each time."""
+        side = self._random.randrange(200, 221)
+        left, top = self._random.randrange(0, 221 - side), self._random.randrange(0, 221 - side)
+        moved = self.face.crop((left, top, left + side, top + side)).resize((220, 220))
+        gain = self._random.uniform(0.9, 1.05)
+        return Image.eval(moved, lambda level: min(int(level * gain), 255))
+
+    def name(self, suffix: str) -> str:
+        """The next name, which says how old she is, as UTKFace has it."""
+        number = len(self.expected)
+        return f"{20 + number % 50}_1_0_{20180101000000000 + number}{suffix}"
+
+    def add(self, name: bytes | str, data: bytes) -> str:
+        """Writes a file; its name as the audit has it."""
+        with open(os.path.join(os.fsencode(self.root), os.fsencode(name)), "wb") as file:
+            file.write(data)
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        self.expected.append(shown)
+        return shown
+
+    def every_format_in_every_orientation(self, wanted: Collection[str]) -> list[str]:
+        """Of every format that Pillow or OpenCV writes; returns those that must be found upright."""
+        Image.init()
+        found = []
+        for format_ in sorted(set(Image.SAVE) - {"PDF", "PALM", "XBM", "BUFR", "GRIB", "HDF5", "WMF", "MSP"}):
+            suffixes = [s for s, f in Image.registered_extensions().items() if f == format_ and s in wanted]
+            for orientation in range(1, 9) if suffixes else ():
+                turned = self.picture().transpose(_TURNS[orientation]) if orientation > 1 else self.picture()
+                for mode in ("RGB", "RGBA", "L", "P", "1"):
+                    exif = Image.Exif()  # another one each time: saving may change it
+                    exif[0x0112] = orientation
+                    try:
+                        data = self.saved(turned.convert(mode), format_, exif=exif)
+                    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                        continue
+                    suffix = self._random.choice(suffixes)
+                    name = self.add(self.name(suffix), data)
+                    if format_ in ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "AVIF") and mode in ("RGB", "RGBA", "L"):
+                        found.append(name)
+        for suffix in sorted(wanted):
+            pixels = np.ascontiguousarray(np.asarray(self.picture())[..., ::-1])
+            if cv2.haveImageWriter(f"x{suffix}"):
+                for image in (pixels, pixels[..., 0], np.float32(pixels) / 255, pixels.astype(np.uint16) * 257):
+                    try:
+                        done, data = cv2.imencode(suffix, image)
+                    except cv2.error:  # this format has no such pixels
+                        continue
+                    if done:
+                        self.add(self.name(suffix), data.tobytes())
+        return found
+
+    def names_in_any_bytes(self, count: int) -> None:
+        data = [self.saved(self.picture(), "JPEG", quality=50) for _ in range(20)]
+        allowed = [byte for byte in range(1, 256) if byte != ord("/")]
+        for number in range(count):
+            odd = bytes(self._random.choices(allowed, k=self._random.randrange(1, 180)))
+            self.add(self.name("").encode() + odd + b".jpg", data[number % 20] + bytes([number % 256]))
+
+    def suffixes_that_disagree(self, count: int, wanted: Collection[str]) -> None:
+        contents = [
+            self.saved(self.picture(), kind) for kind in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "ICO")
+        ]
+        contents += [b"", b"path,age\n", b"%PDF-1.7", gzip.compress(b"x"), b"PK\x03\x04", b"7z\xbc\xaf\x27\x1c"]
+        suffixes = sorted(wanted)
+        for number in range(count):
+            suffix = self._random.choice([str.lower, str.upper, str.title])(self._random.choice(suffixes))
+            data = contents[number % len(contents)]
+            self.add(self.name(suffix), data + (bytes([number % 256]) * (number // 256 + 1) if data else b""))
+
+
+@pytest.fixture(scope="session")
+def made_inputs() -> type[MadeInputs]:
+    """Makes inputs in a folder, of which no two are the same: see `MadeInputs`."""
+    return MadeInputs

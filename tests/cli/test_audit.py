@@ -114,3 +114,32 @@ def test_mistakes_get_a_sentence(make_store: MakeStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [[], ["--format", "jsonl", "x"]])
 def test_bad_usage_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_no_page_replaces_what_is_not_ours(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store("apart", n=20)
+    page = tmp_path / "audit.html"
+    page.write_text("<title>My audit</title>")
+    error = run(store.path, "--output", tmp_path).exception
+    assert str(error) == f"{page} is another page: write to another folder"
+    assert page.read_text() == "<title>My audit</title>"
+    page.unlink()
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit" / "ages.png").write_bytes(b"mine")
+    error = run(store.path, "--output", tmp_path).exception
+    assert str(error) == f"{tmp_path / 'audit'} is there, and no audit of ours: write to another folder"
+    assert (tmp_path / "audit" / "ages.png").read_bytes() == b"mine"
+    for _ in range(2):  # its own page is replaced
+        run(store.path, "--output", tmp_path / "new")
+
+
+def test_the_page_does_not_go_into_the_source_nor_around_it(make_store: MakeStore, tmp_path: Path) -> None:
+    store = make_store("source", n=20)
+    source = tmp_path / "pictures"
+    source.mkdir()
+    (tmp_path / "link").symlink_to(source)
+    for out in (source, source / "report", tmp_path, tmp_path / "link", tmp_path / "link" / "report"):
+        error = run(store.path, "--source", source, "--output", out).exception
+        assert isinstance(error, ValueError)
+        assert str(error).endswith(": write to a folder elsewhere")
+    assert not list(source.iterdir())

@@ -249,6 +249,7 @@ def test_a_bar_on_a_terminal_counts_and_says_how_fast(
 
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     with phase_bars(quiet=False, phases={"faces": ("Aligning faces", "pictures")}) as show:
         show("faces", 2, 4)
         show("faces", 4, 4)

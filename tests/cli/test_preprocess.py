@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from agegender_cli.audit import audit
 from agegender_cli.errors import UserError
 from agegender_cli.preprocess import preprocess
 from agegender_train import preprocessing
@@ -58,14 +60,13 @@ def test_a_folder_becomes_a_store_and_the_audit_is_printed(source: Path, tmp_pat
         "unreadable": 1,
     }
     assert "pictures/s" not in result.stdout
-    assert "is ready" in result.stderr
+    assert result.stderr.splitlines()[0] == f"5 pictures, 1 face kept, 4 left out; written to {tmp_path / 'store'}"
     store = Store.open(tmp_path / "store")
     assert store.labels().key.tolist() == ["42_1_0_20170116000000001.png"]
     chip = store.decode([0])[0]
     assert chip.shape == (140, 140, 3)
     assert chip[70, 70, 0] > chip[70, 70, 2]  # skin is more red than blue
-    again = run("utkface", source, "--output", tmp_path / "store", "--quiet")
-    assert again.stdout == result.stdout
+    assert run("utkface", source, "--output", tmp_path / "store").stdout == result.stdout
 
 
 def test_the_audit_as_json_and_csv_and_the_list_of_datasets(source: Path, tmp_path: Path) -> None:
@@ -209,3 +210,140 @@ def test_the_real_archives(shared_data: Path, tmp_path: Path, name: str, kept: i
         # Known faces: the detector finds 62-64 % of them, the others come from the dataset's own box.
         assert 30 <= audit["box_from"]["detected"] <= 50
         assert audit["box_from"]["known"] == 60 - audit["box_from"]["detected"]
+
+
+def table(folder: Path, source: Path, text: str) -> Path:
+    """A CSV file in a folder of its own, with the mirrored astronaut in `faces` beside it."""
+    (folder / "faces").mkdir(parents=True)
+    shutil.copy(source / "42_1_0_20170116000000001.png", folder / "faces" / "eileen.png")
+    (folder / "people.csv").write_text(text)
+    return folder / "people.csv"
+
+
+def test_a_csv_file_alone_is_enough(source: Path, tmp_path: Path) -> None:
+    people = table(tmp_path / "mine", source, "path,age,Sex\nfaces/eileen.png,40,f\n")
+    result = run("csv", people, "--output", tmp_path / "store", "--no-report")
+    assert Store.open(tmp_path / "store").labels().key.tolist() == ["faces/eileen.png"]
+    assert result.stderr.splitlines() == [
+        f"1 picture, 1 face kept, 0 left out; written to {tmp_path / 'store'}",
+        "note: people.csv: not used: the column Sex; rename Sex to gender if that is what it is",
+    ]
+    assert json.loads((tmp_path / "store" / "audit.json").read_text())["notes"] == [
+        "people.csv: not used: the column Sex; rename Sex to gender if that is what it is"
+    ]
+    page = run_audit(tmp_path / "store", "--source", people)
+    assert page.exit_code == 0, page.output
+
+
+def run_audit(*arguments: object) -> Result:
+    other = typer.Typer()
+    other.command()(audit)
+    return CliRunner().invoke(other, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(
+    ("dataset", "options"), [("csv", ()), ("csv", ("--labels-only",)), ("utkface", ()), ("fairface", ())]
+)
+def test_nothing_kept_is_an_error_that_names_the_commonest_reason(
+    source: Path, tmp_path: Path, dataset: str, options: tuple[str, ...]
+) -> None:
+    people = table(tmp_path / "mine", source, "path,age,gender\nnowhere/a.png,x,f\nnowhere/b.png,x,f\nc.png,101,m\n")
+    labels = tmp_path / "fairface_label_val.csv"
+    labels.write_text("file,age,gender,race\nval/1.jpg,20-29,Male,White\n")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "42_1_0_20170116000000001.png").write_bytes(b"")
+    given = {"csv": people, "fairface": labels, "utkface": empty}[dataset]
+    error = run(dataset, given, "--output", tmp_path / "out", "--quiet", *options).exception
+    assert isinstance(error, UserError)
+    reason = {"csv": "2 times: label not understood", "fairface": "1 time: missing", "utkface": "1 time: unreadable"}
+    assert re.match(rf"nothing was kept of \d (pictures?|rows); {reason[dataset]}", str(error)), error
+    if dataset == "fairface":
+        assert error.hint is not None
+        assert "the folder or the archives with the pictures" in error.hint
+
+
+def test_after_nothing_was_kept_the_same_command_begins_anew(source: Path, tmp_path: Path) -> None:
+    people = table(tmp_path / "mine", source, "path,age\neileen.jpg,40\n")
+    words = ("csv", people, "--output", tmp_path / "store", "--no-report")
+    assert isinstance(run(*words).exception, UserError)
+    people.write_text("path,age\nfaces/eileen.png,40\n")
+    assert run(*words).exception is None
+    assert len(Store.open(tmp_path / "store")) == 1
+
+
+def test_a_label_that_is_lost_as_a_kind_is_the_last_thing_said(source: Path, tmp_path: Path) -> None:
+    rows = ["faces/eileen.png,40,f", *(f"{i}.png,60,w" for i in range(30)), *(f"x{i}.png,60,m" for i in range(9))]
+    people = table(tmp_path / "mine", source, "\n".join(["path,age,gender", *rows]))
+    result = run("csv", people, "--output", tmp_path / "store", "--no-report", "--quiet")
+    warnings = result.stderr.splitlines()
+    assert warnings == [
+        "warning: 30 of 40 rows (76.9% of what was left out) are lost to one label: gender must be m, male, man, f, "
+        "female or woman, got 'w'",
+        "warning: all 9 labels of the gender male were left out; the commonest reason: missing from the archive",
+        "warning: all 9 labels of the ages 60-69 were left out; the commonest reason: missing from the archive",
+    ]
+    assert json.loads((tmp_path / "store" / "audit.json").read_text())["warnings"] == [
+        warning.removeprefix("warning: ") for warning in warnings
+    ]
+
+
+def test_quiet_prints_nothing_but_what_a_machine_reads(source: Path, tmp_path: Path) -> None:
+    for options in ((), ("--labels-only",)):
+        folder = tmp_path / f"out{len(options)}"
+        people = table(tmp_path / f"in{len(options)}", source, "path,age,gender\nfaces/eileen.png,40,f\n")
+        result = run("csv", people, "--output", folder, "--quiet", *options)
+        assert (result.stdout, result.stderr) == ("", "")
+
+
+def hashes(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("options", [(), ("--labels-only",)])
+def test_no_source_is_written_to(source: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
+    table(source / "csv", source, "path,age\nfaces/eileen.png,40\n")
+    (source / "audit.json").write_text("mine")
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "around").mkdir()
+    (tmp_path / "around" / "source").symlink_to(source)
+    (source / "out").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere").mkdir()
+    before = hashes(source)
+    people = source / "csv" / "people.csv"
+    for given, out in (
+        (source, source),
+        (source, source / "store"),
+        (source, tmp_path / "link"),
+        (tmp_path / "link", source / "deep" / "store"),
+        (source, tmp_path),
+        (source, tmp_path / "elsewhere"),
+        (source, tmp_path / "elsewhere" / "store"),
+        (people, source / "csv"),
+        (people, tmp_path / "link" / "csv"),
+        (tmp_path / "around" / "source", tmp_path / "around"),
+    ):
+        dataset = "csv" if given == people else "utkface"
+        error = run(dataset, given, "--output", out, *options, code=1).exception
+        assert isinstance(error, ValueError), (given, out)
+        assert re.search(r": write to a folder elsewhere$", str(error)), error
+        assert hashes(source) == before
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert run_audit(tmp_path / "store", "--source", source, "--output", source).exit_code != 0
+    assert hashes(source) == before
+
+
+def test_labels_do_not_replace_other_files(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "audit.json").write_text("mine")
+    error = run("utkface", source, "--output", tmp_path, "--labels-only", code=1).exception
+    assert "lies in" in str(error)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "audit.json").write_text("mine")
+    error = run("utkface", source, "--output", other, "--labels-only", code=1).exception
+    assert str(error).startswith(f"{other} holds other files called audit.json")
+    assert (other / "audit.json").read_text() == "mine"
+    run("utkface", source, "--output", tmp_path / "labels", "--labels-only")
+    people = table(tmp_path / "mine", source, "path,age\nfaces/eileen.png,40\n")
+    error = run("csv", people, "--output", tmp_path / "labels", "--labels-only", code=1).exception
+    assert str(error).startswith(f"{tmp_path / 'labels'} holds the labels of utkface")

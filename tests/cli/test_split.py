@@ -128,3 +128,15 @@ def test_mistakes_get_a_sentence(make_store: MakeStore, tmp_path: Path) -> None:
 @pytest.mark.parametrize("bits", ["-1", "17"])
 def test_bits_out_of_range_are_refused(make_store: MakeStore, bits: str) -> None:
     assert CliRunner().invoke(app, [str(make_store("bits", n=8).path), "--near-duplicates", bits]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine.json", "mine.png"])
+def test_no_other_file_is_replaced(make_store: MakeStore, name: str) -> None:
+    store = make_store(f"other-{name}", n=40)
+    (store.path / "splits").mkdir()
+    (store.path / "splits" / name).write_text("mine")
+    error = run(store.path, "--folds", 2, "--name", "mine").exception
+    assert isinstance(error, UserError)
+    assert str(error).startswith(str(store.path / "splits" / name))
+    assert [path.name for path in (store.path / "splits").iterdir()] == [name]
+    assert (store.path / "splits" / name).read_text() == "mine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -174,6 +176,39 @@ def test_mistakes(
     assert SAMPLE.stat() == before
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links")
+@pytest.mark.parametrize(
+    ("output", "why"),
+    [
+        (["--output", "link.mp4"], "--output link.mp4 is the source itself"),
+        (["--output", "hard.mp4"], "--output hard.mp4 is the source itself"),
+        (["--output", "clip.mp4"], "clip.partial.mp4 is the source itself"),
+        (["--tracks", "clip.partial.mp4"], "--tracks clip.partial.mp4 is the source itself"),
+        (["--tracks", "link.mp4"], "--tracks link.mp4 is the source itself"),
+        (["--tracks", "m.onnx"], "--tracks m.onnx is the model itself"),
+        (["--output", "o.mp4", "--tracks", "o.partial.mp4"], "the same file"),
+        (["--output", "o.mp4", "--tracks", "folder/../o.mp4"], "the same file"),
+    ],
+)
+def test_neither_source_nor_model_is_written_over(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, output: list[str], why: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Path("clip.partial.mp4")
+    shutil.copy(SAMPLE, source)
+    shutil.copy(model, "m.onnx")
+    Path("folder").mkdir()
+    Path("link.mp4").symlink_to(source)
+    os.link(source, "hard.mp4")
+    names = sorted(os.listdir())
+    result = run(source, "--no-show", *output, "--model", "m.onnx", code=1)
+    assert isinstance(result.exception, UserError)
+    assert why in str(result.exception)
+    assert source.read_bytes() == SAMPLE.read_bytes()
+    assert Path("m.onnx").read_bytes() == model.read_bytes()
+    assert sorted(os.listdir()) == names
+
+
 class Broken:
     """A source that does `fail` after 10 of the sample's frames."""
 
@@ -266,7 +301,7 @@ def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:
             sink.write(np.full((120, 160, 3), 128, np.uint8), 0.0)
     tracks = tmp_path / "t.jsonl"
     result = run(tmp_path / "grey.avi", "--no-show", "--tracks", tracks, "--model", model)
-    assert "No face was found; a higher --upsample" in result.stderr
+    assert "No face was found; --detector yunet" in result.stderr
     assert [line["faces"] for line in lines_of(tracks)] == [[]] * 5
 
 

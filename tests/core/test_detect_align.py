@@ -198,8 +198,6 @@ def test_bad_arguments_are_named(astronaut: np.ndarray) -> None:
     detector = HogDetector()
     with pytest.raises(ValueError, match="dtype float64"):
         detector(astronaut.astype(float), Faces.empty())  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="C-contiguous"):
-        detector(astronaut[:, ::2], Faces.empty())
     with pytest.raises(ValueError, match=r"got shape \(400, 512, 1\)"):
         detector(np.ascontiguousarray(astronaut[..., :1]), Faces.empty())
 

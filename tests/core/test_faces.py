@@ -66,3 +66,18 @@ def test_the_former_names_of_the_interval_still_work_and_say_the_new_one(kind: s
         assert made.age_high.tolist() == [41, 50]
     with pytest.warns(DeprecationWarning, match="age_high"):
         assert replace(made, age_interval=None).age_high is None
+
+
+def test_each_face_on_its_own() -> None:
+    faces = Faces(np.arange(12, dtype=np.float32).reshape(3, 4), age=np.array([10, 20, 30], np.float32))
+    assert [len(face) for face in faces] == [1, 1, 1]
+    assert [float(face.age[0]) for face in faces if face.age is not None] == [10, 20, 30]
+    for row, age in ((0, 10), (2, 30), (-1, 30), (-3, 10), (np.int64(1), 20)):
+        face = faces[row]
+        assert face.xyxy.shape == (1, 4)
+        assert face.age is not None
+        assert face.age.tolist() == [age]
+    for row in (3, -4):
+        with pytest.raises(IndexError, match=f"row {row} of 3 faces"):
+            faces[row]
+    assert list(Faces.empty()) == []

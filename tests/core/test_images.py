@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import sys
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, features
 
 from agegender_core import ImageError, decode_image, images, read_image, write_image
+from agegender_core._opencv import _logging, quiet_opencv
 from agegender_core.images import MAX_PIXELS
 from agegender_core.picture_headers import Header, read_header
 
@@ -331,3 +334,161 @@ def test_16_bits_with_alpha_and_an_orientation() -> None:
 def test_a_damaged_orientation_leaves_the_picture_as_it_is(block: bytes, halves: np.ndarray) -> None:
     data = encoded(Image.fromarray(halves), "JPEG", exif=b"Exif\0\0" + block)
     assert decode_image(data).shape == halves.shape
+
+
+def box(kind: bytes, *parts: bytes) -> bytes:
+    content = b"".join(parts)
+    return (8 + len(content)).to_bytes(4, "big") + kind + content
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_each_orientation_of_avif_is_applied(mode: str, orientation: int) -> None:
+    if not features.check("avif"):
+        pytest.skip("this Pillow writes no AVIF")
+    blocks = np.kron(np.arange(1, 7, dtype=np.uint8).reshape(2, 3) * 40, np.ones((32, 32), np.uint8))
+    picture = Image.fromarray(blocks).convert(mode)
+    if mode == "RGBA":
+        picture.putalpha(Image.fromarray(np.where(blocks == 240, 0, 255).astype(np.uint8)))
+        blocks[blocks == 240] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(picture, "AVIF", exif=exif, quality=100, subsampling="4:4:4")
+    header = read_header(data)
+    assert (header.size, header.orientation, header.may_have_alpha) == ((96, 64), orientation, mode == "RGBA")
+    expected = turned_as_exif_asks(Image.fromarray(blocks), orientation)
+    frame = decode_image(data)
+    assert frame.shape == (*expected.shape, 3)
+    assert np.abs(frame.astype(int) - expected[..., None]).max() <= 12
+
+
+@pytest.mark.parametrize("turn", range(4))
+@pytest.mark.parametrize("mirror", [None, 0, 1])
+def test_turns_and_mirrors_of_heif_are_orientations(turn: int, mirror: int | None) -> None:
+    """The turn is to the left and comes first; mirror 0 exchanges top and bottom, 1 left and right."""
+    properties = [box(b"ispe", bytes(4), (64).to_bytes(4, "big"), (48).to_bytes(4, "big")), box(b"irot", bytes([turn]))]
+    properties += [] if mirror is None else [box(b"imir", bytes([mirror]))]
+    numbers = bytes(range(1, len(properties) + 1))
+    associations = box(b"ipma", bytes(4), (1).to_bytes(4, "big"), b"\0\7", bytes([len(numbers)]), numbers)
+    meta = box(
+        b"meta", bytes(4), box(b"pitm", bytes(4), b"\0\7"), box(b"iprp", box(b"ipco", *properties), associations)
+    )
+    header = read_header(box(b"ftyp", b"avif", bytes(4), b"mif1") + meta)
+    picture = np.arange(6).reshape(2, 3)
+    turned = np.rot90(picture, turn)
+    expected = turned if mirror is None else turned[::-1] if mirror == 0 else turned[:, ::-1]
+    found = images._upright(np.repeat(picture[..., None], 3, axis=2), header.orientation or 0)[..., 0]
+    np.testing.assert_array_equal(found, expected)
+    assert header.size == (64, 48)
+    assert not header.heic
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([b"avif", b"heic", b"mif1", b"isom"]), st.binary(max_size=80), st.integers(0, 200))
+def test_damaged_heif_has_a_header(brand: bytes, rest: bytes, cut: int) -> None:
+    properties = box(b"ipco", box(b"ispe", bytes(12)), box(b"irot", b"\1"))
+    meta = box(b"meta", bytes(4), box(b"pitm", bytes(4), b"\0\1"), box(b"iprp", properties, box(b"ipma", rest)))
+    data = box(b"ftyp", brand, bytes(4)) + meta + rest
+    assert isinstance(read_header(data), Header)
+    assert isinstance(read_header(data[:cut]), Header)
+
+
+def test_heic_is_read_or_says_what_it_needs(halves: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    large = np.kron(halves, np.ones((4, 4, 1), np.uint8))
+    alpha = np.full(large.shape[:2], 255, np.uint8)
+    alpha[80:] = 0
+    for mode, picture in (("RGB", large), ("RGBA", np.dstack([large, alpha]))):
+        buffer = io.BytesIO()
+        heif.from_bytes(mode, (240, 160), picture.tobytes()).save(buffer, quality=95)
+        frame = decode_image(buffer.getvalue())
+        assert frame.shape == (160, 240, 3)
+        assert np.abs(frame[40, 120].astype(int) - [250, 0, 0]).max() < 12
+        assert np.abs(frame[120, 120].astype(int) - ([0, 0, 250] if mode == "RGB" else [255] * 3)).max() < 12
+    with pytest.raises(ImageError, match="me: HEIC that can't be decoded"):
+        decode_image(buffer.getvalue()[:-200], "me")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(ImageError, match=r"^me: HEIC needs the extra agegender-core\[heic\]: pip install pillow-heif$"):
+        decode_image(buffer.getvalue(), "me")
+
+
+def tiff(pixels: np.ndarray) -> bytes:
+    done, data = cv2.imencode(".tiff", pixels)
+    assert done
+    return data.tobytes()
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_floating_point_pixels_from_0_to_1_are_scaled(channels: int, dtype: type) -> None:
+    pixels = np.full((6, 8, channels), 0.5, dtype)
+    pixels[..., -1] = 1  # red, or what covers
+    frame = decode_image(tiff(pixels if channels > 1 else pixels[..., 0]))
+    assert frame.shape == (6, 8, 3)
+    expected = [255] * 3 if channels == 1 else [255, 128, 128] if channels == 3 else [128] * 3
+    assert np.abs(frame.astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("pixels", "why"),
+    [
+        (np.full((6, 8, 3), 200.0, np.float32), "its pixels are float32 from 200 to 200"),
+        (np.full((6, 8, 4), np.nan, np.float32), "its pixels are float32 from nan to nan"),
+        (np.full((6, 8, 3), -7, np.int32), "int32 from -7 to -7"),
+    ],
+)
+def test_pixels_of_an_unknown_scale_are_refused(pixels: np.ndarray, why: str) -> None:
+    with pytest.raises(ImageError, match=f"^me: .*{why}"):
+        decode_image(tiff(pixels), "me")
+
+
+@pytest.mark.parametrize("kind", ["error", "memory"])
+def test_too_little_memory_is_a_reason(kind: str, astronaut_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        if kind == "memory":
+            raise MemoryError
+        error = cv2.error("failed")
+        error.code, error.err = cv2.Error.StsNoMem, "Failed to allocate"
+        raise error
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    with pytest.raises(ImageError, match=r"astronaut\.jpg: there is too little memory to decode it"):
+        read_image(astronaut_path)
+
+
+def test_bytes_may_be_an_array(astronaut_path: Path) -> None:
+    expected = read_image(astronaut_path)
+    for data in (np.fromfile(astronaut_path, np.uint8), memoryview(astronaut_path.read_bytes())):
+        np.testing.assert_array_equal(decode_image(data), expected)
+    with pytest.raises(ValueError, match=r"uint8 of shape \(400, 512, 3\): an array of pixels needs no decoding"):
+        decode_image(expected)
+    with pytest.raises(ValueError, match="got str; read_image takes a path"):
+        decode_image(str(astronaut_path))  # type: ignore[arg-type]
+
+
+def test_a_comment_of_a_jpeg(tmp_path: Path, halves: np.ndarray) -> None:
+    write_image(tmp_path / "a.jpg", halves, comment="made für tests")
+    assert images.read_comment(tmp_path / "a.jpg") == "made für tests"
+    with Image.open(tmp_path / "a.jpg") as picture:
+        assert picture.info["comment"].decode() == "made für tests"
+    write_image(tmp_path / "b.jpg", halves)
+    write_image(tmp_path / "c.png", halves, comment="lost")
+    assert images.read_comment(tmp_path / "b.jpg") is images.read_comment(tmp_path / "c.png") is None
+    np.testing.assert_array_equal(read_image(tmp_path / "a.jpg"), read_image(tmp_path / "b.jpg"))
+
+
+def test_a_grey_pfm_becomes_rgb() -> None:
+    done, data = cv2.imencode(".pfm", np.full((6, 8), 0.5, np.float32))
+    assert done
+    assert decode_image(data.tobytes()).shape == (6, 8, 3)
+
+
+def test_what_opencv_says_of_damage_stays_off_stderr(capfd: pytest.CaptureFixture[str], halves: np.ndarray) -> None:
+    data = tiff(halves)
+    for cut in (20, len(data) // 2):
+        with suppress(ImageError):
+            decode_image(data[:cut] + bytes(40))
+    assert capfd.readouterr().err == ""
+    with quiet_opencv(), quiet_opencv():
+        pass
+    assert _logging().getLogLevel() > 0

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
+import pickle
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from agegender_core import load_predictor, read_image
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import Pipeline, face_tracker
 from agegender_core.smoothing import Smoother
-from agegender_core.tracking import TrackStage
+from agegender_core.tracking import SortTracker, TrackStage
 from agegender_core.video import TimedFrame
 
 IMAGE = np.zeros((200, 300, 3), np.uint8)
@@ -116,3 +121,20 @@ def test_wrong_options() -> None:
         Pipeline([MovingFace()], detect_every=0)
     with pytest.raises(ValueError, match=r"detect_every=2 needs a stage with coast\(\)"):
         Pipeline([MovingFace(), Smoother()], detect_every=2)
+
+
+def test_pipelines_can_be_pickled(astronaut_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(load_predictor("ssrnet").path, tmp_path / "mine.onnx")
+    monkeypatch.chdir(tmp_path)
+    pipeline = Pipeline.for_pictures("mine.onnx", upsample=1, threshold=0.1, flip=True)
+    monkeypatch.chdir(tmp_path.parent)  # a path that is relative must lead there still
+    image = read_image(astronaut_path)
+    for again in (pickle.loads(pickle.dumps(pipeline)), copy.deepcopy(pipeline)):
+        detector, _, predictor = again.stages
+        assert (detector.upsample, detector.threshold) == (1, 0.1)
+        assert predictor.flip is True
+        assert np.array_equal(again(image).age, pipeline(image).age)
+    video = Pipeline.for_video("ssrnet", tracker=SortTracker(7, 2, 0.25, keep_confirmed=True))
+    tracker = next(stage for stage in pickle.loads(pickle.dumps(video)).stages if isinstance(stage, TrackStage)).tracker
+    assert (tracker.max_age, tracker.min_hits, tracker.iou_threshold, tracker.keep_confirmed) == (7, 2, 0.25, True)
+    assert tracker.update([[10, 10, 50, 60]]).shape == (1, 5)

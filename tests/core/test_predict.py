@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,10 +12,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from agegender_core import Aligner, Faces, HogDetector, ModelFileError, Pipeline, load_predictor, read_image
+from agegender_core import (
+    Aligner,
+    DeviceError,
+    Faces,
+    HogDetector,
+    ModelFileError,
+    Pipeline,
+    load_predictor,
+    read_image,
+)
+from agegender_core.align import LANDMARKS_PATH
 from agegender_core.draw import label_of
-from agegender_core.model_file import with_untrained
-from agegender_core.predict import DEFAULT_MODEL_PATH, model_names
+from agegender_core.model_file import DEVICES, with_untrained
+from agegender_core.onnx_runtime import onnxruntime
+from agegender_core.predict import DEFAULT_MODEL_PATH, MODELS_PATH, model_names
 from agegender_core.records import face_records
 
 
@@ -227,3 +241,60 @@ def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool, tmp_p
     path = write_model(tmp_path / "m.onnx", PLAIN, YEARS, flip=written)
     assert load_predictor(path).flip is flip
     assert load_predictor(path, flip=not flip).flip is not flip
+
+
+def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    from agegender_core import model_file
+
+    assert load_predictor("ssrnet", device="auto").provider == load_predictor("ssrnet", device="cpu").provider
+    with pytest.raises(DeviceError, match=r"device must be auto or one of cuda, .*, cpu, got 'gpu'"):
+        load_predictor("ssrnet", device="gpu")
+    absent = next(name for name, provider in DEVICES.items() if provider not in onnxruntime.get_available_providers())
+    with pytest.raises(DeviceError, match=f"device '{absent}' can't be used: the ONNX Runtime .* has cpu only"):
+        load_predictor("ssrnet", device=absent)
+
+    class Session:
+        def __init__(self, source: object, options: object, providers: list[str]) -> None:
+            self.asked_for = providers
+
+        def get_providers(self) -> list[str]:
+            return ["CPUExecutionProvider"]
+
+    class Runtime:
+        SessionOptions = onnxruntime.SessionOptions
+        InferenceSession = Session
+
+        @staticmethod
+        def get_available_providers() -> list[str]:
+            return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+
+    monkeypatch.setattr(model_file, "ort", Runtime)
+    both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    assert model_file.open_session(b"", device="auto").asked_for == both
+    assert model_file.open_session(b"", device="cpu").asked_for == both[1:]
+    # A wheel for GPUs on a machine without one falls back without a word.
+    with pytest.raises(DeviceError, match=r"device 'cuda' can't be used: .* driver"):
+        model_file.open_session(b"", device="cuda")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_models_under_a_name_that_is_no_utf8(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    shutil.copy(MODELS_PATH / "ssrnet.onnx", folder / "m.onnx")
+    shutil.copy(LANDMARKS_PATH, folder / "l.dat")
+    assert load_predictor(folder / "m.onnx").name == "ssrnet"
+    assert Aligner(landmarks=folder / "l.dat").landmarks_sha256 == Aligner().landmarks_sha256
+    for name in ("broken.onnx", "broken.dat"):
+        (folder / name).write_bytes(b"nothing")
+    with pytest.raises(ModelFileError, match="is no ONNX model"):
+        load_predictor(folder / "broken.onnx")
+    with pytest.raises(OSError, match=r"broken\.dat"):
+        Aligner(landmarks=folder / "broken.dat")
+
+
+def test_the_runtimes_own_numbers_stay_out_of_messages(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"nothing")
+    with pytest.raises(ModelFileError) as caught:
+        load_predictor(tmp_path / "m.onnx")
+    assert "ONNXRuntimeError" not in str(caught.value)

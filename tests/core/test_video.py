@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from agegender_core.frame_sinks import SinkError, VideoSink
 from agegender_core.video import MediaClock, Source, SourceError, SourceLostError, WallClock, open_source
 
 SIZE = (64, 48)
@@ -260,3 +262,19 @@ def test_real_clips(shared_data: Path, name: str, frames: int, size: tuple[int, 
     assert np.diff(times).min() > 0.03
     assert times[-1] == pytest.approx(seconds, abs=0.01)
     assert not source.truncated
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_that_are_no_utf8_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    path = folder / "clip.avi"
+    path.write_bytes(write_clip(tmp_path / "clip.avi").read_bytes())
+    for one in (path, str(path)):
+        with pytest.raises(SourceError, match=r"clip\.avi can't be opened: its name .* is not UTF-8; rename it"):
+            open_source(one)
+    with pytest.raises(SourceError, match="the address is not UTF-8"):
+        open_source("http://127.0.0.1:9/caf\udce9")
+    with pytest.raises(SinkError, match="is not UTF-8"):
+        VideoSink(folder / "out.mp4", 25, (64, 48))
+    assert sorted(file.name for file in folder.iterdir()) == ["clip.avi"]

@@ -24,7 +24,7 @@ from agegender_train.audit.summary import match_sources
 from agegender_train.datasets.archives import FileTree
 from agegender_train.files import write_atomically
 from agegender_train.pages.drawing import drawable
-from agegender_train.pages.html import escape
+from agegender_train.pages.html import document, escape, table
 from agegender_train.store import Store, encode_chip, encode_shard
 from agegender_train.store.labels import Labels
 
@@ -283,10 +283,9 @@ def test_a_sample_depends_on_names_alone() -> None:
     names = [f"{i}.jpg" for i in range(1000)]
     first = sample(names, 50)
     assert len(first) == 50
-    assert first == sorted(first)
-    picked = {names[row] for row in first}
-    assert picked == {names[::-1][row] for row in sample(names[::-1], 50)}
-    assert sample(names[:3], 50) == [0, 1, 2]
+    assert sorted(names[row] for row in first) != [names[row] for row in first]  # random, not as they are named
+    assert [names[row] for row in first] == [names[::-1][row] for row in sample(names[::-1], 50)]
+    assert sorted(sample(names[:3], 50)) == [0, 1, 2]
     assert sample([], 5) == []
 
 
@@ -353,6 +352,35 @@ f.onload = () => {{
     `width=${{page.scrollWidth}} images=${{images.length}} broken=${{broken}} wide=${{wide}};`;
 }};
 </script>"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="Chromium is not on this machine")
+def test_a_table_that_goes_on_to_the_right_has_a_shadow_there(tmp_path: Path) -> None:
+    shown = {}
+    for columns in (2, 40):
+        rows = [["row", *range(1000, 999 + columns)] for _ in range(30)]
+        page = document("Wide", "", [("wide", "Wide", table(["", *map(str, range(columns - 1))], rows))])
+        (tmp_path / "page.html").write_bytes(page)
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=500,900"]
+        picture = tmp_path / f"{columns}.png"
+        subprocess.run(
+            [
+                str(BROWSER),
+                *flags,
+                f"--user-data-dir={tmp_path / 'profile'}",
+                f"--screenshot={picture}",
+                (tmp_path / "page.html").as_uri(),
+            ],
+            capture_output=True,
+            timeout=120,
+            check=True,
+        )
+        grey = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)[300:700, 440:484]
+        shown[columns] = np.median(grey, axis=0)  # the paper between letters and lines
+    assert shown[2].min() > 250
+    assert shown[40][-3:].max() < 180
+    assert shown[40][:10].min() > 250
 
 
 @pytest.mark.slow

@@ -202,7 +202,7 @@ def test_folders_without_the_network_are_refused(tmp_path: Path) -> None:
 
 
 def test_points_come_from_files_that_hold_them(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no YuNet model at .*nothing\.onnx"):
+    with pytest.raises(FileNotFoundError, match=r"no model file at .*nothing\.onnx"):
         YuNetPoints(tmp_path / "nothing.onnx")
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ValueError, match=r"text\.onnx is no YuNet model"):

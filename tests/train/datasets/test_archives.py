@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import pickle
 import re
@@ -16,7 +18,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_train.datasets import archive_readers, archives
+from agegender_core import images
+from agegender_train.datasets import archive_readers, archives, file_kinds
 from agegender_train.datasets.archives import FileTree
 
 FILES = {
@@ -97,6 +100,96 @@ def test_several_sources_make_one_tree(tmp_path: Path) -> None:
     labels.write_bytes(b"labels")
     tree = FileTree.open(write_zip(tmp_path / "a.zip"), labels)
     assert contents(tree) == FILES | {"labels.csv": b"labels"}
+
+
+PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
+@pytest.mark.parametrize("name", ["a.tar", "a.zip", "a.tar.gz", "a.tar.xz", "a.bin", "a"])
+@pytest.mark.parametrize("kind", ["zip", "tar", "gz", "bz2", "xz"])
+def test_an_archive_is_told_by_its_content_whatever_its_name(tmp_path: Path, kind: str, name: str) -> None:
+    made = write_zip(tmp_path / "made.zip") if kind == "zip" else write_tar(tmp_path / "made.tar")
+    data = made.read_bytes()
+    made.unlink()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_bytes(PACKERS[kind](data) if kind in PACKERS else data)
+    assert contents(FileTree.open(tmp_path / "in" / name)) == FILES
+    assert contents(FileTree.open(tmp_path / "in")) == FILES
+
+
+def test_what_only_looks_like_an_archive_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "notes.gz").write_bytes(gzip.compress(b"no archive"))
+    (tmp_path / "BZh").write_bytes(b"BZh and more text")
+    with zipfile.ZipFile(tmp_path / "letter.sxw", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        archive.writestr("Pictures/1.jpg", b"x")
+    tree = FileTree.open(tmp_path)
+    assert tree.names == ("BZh", "letter.sxw", "notes.gz")
+    assert tree.unopened == ()
+
+
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07\x01\0", "RAR"), (b"\x28\xb5\x2f\xfd", "Zstandard")],
+)
+def test_archives_of_other_kinds_are_named(tmp_path: Path, start: bytes, kind: str) -> None:
+    (tmp_path / "pictures.zip").write_bytes(start + bytes(1000))
+    with pytest.raises(OSError, match=rf"pictures\.zip is a {kind} archive, which can't be read here: unpack it$"):
+        FileTree.open(tmp_path / "pictures.zip")
+    ((name, reason),) = FileTree.open(tmp_path).unopened
+    assert (name, kind in reason) == ("pictures.zip", True)
+
+
+def test_zips_of_windows_and_of_macos(tmp_path: Path) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("x\\", "x\\a.jpg", "x\\y\\b.jpg", "__MACOSX\\x\\._a.jpg", "AA.jpg"):
+            archive.writestr(name, b"" if name.endswith("\\") else name.encode())
+    path.write_bytes(
+        path.read_bytes().replace(b"AA.jpg", "ü.jpg".encode())
+    )  # as macOS has it: UTF-8, not marked as such
+    tree = FileTree.open(path)
+    assert tree.names == ("x/a.jpg", "x/y/b.jpg", "ü.jpg")
+    assert tree.read("x/a.jpg") == b"x\\a.jpg"
+
+
+def nested(data: bytes, name: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def test_archives_in_archives_are_opened_and_those_that_cannot_be_are_named(tmp_path: Path) -> None:
+    inner = write_zip(tmp_path / "inner.zip").read_bytes()
+    tar = gzip.compress(write_tar(tmp_path / "inner.tar").read_bytes())
+    with zipfile.ZipFile(tmp_path / "outer.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.csv", b"labels")
+        archive.writestr("a/pictures.zip", inner)
+        archive.writestr("b/pictures", tar)
+        archive.writestr("c/cut.zip", inner[: len(inner) // 2])
+        archive.writestr("d/deep.zip", nested(nested(nested(b"x", "1.jpg"), "4.zip"), "3.zip"))
+    with tarfile.open(tmp_path / "outer.tar", "w") as archive:
+        archive.add(tmp_path / "outer.zip", "outer.zip")
+    (tmp_path / "inner.zip").unlink()
+    (tmp_path / "inner.tar").unlink()
+    tree = FileTree.open(tmp_path / "outer.zip")
+    assert contents(tree) == {
+        "labels.csv": b"labels",
+        **{f"{folder}/{name}": data for folder in "ab" for name, data in FILES.items()},
+    }
+    assert [name for name, _ in tree.unopened] == ["c/cut.zip", "d/4.zip"]
+    assert "cut.zip in" in tree.unopened[0].reason
+    assert "lie more than 3 deep" in tree.unopened[1].reason
+    assert contents(FileTree.open(tmp_path / "outer.tar"))["a/train/1.jpg"] == b"one"
+
+
+def test_the_cases_that_were_given(shared_data: Path, tmp_path: Path) -> None:
+    cases = shared_data / "cases"
+    if not cases.is_dir():
+        pytest.skip("the bad inputs (../shared/data/cases) are not on this machine")
+    for name in ("bs.zip", "nested.zip", "gzcalled.tar"):
+        assert FileTree.open(cases / name).names == ("l.csv", "x/a.jpg", "x/b.jpg"), name
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
@@ -247,3 +340,7 @@ def test_any_files_come_back(tmp_path_factory: pytest.TempPathFactory, files: di
             tar.addfile(member, io.BytesIO(data))
     for archive in ("a.zip", "a.tar"):
         assert contents(FileTree.open(folder / archive)) == files
+
+
+def test_what_predict_takes_for_a_picture_is_one_for_datasets_too() -> None:
+    assert images.PICTURE_SUFFIXES <= file_kinds.PICTURE_SUFFIXES

@@ -86,6 +86,33 @@ def test_words_that_are_no_gender_are_rejected(tmp_path: Path) -> None:
     assert found[f"{table}:6"] == Rejection(f"{table}:6", "label not understood", "no file")
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_label_file_that_went_through_a_spreadsheet(tmp_path: Path, delimiter: str) -> None:
+    rows = ["file,age,gender,race", "train/1.jpg,03-Sep,Male,White", "train/2.jpg,Oct-19,Female,White"]
+    rows += ["train/3.jpg,2019-10-01,Male,White", "train/4.jpg,2023-09-03 00:00:00,Male,White"]
+    rows += ["train/5.jpg,Okt 19,Male,White", "train/6.jpg,2019-03-02,Male,White", "train/7.jpg,04-Sep,Male,White"]
+    make_folder(tmp_path, labels="\r".join(rows).replace(",", delimiter))
+    files = FileTree.open(tmp_path)
+    found = {entry.key: entry for entry in get_dataset("fairface").samples(files)}
+    ages = {key[6]: (entry.age_low, entry.age_high) for key, entry in found.items() if isinstance(entry, Sample)}
+    assert ages == {"1": (3, 9), "2": (10, 19), "3": (10, 19), "4": (3, 9), "5": (10, 19)}
+    assert found["train/7.jpg"] == Rejection("train/7.jpg", "label not understood", "04-Sep")
+    note = 'fairface_label_train.csv: "03-Sep", a date made by a spreadsheet, was read as 3-9'
+    assert files.notes[note] == 1
+    assert len(files.notes) == 5
+
+
+def test_the_case_from_a_public_repository(shared_data: Path) -> None:
+    table = shared_data / "cases" / "fairface_label_val.csv"
+    if not table.exists():
+        pytest.skip("the bad inputs (../shared/data/cases) are not on this machine")
+    assert [(s.age_low, s.age_high) for s in read(table).values() if isinstance(s, Sample)] == [
+        (3, 9),
+        (50, 59),
+        (10, 19),
+    ]
+
+
 @pytest.mark.slow
 def test_the_real_data(shared_data: Path) -> None:
     entries = read(shared_data / "fairface")

@@ -8,10 +8,10 @@ from typing import Any
 import keras
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from keras import layers
 
+from agegender_core.onnx_runtime import onnxruntime
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx, parity
 from agegender_train.export.keras_to_onnx import build_graph

@@ -38,6 +38,11 @@ def test_labels_go_into_one_table_and_the_rest_into_the_audit(tmp_path: Path) ->
         "per_gender": {"female": 1, "male": 2},
         "per_split": {"": 1, "train": 1, "val": 1},
         "per_age_group": {"20-29": 1, "known": 1, "missing": 1},
+        "notes": [],
+        "warnings": [
+            """1 of 6 rows (33.3% of what was left out) are lost to one label: an age must look like "35", "3-9", """
+            """"(25, 32)" or "more than 70", got 'x'""",
+        ],
     }
     labels = pq.read_table(out / "labels.parquet")
     assert labels.schema.names == list(LABEL_COLUMNS)
@@ -76,9 +81,10 @@ def test_twice_gives_the_same_bytes_and_nothing_else_is_left(tmp_path: Path) -> 
 
 def test_a_store_is_not_overwritten(tmp_path: Path) -> None:
     source = make_source(tmp_path / "in")
-    (tmp_path / "store.json").write_text("{}")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "store.json").write_text("{}")
     with pytest.raises(ValueError, match="holds a store"):
-        write_label_table("csv", source, tmp_path)
+        write_label_table("csv", source, tmp_path / "store")
     with pytest.raises(ValueError, match="dataset must be one of"):
         write_label_table("other", source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

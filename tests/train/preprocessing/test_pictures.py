@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 
 from agegender_core.faces import Faces, Frame
+from agegender_core.yunet import YUNET_PATH
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
-from agegender_train.preprocessing.pictures import Boxes, Outcome, PreprocessSettings, Tools, process_picture
+from agegender_train.preprocessing.pictures import (
+    Boxes,
+    Outcome,
+    PreprocessSettings,
+    Tools,
+    default_tools,
+    process_picture,
+)
 from agegender_train.preprocessing.search import Policy, choose_faces
 from agegender_train.store import decode_chip
 
@@ -189,3 +197,12 @@ def test_of_several_faces_one_is_chosen(
 def test_wrong_settings_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         PreprocessSettings("test", **wrong)  # type: ignore[arg-type]
+
+
+def test_tools_know_which_model_they_have() -> None:
+    yunet = default_tools(PreprocessSettings("test", detector="yunet"))
+    assert (yunet.detector_sha256, yunet.smallest_face) == (hashlib.sha256(YUNET_PATH.read_bytes()).hexdigest(), None)
+    hog = default_tools(PreprocessSettings("test", detector_upsample=1))
+    assert (hog.detector_sha256, hog.smallest_face) == (None, 36)
+    with pytest.raises(ValueError, match="detector_model is for the yunet detector"):
+        default_tools(PreprocessSettings("test"), detector_model=YUNET_PATH)

@@ -51,6 +51,7 @@ def audit(
     require_train()
     from agegender_train.audit import Summary, find_overlaps, write_page
     from agegender_train.audit.summary import match_sources
+    from agegender_train.files import keep_apart
     from agegender_train.store.face_table import FaceTable
 
     opened, names = _open(stores)
@@ -62,6 +63,8 @@ def audit(
         output = stores[0]
     if source and output is None:
         raise UserError("--source is of no use without a page", hint="--output DIR says where the page goes")
+    if source and output is not None:
+        keep_apart(output, source)
     files = match_sources(summaries, source) if source else {}
     real = [store for store in opened if not isinstance(store, Path)]
     overlaps = None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -35,8 +38,19 @@ def require_train() -> None:
     """
     # TensorFlow writes pages about the machine to stderr unless this is set before it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _keep_matplotlib_out_of_the_home()
     if find_spec("agegender_train") is None:
         raise UserError(
             "this command needs the training package",
             hint="in a checkout of agegender: pip install packages/agegender-train (or uv sync, for all of it)",
         )
+
+
+def _keep_matplotlib_out_of_the_home() -> None:
+    """Gives Matplotlib's list of fonts a place that goes when we end, unless it has one: it would make one at home."""
+    home = os.path.expanduser("~")
+    places = [os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "matplotlib")]
+    places.append(os.path.join(home, ".matplotlib"))
+    if "MPLCONFIGDIR" not in os.environ and not any(map(os.path.isdir, places)):
+        folder = os.environ["MPLCONFIGDIR"] = tempfile.mkdtemp(prefix="agegender-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)

@@ -19,7 +19,7 @@ from .errors import UserError, hints
 from .eval import evaluate
 from .export import export
 from .family import Command
-from .output import message
+from .output import message, use_utf8
 from .predict import predict
 from .preprocess import preprocess
 from .review import review
@@ -89,6 +89,7 @@ def _fail(text: str, hints: Sequence[str], code: int) -> NoReturn:
 
 def main() -> None:
     """Run the command line; a traceback is shown only with AGEGENDER_DEBUG=1."""
+    use_utf8()
     try:
         app()
     except KeyboardInterrupt:

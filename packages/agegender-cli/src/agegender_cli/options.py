@@ -26,6 +26,26 @@ class RowFormat(StrEnum):
     CSV = "csv"
 
 
+class DetectorName(StrEnum):
+    """What finds the faces."""
+
+    HOG = "hog"
+    YUNET = "yunet"
+
+
+class DeviceName(StrEnum):
+    """Where a network runs: what `agegender_core.model_file.DEVICES` has, and auto for the best of them."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+    ROCM = "rocm"
+    MIGRAPHX = "migraphx"
+    DIRECTML = "directml"
+    COREML = "coreml"
+    OPENVINO = "openvino"
+
+
 def output(metavar: str, text: str, **more: Any) -> Any:
     """The option that says where a command writes to: spelled alike everywhere."""
     return typer.Option("--output", "-o", metavar=metavar, help=text, **more)
@@ -41,6 +61,14 @@ Model = Annotated[
         show_default="mobilenetv2",
     ),
 ]
+Device = Annotated[
+    DeviceName,
+    typer.Option(
+        metavar="DEVICE",
+        help="Where the network runs: cpu, cuda, rocm, migraphx, directml, coreml, openvino; auto takes the first "
+        "that the installed ONNX Runtime can use.",
+    ),
+]
 Flip = Annotated[
     bool | None,
     typer.Option(
@@ -49,11 +77,24 @@ Flip = Annotated[
         show_default="as the model file asks; the built-in models do",
     ),
 ]
+Detector = Annotated[
+    DetectorName,
+    typer.Option(
+        metavar="hog|yunet",
+        help="dlib's detector for upright faces of 70 pixels and more, or a small network that also finds small, "
+        "turned and half-hidden ones.",
+    ),
+]
 Upsample = Annotated[
-    int, typer.Option(min=0, max=4, help="Double pictures so many times before detection: finds smaller faces.")
+    int,
+    typer.Option(min=0, max=4, help="Double pictures so many times before hog looks at them: finds smaller faces."),
 ]
 Threshold = Annotated[
-    float, typer.Option(help="Least score of a face; below 0 finds more faces, and more that are none.")
+    float | None,
+    typer.Option(
+        help="Least score of a face; lower finds more faces, and more that are none.",
+        show_default="0 for hog, 0.6 for yunet",
+    ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Faces in a batch.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of a model.")]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -13,9 +15,50 @@ import typer
 from .options import Format
 
 
+def use_utf8() -> None:
+    """Makes stdout and stderr take any text: UTF-8 in files and pipes; a terminal gets what it can show.
+
+    What can't be written is escaped: it must not end the work.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def plain(text: str, controls: bool = True) -> str:
+    """A text that is UTF-8 for sure.
+
+    Bytes of a file's name that are no UTF-8 become ``\\xe9`` and the like: neither JSON nor a reader of UTF-8 has
+    another way to say them.
+
+    Args:
+        text: such as a path, in which Python keeps such bytes as lone surrogates.
+        controls: leave control characters as they are; otherwise they are escaped, too, as is right where a name
+            could break a line or steer a terminal.
+    """
+    text = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return text if controls else re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda control: f"\\x{ord(control[0]):02x}", text)
+
+
+def _plain_all(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {_plain_all(name): _plain_all(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_all(one) for one in value]
+    return value
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words, such as "1 face" and "2 faces"."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def message(text: str) -> None:
     """Says something to the user, on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(plain(text), err=True)
 
 
 def print_figures(
@@ -39,18 +82,30 @@ def print_figures(
 
 def print_json(document: Any) -> None:
     """Prints one JSON document, in which NaN and infinity are null."""
+    typer.echo(json_text(document, indent=2))
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """A document as JSON that stdout can take, with null for NaN and infinity."""
     from agegender_core.records import finite
 
-    typer.echo(json.dumps(finite(document), indent=2, ensure_ascii=False, allow_nan=False))
+    # A terminal's escape for a letter that it has not would be none of JSON's.
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    return json.dumps(_plain_all(finite(document)), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def print_csv(rows: Iterable[Mapping[str, Any]]) -> None:
-    """Prints rows under a header with all their keys; what is ``None`` or isn't there is empty."""
+    """Prints rows under a header with all their keys; what is ``None`` or isn't there is empty.
+
+    Control characters are escaped: `csv` leaves a carriage return unquoted, which ends the line for any reader.
+    """
     rows = list(rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     writer = csv.DictWriter(sys.stdout, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows(
+        {name: plain(one, controls=False) if isinstance(one, str) else one for name, one in row.items()} for row in rows
+    )
 
 
 def scalars(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 import csv
-import glob
-import json
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .drawings import COMMENT, drawing_targets
 from .errors import UserError
-from .options import Flip, Model, Quiet, RowFormat, RowFormatOption, Threshold, Upsample, output
-from .output import message, print_json
+from .options import (
+    Detector,
+    DetectorName,
+    Device,
+    DeviceName,
+    Flip,
+    Model,
+    Quiet,
+    RowFormat,
+    RowFormatOption,
+    Threshold,
+    Upsample,
+    output,
+)
+from .output import count, json_text, message, plain, print_json
+from .pictures import Found, Picture, find_pictures
 from .progress import progress_bars
 
 if TYPE_CHECKING:
+    from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import Pipeline
 
 _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
@@ -27,105 +43,88 @@ _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "botto
 _FACE = ("age", "age_std", "gender", "p_male")
 _INTERVAL = ("age_interval_low", "age_interval_high")
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".jp2", ".png", ".ppm", ".tif", ".tiff", ".webp", ".avif"}
-
 
 def predict(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Pictures, folders, or globs in quotes.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(metavar="PATH...", help="Pictures, folders, or globs in quotes; - is a picture on stdin."),
+    ],
     format_: RowFormatOption = RowFormat.TABLE,
-    output: Annotated[Path | None, output("FOLDER", "Also write the pictures with the faces drawn in.")] = None,
+    output: Annotated[
+        Path | None,
+        output("PATH", "Also write the pictures with the faces drawn in: into a folder or, of one picture, a file."),
+    ] = None,
     model: Model = None,
+    device: Device = DeviceName.AUTO,
     flip: Flip = None,
+    detector: Detector = DetectorName.HOG,
     upsample: Upsample = 0,
-    threshold: Threshold = 0.0,
+    threshold: Threshold = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a picture could not be read.")] = False,
+    allow_urls: Annotated[
+        bool, typer.Option("--allow-urls", help="PATH may be the http or https address of a picture.")
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Find the faces in pictures and estimate their ages and genders.
 
-    A picture that cannot be read gives a row with the reason, and the others go on.
+    A picture that cannot be read gives a row with the reason, and the others go on. Pictures are never replaced by
+    their drawings. After Ctrl-C the results so far are printed.
 
     \b
     Examples:
       agegender predict samples/astronaut.jpg
-      agegender predict holiday/ --upsample 1 --output drawn/
+      agegender predict holiday/ --detector yunet --output drawn/
       agegender predict 'scans/**/*.png' --format json > faces.json
+      agegender predict - < me.jpg --output me-drawn.jpg
     """
+    found = find_pictures(paths, output, allow_urls)
+    _tell_of_the_rest(found, output, quiet)
+    if not found.pictures:
+        raise _no_pictures(paths, found)
+    targets = {} if output is None else drawing_targets(found.pictures, output)
+
     from agegender_core.pipeline import Pipeline
 
-    sources, skipped = _find(paths)
-    if skipped and not quiet:
-        message(f"Skipped {len(skipped)} that are no pictures: {_shorten(skipped)}")
-    if not sources:
-        raise UserError(f"no pictures in {', '.join(paths)}", hint=f"pictures end in {', '.join(sorted(SUFFIXES))}")
-    pipeline = Pipeline.for_pictures(model, upsample=upsample, threshold=threshold, flip=flip)
-    if output is not None:
-        output.mkdir(parents=True, exist_ok=True)
-    names = _drawn_names(sources) if output is not None else {}
-    rows = (
-        _row(source, pipeline, output / names[source] if output is not None else None)
-        for source in _with_progress(sources, quiet)
+    pipeline = Pipeline.for_pictures(
+        model, detector=detector.value, upsample=upsample, threshold=threshold, flip=flip, device=device
     )
-    failed = _write(rows, format_)
-    if failed and strict:
-        raise typer.Exit(1)
-
-
-def _row(source: Path, pipeline: Pipeline, drawing: Path | None) -> dict[str, Any]:
-    from agegender_core.images import ImageError, read_image
-    from agegender_core.records import face_records
-
-    row: dict[str, Any] = {"source": str(source), "error": None, "width": None, "height": None, "faces": []}
+    for folder in {target.parent for target in targets.values()}:
+        folder.mkdir(parents=True, exist_ok=True)
+    tally = _Tally(total=len(found.pictures))
+    writer = _WRITERS[format_]()
     try:
-        image = read_image(source)
-    except ImageError as error:
-        return {**row, "error": str(error).removeprefix(f"{source}: ")}
-    except OSError as error:
-        return {**row, "error": error.strerror or str(error)}
-    faces = pipeline(image)
-    if drawing is not None:
-        from agegender_core.draw import draw_faces
-        from agegender_core.images import write_image
-
-        write_image(drawing, draw_faces(image, faces))
-    return {**row, "width": image.shape[1], "height": image.shape[0], "faces": face_records(faces)}
-
-
-def _find(paths: list[str]) -> tuple[list[Path], list[Path]]:
-    """The pictures that `paths` name, each once and in order, and the files that were passed over."""
-    found: dict[Path, None] = {}
-    skipped: list[Path] = []
-    for text in paths:
-        path = Path(text)
-        if path.is_dir():
-            inside = sorted(Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-            candidates = [file for file in inside if not file.name.startswith(".")]
-        elif path.exists():
-            found[path] = None
-            continue
-        else:
-            candidates = [Path(match) for match in sorted(glob.glob(text, recursive=True)) if os.path.isfile(match)]
-            if not candidates:
-                raise UserError(f"{text}: there is no such file, folder or match")
-        for file in candidates:
-            if file.suffix.lower() in SUFFIXES:
-                found[file] = None
-            else:
-                skipped.append(file)
-    return list(found), skipped
+        with closing(_with_progress(found.pictures, quiet)) as pictures:
+            for picture in pictures:
+                row = _row(picture, pipeline, targets.get(picture.name))
+                tally.add(row)
+                writer.write(row)
+    except KeyboardInterrupt:
+        tally.stopped = True
+    writer.close()
+    _conclude(tally, output, _hint(detector, upsample), quiet)
+    if tally.stopped:
+        raise typer.Exit(130)
+    if tally.failed == tally.pictures or (tally.failed and strict):
+        raise typer.Exit(2 if tally.failed == tally.pictures else 1)
 
 
-def _drawn_names(sources: list[Path]) -> dict[Path, str]:
-    """A name for each drawn picture; sources of the same name in different folders get a number."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for source in sources:
-        name, number = f"{source.stem}.jpg", 2
-        while name.lower() in taken:
-            name, number = f"{source.stem}-{number}.jpg", number + 1
-        taken.add(name.lower())
-        names[source] = name
-    return names
+def _no_pictures(paths: Sequence[str], found: Found) -> UserError:
+    from agegender_core.images import PICTURE_SUFFIXES
+
+    names = ", ".join(paths)
+    if found.left_out:
+        return UserError(f"the pictures in {names} are all where --output leads to", hint="Choose another folder.")
+    return UserError(f"no pictures in {names}", hint=f"pictures end in {', '.join(sorted(PICTURE_SUFFIXES))}")
+
+
+def _tell_of_the_rest(found: Found, output: Path | None, quiet: bool) -> None:
+    if quiet:
+        return
+    if found.skipped:
+        message(f"Skipped {len(found.skipped)} that are no pictures: {_shorten(found.skipped)}")
+    if found.left_out:
+        message(f"Left out {count(len(found.left_out), 'picture')} in {output}, where the drawings go.")
 
 
 def _shorten(files: list[Path]) -> str:
@@ -133,54 +132,160 @@ def _shorten(files: list[Path]) -> str:
     return ", ".join(names) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
 
 
-def _with_progress(sources: list[Path], quiet: bool) -> Iterator[Path]:
-    with progress_bars(quiet or len(sources) < 5) as new_bar:
-        bar = new_bar("Pictures", len(sources), "pictures")
-        for number, source in enumerate(sources):
-            yield source
-            bar.update(number + 1, len(sources))
+def _row(picture: Picture, pipeline: Pipeline, drawing: Path | None) -> dict[str, Any]:
+    row: dict[str, Any] = {"source": picture.name, "error": None, "width": None, "height": None, "faces": []}
+    try:
+        image = picture.read()
+        row["width"], row["height"] = image.shape[1], image.shape[0]
+        faces = pipeline(image)
+        row["faces"] = _records(faces)
+        if drawing is not None:
+            _draw(image, faces, drawing)
+    except Exception as error:
+        # Whatever happens with one picture, the others go on; a bug is to be seen where it is looked for.
+        if os.environ.get("AGEGENDER_DEBUG") == "1" and not isinstance(error, ValueError | OSError | MemoryError):
+            raise
+        row["error"] = _reason(error, picture.name)
+    return row
 
 
-def _write(rows: Iterable[dict[str, Any]], format_: RowFormat) -> int:
-    """Writes a row for each picture as it comes (JSON and tables: at the end). Returns how many could not be read."""
-    failed = 0
-    if format_ in (RowFormat.JSON, RowFormat.TABLE):
-        pictures = list(rows)
-        failed = sum(row["error"] is not None for row in pictures)
-        if format_ is RowFormat.JSON:
-            print_json(pictures)
-        else:
-            _write_table(pictures)
-        return failed
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    if format_ is RowFormat.CSV:
-        writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
-    for row in rows:
-        failed += row["error"] is not None
-        if format_ is RowFormat.JSONL:
-            print(json.dumps(row, ensure_ascii=False), flush=True)
-            continue
-        start = [row["source"], row["error"] or "", row["width"], row["height"]]
+def _records(faces: Faces) -> list[dict[str, Any]]:
+    from agegender_core.records import face_records
+
+    return face_records(faces)
+
+
+def _draw(image: Frame, faces: Faces, path: Path) -> None:
+    from agegender_core.draw import draw_faces
+    from agegender_core.images import write_image
+
+    try:
+        write_image(path, draw_faces(image, faces), comment=COMMENT)
+    except OSError as error:
+        raise OSError(f"the drawing {path} can't be written: {error.strerror or error}") from None
+
+
+def _reason(error: Exception, name: str) -> str:
+    import cv2
+
+    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
+        return "there is too little memory for it"
+    if isinstance(error, cv2.error):
+        return f"OpenCV: {error.err or error}"
+    if isinstance(error, ValueError | OSError):
+        return (getattr(error, "strerror", None) or str(error)).removeprefix(f"{name}: ")
+    return f"internal error: {type(error).__name__}: {error}"
+
+
+@dataclass
+class _Tally:
+    """What was done.
+
+    Attributes:
+        total: pictures that there are.
+        pictures: done so far, those that failed included.
+        failed: could not be read.
+        without: were read and have no face.
+        stopped: by Ctrl-C.
+    """
+
+    total: int
+    pictures: int = 0
+    failed: int = 0
+    faces: int = 0
+    without: int = 0
+    stopped: bool = False
+
+    def add(self, row: dict[str, Any]) -> None:
+        self.pictures += 1
+        self.faces += len(row["faces"])
+        self.failed += row["error"] is not None
+        self.without += row["error"] is None and not row["faces"]
+
+
+def _hint(detector: DetectorName, upsample: int) -> str:
+    if detector is DetectorName.YUNET:
+        return "--threshold 0.4 finds less clear faces"
+    smaller = f", --upsample {upsample + 1} smaller ones" if upsample < 4 else ""
+    return f"--detector yunet finds small, turned and half-hidden faces{smaller}"
+
+
+def _conclude(tally: _Tally, output: Path | None, hint: str, quiet: bool) -> None:
+    if quiet:
+        return
+    of = f" of {tally.total}" if tally.stopped else ""
+    parts = [f"{tally.pictures}{of} pictures" if of else count(tally.pictures, "picture"), count(tally.faces, "face")]
+    if tally.without:
+        parts.append(f"{tally.without} without")
+    if tally.failed:
+        parts.append(f"{tally.failed} that could not be read")
+    written = f"; written to {output}" if output is not None and tally.failed < tally.pictures else ""
+    message(f"{'Stopped: ' if tally.stopped else ''}{', '.join(parts)}{written}")
+    if tally.without:
+        message(f"  hint: where no face was found: {hint}")
+
+
+def _with_progress(pictures: list[Picture], quiet: bool) -> Generator[Picture, None, None]:
+    with progress_bars(quiet or len(pictures) < 5) as new_bar:
+        bar = new_bar("Pictures", len(pictures), "pictures")
+        for number, picture in enumerate(pictures):
+            yield picture
+            bar.update(number + 1, len(pictures))
+
+
+class _JsonLines:
+    """One object a picture and line, as it comes."""
+
+    def write(self, row: dict[str, Any]) -> None:
+        print(json_text(row), flush=True)
+
+    def close(self) -> None:
+        pass
+
+
+class _Csv:
+    """One line a face, and one for a picture without, all with the same columns."""
+
+    def __init__(self) -> None:
+        self._writer = csv.writer(sys.stdout, lineterminator="\n")
+        self._writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
+        self._width = len(_COLUMNS) + len(_FACE) + len(_INTERVAL)
+
+    def write(self, row: dict[str, Any]) -> None:
+        start = [*(plain(row[name] or "", controls=False) for name in ("source", "error")), row["width"], row["height"]]
         if not row["faces"]:
-            writer.writerow(start)
+            self._writer.writerow([*start, *[""] * (self._width - len(start))])
         for face in row["faces"]:
             interval = face["age_interval"] or ("", "")
-            writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE), *interval])
-    return failed
+            self._writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE), *interval])
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        pass
 
 
-def _age_text(face: dict[str, Any]) -> str:
-    """The age and its error, as far as they are known."""
-    if face["age"] is None:
-        return "-"
-    age = f"{math.floor(face['age'] + 0.5)}"
-    return age if face["age_std"] is None else f"{age} ± {face['age_std']:.0f}"
+@dataclass
+class _Json:
+    """One document, at the end."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+    def close(self) -> None:
+        print_json(self.rows)
 
 
-def _gender_text(face: dict[str, Any]) -> str:
-    if face["p_male"] is None:
-        return "-"
-    return f"{face['gender']} {max(face['p_male'], 1 - face['p_male']):.0%}"
+class _Table(_Json):
+    """For people, at the end."""
+
+    def close(self) -> None:
+        if self.rows:
+            _write_table(self.rows)
+
+
+_WRITERS = {RowFormat.TABLE: _Table, RowFormat.JSON: _Json, RowFormat.JSONL: _JsonLines, RowFormat.CSV: _Csv}
 
 
 def _write_table(pictures: list[dict[str, Any]]) -> None:
@@ -195,9 +300,9 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
     for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
         table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
     for row in pictures:
-        name = Text(row["source"])
-        if row["error"] is not None:
-            table.add_row(name, Text(row["error"], style="red"))
+        name = Text(plain(row["source"], controls=False))
+        if row["error"] is not None and not row["faces"]:
+            table.add_row(name, Text(plain(row["error"], controls=False), style="red"))
         elif not row["faces"]:
             table.add_row(name, Text("no face found", style="dim"))
         for number, face in enumerate(row["faces"]):
@@ -205,11 +310,30 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
             table.add_row(
                 name if number == 0 else Text(),
                 f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
-                _age_text(face),
-                *(["{:.0f}-{:.0f}".format(*face["age_interval"])] if bounded else []),
-                _gender_text(face),
+                _age(face),
+                *([_interval(face)] if bounded else []),
+                _gender(face),
             )
+        if row["error"] is not None and row["faces"]:
+            table.add_row(Text(), Text(plain(row["error"], controls=False), style="red"))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no edge to wrap at
     console.print(table)
+
+
+def _age(face: dict[str, Any]) -> str:
+    if face["age"] is None:
+        return "-"
+    spread = "" if face["age_std"] is None else f" ± {face['age_std']:.0f}"
+    return f"{math.floor(face['age'] + 0.5)}{spread}"
+
+
+def _interval(face: dict[str, Any]) -> str:
+    return "{:.0f}-{:.0f}".format(*face["age_interval"]) if face["age_interval"] is not None else "-"
+
+
+def _gender(face: dict[str, Any]) -> str:
+    if face["p_male"] is None:
+        return "-"
+    return f"{face['gender']} {max(face['p_male'], 1 - face['p_male']):.0%}"

@@ -121,13 +121,18 @@ def preprocess(
         except KeyboardInterrupt:
             message(f"Stopped. The same command goes on from here: {output} keeps what is done.")
             raise typer.Exit(130) from None
-    print_figures(
-        format_, document=audit, rows=_rows(_audit_lines(audit)), table=lambda: _print_counts(_audit_lines(audit))
-    )
+    _print(format_, quiet, audit, _audit_lines(audit))
+    left_out = audit["pictures"] - audit["pictures_kept"]
+    if not audit["kept"]:
+        raise _nothing_kept(dataset, output, audit, "picture", audit["pictures"])
     if not quiet:
-        message(f"{output} is ready; {output / 'audit.parquet'} says why each of the others was left out")
+        kept = f"{_count(audit['pictures'], 'picture')}, {_count(audit['kept'], 'face')} kept"
+        message(f"{kept}, {left_out:,} left out; written to {output}")
+        if left_out:
+            message(f"{output / 'audit.parquet'} says why each of the others was left out")
         if report:
             message(f"{output / 'audit.html'} shows it")
+    _say_more(audit, quiet)
 
 
 def _write_labels(dataset: str, source: list[Path], output: Path, format_: Format, quiet: bool) -> None:
@@ -138,9 +143,72 @@ def _write_labels(dataset: str, source: list[Path], output: Path, format_: Forma
     for name, word in (("per_gender", "gender"), ("per_split", "split"), ("per_age_group", "age")):
         lines += [(word, value, count) for value, count in audit[name].items() if value]
     lines += [("", "rejected", sum(audit["rejected"].values())), *_reasons(audit)]
-    print_figures(format_, document=audit, rows=_rows(lines), table=lambda: _print_counts(lines))
+    _print(format_, quiet, audit, lines)
+    if not audit["kept"]:
+        raise _nothing_kept(dataset, output, audit, "row", audit["rows"])
     if not quiet:
+        left_out = audit["rows"] - audit["kept"]
+        kept = f"{_count(audit['rows'], 'row')}, {_count(audit['kept'], 'label')} kept"
+        message(f"{kept}, {left_out:,} left out; written to {output}")
         message(f"{output / 'labels.parquet'} has the labels, {output / 'audit.parquet'} why the others are not in it")
+    _say_more(audit, quiet)
+
+
+def _print(format_: Format, quiet: bool, audit: Mapping[str, Any], lines: Sequence[Line]) -> None:
+    """Prints the counts; `quiet` suppresses the table, which is for people, and not what a machine reads."""
+
+    def table() -> None:
+        if not quiet:
+            _print_counts(lines)
+
+    print_figures(format_, document=audit, rows=_rows(lines), table=table)
+
+
+def _say_more(audit: Mapping[str, Any], quiet: bool) -> None:
+    """What the reader noticed, and last the warnings, which `quiet` doesn't suppress."""
+    for note in () if quiet else audit.get("notes", ()):
+        message(f"note: {note}")
+    for warning in audit.get("warnings", ()):
+        message(f"warning: {warning}")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _nothing_kept(dataset: str, output: Path, audit: Mapping[str, Any], what: str, count: int) -> UserError:
+    for note in audit.get("notes", ()):
+        message(f"note: {note}")
+    if not count:
+        return UserError(f"nothing was kept: {dataset} has no {what}s there", hint="agegender preprocess --list helps")
+    reason, times = max(audit["rejected"].items(), key=lambda item: item[1])
+    example = next((row for row in _left_out(output) if row["reason"] == reason), {"source": "", "value": ""})
+    shown = example["source"] + (f": {example['value']}" if example["value"] else "")
+    return UserError(
+        f"nothing was kept of {_count(count, what)}; {_count(times, 'time')}: {reason} ({shown[:_LONGEST]}); "
+        f"{output / 'audit.parquet'} says it of each",
+        hint=_PATHS_OF_CSV if (dataset, reason) == ("csv", _MISSING) else _HINTS.get(reason),
+    )
+
+
+def _left_out(output: Path) -> list[dict[str, str]]:
+    import pyarrow.parquet as pq
+
+    rows: list[dict[str, str]] = pq.read_table(
+        output / "audit.parquet", columns=["source", "reason", "value"]
+    ).to_pylist()
+    return rows
+
+
+_LONGEST = 300
+_MISSING = "missing from the archive"
+_PATHS_OF_CSV = "its paths begin at the file's own folder, or at a folder or archive given as another SOURCE"
+_HINTS = {
+    _MISSING: "give the folder or the archives with the pictures as another SOURCE",
+    "not in the label file": "the names in the label file are not those of the pictures: compare them",
+    "no face": "--detector yunet finds more faces than hog",
+    "too small": "--min-face takes smaller faces",
+}
 
 
 def _list_datasets(format_: Format) -> None:

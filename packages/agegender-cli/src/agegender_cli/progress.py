@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from time import monotonic
@@ -104,7 +105,9 @@ def progress_bars(quiet: bool, endless: bool = False) -> Iterator[NewBar]:
         TextColumn("{task.fields[note]}"),
         TimeElapsedColumn() if endless else TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=quiet or not console.is_terminal) as progress:
+    # FORCE_COLOR makes a terminal of any file: colours, yes, but no bar that is drawn over and over.
+    seen = sys.stderr.isatty() and console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet or not seen) as progress:
         yield lambda *arguments, **named: Bar(progress, *arguments, **named)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
-from .options import Model, Quiet, output
-from .output import message
+from .options import Detector, DetectorName, Device, DeviceName, Model, Quiet, output
+from .output import count, message
+from .pictures import identity
 from .progress import progress_bars
 
 if TYPE_CHECKING:
@@ -35,19 +35,23 @@ def stream(
         bool | None, typer.Option("--show/--no-show", help="Show a window.", show_default="where there is a screen")
     ] = None,
     model: Model = None,
+    device: Device = DeviceName.AUTO,
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
+    detector: Detector = DetectorName.HOG,
     upsample: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=4,
-            help="Double frames so many times before detection: finds smaller faces, takes longer.",
+            help="Double frames so many times before hog looks at them: finds smaller faces, takes longer.",
             show_default="until a recording is 720 pixels high; 0 for live sources",
         ),
     ] = None,
-    threshold: Annotated[float, typer.Option(help="Least score of a new face.")] = 0.0,
+    threshold: Annotated[
+        float | None, typer.Option(help="Least score of a new face.", show_default="0 for hog, 0.6 for yunet")
+    ] = None,
     detect_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
     ] = 1,
@@ -77,11 +81,12 @@ def stream(
     from agegender_core.smoothing import Smoother
     from agegender_core.video import open_source
 
-    _refuse_overwriting(source, output, tracks)
+    _refuse_overwriting(source, model, output, tracks)
     with open_source(source) as video:
         pipeline = Pipeline.for_video(
             model,
-            upsample=_upsample(video) if upsample is None else upsample,
+            detector=detector.value,
+            upsample=_upsample(video, detector) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
             tracker=face_tracker(
@@ -91,6 +96,7 @@ def stream(
             ),
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
             detect_every=detect_every,
+            device=device,
         )
         tally = _run(video, pipeline, _sinks(video, output, tracks, show), quiet)
     written = [str(path) for path in (output, tracks) if path is not None and str(path) != "-"]
@@ -115,15 +121,24 @@ class _Tally:
             self.tracks.update(number for number in result.faces.track_id.tolist() if number >= 0)
 
 
-def _refuse_overwriting(source: str, output: Path | None, tracks: str | None) -> None:
-    for name, path in (("--output", output), ("--tracks", None if tracks == "-" else tracks)):
-        if path is not None and os.path.exists(source) and os.path.exists(path) and os.path.samefile(source, path):
-            raise UserError(f"{name} {path} is the source itself", hint="Give the result another name.")
-    if output is not None and tracks is not None and Path(tracks).absolute() == output.absolute():
+def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tracks: str | None) -> None:
+    from agegender_core.frame_sinks import partial_path
+
+    # A video is written under another name at first.
+    written = [("--output", path) for path in ([output, partial_path(output)] if output is not None else [])]
+    written += [("--tracks", Path(tracks))] if tracks is not None and tracks != "-" else []
+    for what, path in (("source", source), ("model", model)):
+        given = None if path is None else identity(path)
+        for option, target in written:
+            if given is not None and identity(target) == given:
+                raise UserError(f"{option} {target} is the {what} itself", hint="Give the result another name.")
+    if len({target.resolve() for _, target in written}) < len(written):
         raise UserError(f"--output and --tracks are the same file: {output}")
 
 
-def _upsample(video: Source) -> int:
+def _upsample(video: Source, detector: DetectorName) -> int:
+    if detector is not DetectorName.HOG:
+        return 0
     # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
     return 0 if video.is_live or video.height >= 720 else 1 if video.height >= 360 else 2
 
@@ -195,16 +210,12 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
     if problem or not quiet:
         rate = tally.frames / max(tally.seconds, 1e-9)
         files = f" Written: {', '.join(written)}." if written and tally.frames else ""
-        counts = f"{_count(tally.frames, 'frame')}, {_count(len(tally.tracks), 'track')}"
+        counts = f"{count(tally.frames, 'frame')}, {count(len(tally.tracks), 'track')}"
         message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
         if tally.frames and not tally.faces:
-            message("No face was found; a higher --upsample finds smaller ones.")
+            message("No face was found; --detector yunet finds small, turned and half-hidden ones, too.")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 @contextmanager

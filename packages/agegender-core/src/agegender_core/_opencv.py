@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,9 +11,30 @@ from typing import Any
 import cv2
 
 
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Whether OpenCV can be told of a path: it takes no other encoding, and fails without a sentence."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _logging() -> Any:
     # OpenCV 5 moved the two functions; 4 has them at the top.
     return cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging
+
+
+class _Quiet:
+    """The level is one for all threads: the first to be quiet turns it down, the last one up again."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.blocks = 0
+        self.before: Any = None
+
+
+_quiet = _Quiet()
 
 
 @contextmanager
@@ -24,9 +46,15 @@ def quiet_opencv() -> Iterator[None]:
     """
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     logging = _logging()
-    before = logging.getLogLevel()
-    logging.setLogLevel(0)
+    with _quiet.lock:
+        if _quiet.blocks == 0:
+            _quiet.before = logging.getLogLevel()
+            logging.setLogLevel(0)
+        _quiet.blocks += 1
     try:
         yield
     finally:
-        logging.setLogLevel(before)
+        with _quiet.lock:
+            _quiet.blocks -= 1
+            if _quiet.blocks == 0:
+                logging.setLogLevel(_quiet.before)

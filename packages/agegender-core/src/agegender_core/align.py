@@ -6,9 +6,11 @@ import hashlib
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from . import _core
 from .faces import Faces, Frame
+from .frames import as_frame
 
 LANDMARKS_PATH = Path(__file__).parent / "models" / "landmarks5.dat"
 """The 5-landmark model that comes with the package."""
@@ -39,20 +41,29 @@ class Aligner:
         self.size = size
         self.padding = padding
         self.landmarks_path = Path(landmarks) if landmarks is not None else LANDMARKS_PATH
+        self._made_of = size, padding, self.landmarks_path.absolute()
         if not self.landmarks_path.is_file():
             raise FileNotFoundError(f"no landmark model at {self.landmarks_path}")
         try:
-            self._model = _core.LandmarkModel(self.landmarks_path)
+            # As bytes: a path need not be UTF-8.
+            self._model = _core.LandmarkModel(os.fsencode(self.landmarks_path))
         except RuntimeError as error:
             raise OSError(str(error)) from None
+        except UnicodeDecodeError:
+            # The core names the path as it is.
+            raise OSError(f"{self.landmarks_path} is no landmark model") from None
 
     @cached_property
     def landmarks_sha256(self) -> str:
         """The hash of the landmark model's file: chips are comparable only where it is the same."""
         return hashlib.sha256(self.landmarks_path.read_bytes()).hexdigest()
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Fill landmarks (unless they are there already), chips and chip_padding."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_of
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
+        """Fill landmarks (unless they are there already), chips (RGB) and chip_padding. `bgr`: see `Pipeline`."""
+        frame = as_frame(frame, bgr)
         landmarks = faces.landmarks
         if landmarks is None:
             landmarks = self._model.predict(frame, faces.xyxy)

@@ -29,6 +29,7 @@ def measure_stages(
     model: str | os.PathLike[str] | None = None,
     seconds: float = 1.0,
     threads: int = 1,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Median latency of decoding, detection, alignment, preprocessing, prediction and tracking for one picture file.
 
@@ -39,10 +40,11 @@ def measure_stages(
         model: a model file; by default the one that comes with the package.
         seconds: time to spend on each stage.
         threads: threads of the model.
+        device: where the model runs; see `load_predictor`.
 
     Returns:
-        A mapping with picture (the file's name), width, height, faces, simd, model, threads, cpus, and "stages": a list
-        of mappings with name, median_ms, min_ms and runs.
+        A mapping with picture (the file's name), width, height, faces, simd, model, device (ONNX Runtime's provider),
+        threads, cpus, and "stages": a list of mappings with name, median_ms, min_ms and runs.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -51,7 +53,7 @@ def measure_stages(
     """
     path = Path(picture)
     frame, data = read_image(path), path.read_bytes()
-    detector, predictor = HogDetector(), load_predictor(model, threads=threads)
+    detector, predictor = HogDetector(), load_predictor(model, threads=threads, device=device)
     spec = predictor.spec
     aligner = Aligner(spec.chip_size, spec.chip_padding)
     found = detector(frame, Faces.empty())
@@ -80,6 +82,7 @@ def measure_stages(
         "faces": len(found),
         "simd": detector.simd,
         "model": predictor.name,
+        "device": predictor.provider,
         "threads": threads,
         "cpus": os.cpu_count(),
         "stages": [{"name": name, **_time(stage, seconds)} for name, stage in stages],

@@ -8,7 +8,40 @@ from typing import Any
 import numpy as np
 
 from . import _core
-from .faces import Faces, Frame
+from .faces import Faces, Frame, Stage
+from .frames import as_frame
+from .yunet import YuNetDetector
+
+DEFAULT_THRESHOLDS = {"hog": 0.0, "yunet": 0.6}
+"""The detectors by name, and the score from which on each one's faces count."""
+
+
+def make_detector(
+    detector: str | Stage, *, upsample: int = 0, threshold: float | None = None, threads: int = 1
+) -> Stage:
+    """A detector by its name; a stage is given back as it is.
+
+    Args:
+        detector: "hog", "yunet" or any stage.
+        upsample: see `HogDetector`; for it only.
+        threshold: see `HogDetector` and `YuNetDetector`; ``None``: the detector's own of `DEFAULT_THRESHOLDS`.
+        threads: see `YuNetDetector`; HOG has one.
+
+    Raises:
+        ValueError: there is no such detector, or an option is out of its range or not for this detector.
+    """
+    if not isinstance(detector, str):
+        if upsample or threshold is not None:
+            raise ValueError("upsample and threshold are for the detectors that are chosen by name")
+        return detector
+    if detector not in DEFAULT_THRESHOLDS:
+        raise ValueError(f"detector must be {' or '.join(DEFAULT_THRESHOLDS)} or a stage, got {detector!r}")
+    least = DEFAULT_THRESHOLDS[detector] if threshold is None else threshold
+    if detector == "hog":
+        return HogDetector(upsample, least)
+    if upsample:
+        raise ValueError("upsample is for the hog detector; yunet finds small faces without it")
+    return YuNetDetector(threshold=least, threads=threads)
 
 
 class HogDetector:
@@ -37,12 +70,15 @@ class HogDetector:
         native, self.simd = _native_detector()
         self._native = native()
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.upsample, self.threshold)
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
         """Replace `faces` by those found in `frame`, best score first: columns xyxy and score.
 
-        A grey frame (H, W) is taken, too; that is faster and finds nearly the same faces.
+        A grey frame (H, W) is taken, too; that is faster and finds nearly the same faces. `bgr`: see `Pipeline`.
         """
-        boxes, scores = self._native.detect(frame, self.upsample, self.threshold)
+        boxes, scores = self._native.detect(as_frame(frame, bgr, grey=True), self.upsample, self.threshold)
         return Faces(xyxy=boxes.astype(np.float32), score=scores.astype(np.float32))
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from .faces import Faces, Frame
+from .frames import as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
 from .records import gender_of
 
@@ -56,23 +57,24 @@ def color_of(track_id: int) -> Color:
     return PALETTE[(track_id - 1) % len(PALETTE)] if track_id >= 0 else NEUTRAL
 
 
-def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0) -> Frame:
+def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0, *, bgr: bool = False) -> Frame:
     """A copy of `frame` with its faces drawn in; sizes follow the frame and the face.
 
     Args:
         frame: uint8 RGB (H, W, 3).
         faces: boxes, and what is known of them: track_id, p_male, age.
         scale: makes text and lines larger or smaller; > 0.
+        bgr: the frame's channels are blue, green, red, as OpenCV has them; so are those of what is returned.
 
     Returns:
-        uint8 RGB (H, W, 3).
+        uint8 RGB (H, W, 3), or BGR with `bgr`.
 
     Raises:
-        ValueError: `scale` is not above 0.
+        ValueError: `scale` is not above 0, or the frame has another dtype or shape.
     """
     if not scale > 0:
         raise ValueError(f"scale must be above 0, got {scale}")
-    drawn = np.ascontiguousarray(frame).copy()
+    drawn = as_frame(frame, bgr).copy()
     boxes = {row: _clipped(faces, row) for row in range(len(faces)) if np.isfinite(faces.xyxy[row]).all()}
     for row, box in boxes.items():
         _draw_box(drawn, box, color_of(track_of(faces, row)), scale)
@@ -86,7 +88,7 @@ def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0) -> Frame:
             others = [face for other, face in pixels.items() if other != row]
             color = color_of(track_of(faces, row))
             labels.append(_draw_label(drawn, pixels[row], text, color, scale, labels, others))
-    return drawn
+    return np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn
 
 
 def _clipped(faces: Faces, row: int) -> Box:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias
 
@@ -111,8 +111,22 @@ class Faces(FormerIntervalEnds):
     def __len__(self) -> int:
         return len(self.xyxy)
 
-    def __getitem__(self, rows: slice | list[int] | npt.NDArray[Any]) -> Faces:
-        """The faces of `rows` (a slice, indices or a mask), with every column that is set."""
+    def __iter__(self) -> Iterator[Faces]:
+        """Each face, as `Faces` with one row."""
+        return (self[row] for row in range(len(self)))
+
+    def __getitem__(self, rows: int | slice | list[int] | npt.NDArray[Any]) -> Faces:
+        """The faces of `rows` (a number, a slice, indices or a mask), with every column that is set.
+
+        A single number, from the end if it is negative, gives `Faces` with one row.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        if isinstance(rows, int | np.integer):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"row {rows} of {len(self)} faces")
+            rows = [int(rows)]
         picked = {name: getattr(self, name) for name in _COLUMNS}
         return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
 

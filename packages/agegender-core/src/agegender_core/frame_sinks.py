@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 import cv2
 import numpy as np
 
-from ._opencv import quiet_opencv
+from ._opencv import is_utf8, quiet_opencv
 from .faces import Frame
 
 # H.264 plays in browsers too, but OpenCV's wheels can write it on some systems only; MPEG-4 is in all of them.
@@ -25,6 +25,12 @@ _ESCAPE = 27
 
 class SinkError(OSError):
     """A sink that can't be opened or written; the message names it."""
+
+
+def partial_path(path: str | Path) -> Path:
+    """The name under which a video is written until it is complete."""
+    path = Path(path)
+    return path.with_name(f"{path.stem}.partial{path.suffix}")
 
 
 class FrameSink(Protocol):
@@ -64,7 +70,7 @@ class VideoSink:
 
     Raises:
         ValueError: an unknown suffix, or a rate or size that is not above 0.
-        SinkError: the folder is missing, `path` is a folder, or OpenCV has no codec for it.
+        SinkError: the folder is missing, `path` is a folder or no UTF-8, or OpenCV has no codec for it.
     """
 
     done = False
@@ -82,9 +88,11 @@ class VideoSink:
             raise SinkError(f"{self.path} is a folder")
         if not self.path.absolute().parent.is_dir():
             raise SinkError(f"{self.path} can't be written: there is no folder {self.path.parent}")
+        if not is_utf8(self.path.absolute()):
+            raise SinkError(f"{self.path} can't be written: its name or that of a folder is not UTF-8")
         self.fps, self.size, self.frames = fps, size, 0
         self._keep_time = keep_time
-        self._partial = self.path.with_name(f"{self.path.stem}.partial{self.path.suffix}")
+        self._partial = partial_path(self.path)
         self._writer, self.codec = self._open(VIDEO_CODECS[suffix])
 
     def _open(self, codecs: tuple[str, ...]) -> tuple[cv2.VideoWriter, str]:

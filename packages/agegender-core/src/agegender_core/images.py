@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,25 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from ._opencv import quiet_opencv
 from .faces import Frame
 from .files import write_bytes
+from .frames import as_frame
 from .picture_headers import Header, read_header
 
 MAX_PIXELS = 200_000_000
 """Pictures that declare more pixels than this are refused before they are decoded."""
 
+PICTURE_SUFFIXES = frozenset(
+    {
+        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".ppm", ".tif"),
+        *(".tiff", ".webp"),
+    }
+)
+"""How the names of pictures end, in lower case: what is looked for in folders."""
+
 _ROWS = 64
+_OVERSHOOT = 0.1  # beyond black and white: what a sharpening filter leaves in floating-point pixels
 _IMREAD_RGB: int | None = getattr(cv2, "IMREAD_COLOR_RGB", None)
 """libjpeg writes RGB as fast as BGR, so that nothing has to be swapped; OpenCV has it since 4.11."""
 
@@ -30,20 +42,35 @@ def read_image(path: str | os.PathLike[str]) -> Frame:
     """Read a picture file as a frame: uint8 RGB (H, W, 3), C-contiguous.
 
     The orientation in its EXIF data (or of a TIFF) is applied, grey becomes three equal channels, transparent pixels
-    are laid on white, CMYK is turned into RGB, 16 bits are scaled to 8. Of an animation it is the first picture.
+    are laid on white, CMYK is turned into RGB, 16 bits and floating-point pixels from 0 to 1 are scaled to 8 bits. Of
+    an animation it is the first picture. HEIC needs ``agegender-core[heic]``.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ImageError: the file is empty, broken, truncated or no picture.
+        ImageError: the file is empty, broken, truncated or no picture, or too large for the memory.
     """
     path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path}: is a folder, not a picture")
-    return decode_image(path.read_bytes(), str(path))
+    try:
+        data = path.read_bytes()
+    except MemoryError:
+        raise ImageError(f"{path}: {_TOO_LARGE}") from None
+    return decode_image(data, str(path))
 
 
-def decode_image(data: bytes, name: str = "picture") -> Frame:
-    """Decode a picture file's bytes; see `read_image`. `name` stands in error messages."""
+def decode_image(data: bytes | bytearray | memoryview | npt.NDArray[np.uint8], name: str = "picture") -> Frame:
+    """Decode a picture file's bytes; see `read_image`.
+
+    Args:
+        data: the file's content: bytes, or uint8 (n,) as ``numpy.fromfile`` gives it.
+        name: stands in error messages.
+
+    Raises:
+        ImageError: as `read_image`.
+        ValueError: an array of another dtype or shape.
+    """
+    data = _as_bytes(data)
     if not data:
         raise ImageError(f"{name}: the file is empty")
     header = read_header(data)
@@ -53,12 +80,39 @@ def decode_image(data: bytes, name: str = "picture") -> Frame:
     if header.cut_off:
         raise ImageError(f"{name}: the file is cut off before its end")
     try:
-        frame = _decode(data, header)
+        with quiet_opencv():
+            frame = _decode_heic(data) if header.heic else _decode(data, header)
     except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise ImageError(f"{name}: {_TOO_LARGE}") from None
         raise ImageError(f"{name}: {error.err or 'cannot be decoded'}") from None
+    except MemoryError:
+        raise ImageError(f"{name}: {_TOO_LARGE}") from None
+    except _UnreadableError as error:
+        raise ImageError(f"{name}: {error}") from None
     if frame is None:
         raise ImageError(f"{name}: not a picture that OpenCV can decode")
     return frame
+
+
+_TOO_LARGE = "there is too little memory to decode it"
+
+
+class _UnreadableError(Exception):
+    """Why a picture can't be used, without its name."""
+
+
+def _as_bytes(data: Any) -> bytes:
+    if isinstance(data, np.ndarray):
+        if data.dtype != np.uint8 or data.ndim != 1:
+            raise ValueError(
+                f"data must hold a picture file's bytes, uint8 (n,), got {data.dtype} of shape {data.shape}: "
+                "an array of pixels needs no decoding"
+            )
+        return data.tobytes()
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise ValueError(f"data must be a picture file's bytes, got {type(data).__name__}; read_image takes a path")
+    return bytes(data)
 
 
 def decode_own(data: bytes, name: str = "picture") -> Frame:
@@ -87,12 +141,54 @@ def _decode(data: bytes, header: Header) -> Frame | None:
     if header.may_have_alpha:
         # Only IMREAD_UNCHANGED keeps an alpha channel; it does not turn the picture, and leaves CMYK as it is.
         unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
-        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4 and unchanged.dtype.kind == "u":
+        if unchanged is not None and unchanged.dtype not in (np.uint8, np.uint16):
+            unchanged = _sixteen_bits(unchanged)
+            if unchanged.ndim == 2 or unchanged.shape[2] == 3:
+                return _upright(_eight_bits(unchanged), header.orientation or 1)
+        if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
             return _upright(_on_white(unchanged), header.orientation or 1)
     # A format that our header reader doesn't know is turned by OpenCV.
     by_opencv = 0 if header.orientation is None else cv2.IMREAD_IGNORE_ORIENTATION
     frame = _decode_rgb(raw, by_opencv)
-    return frame if frame is None else _upright(frame, header.orientation or 1)
+    if frame is None:
+        return None
+    if frame.ndim == 2:  # OpenCV leaves a grey PFM grey, whatever it is asked for
+        frame = np.repeat(frame[..., None], 3, axis=2)
+    return _upright(frame, header.orientation or 1)
+
+
+def _decode_heic(data: bytes) -> Frame:
+    try:
+        import pillow_heif
+    except ImportError:
+        raise _UnreadableError("HEIC needs the extra agegender-core[heic]: pip install pillow-heif") from None
+    try:
+        # libheif turns the picture upright itself.
+        picture = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True).to_pillow()
+        rgba = np.asarray(picture.convert("RGBA")) if picture.mode in ("RGBA", "LA", "RGBa") else None
+        return np.ascontiguousarray(picture.convert("RGB")) if rgba is None else _on_white(rgba[..., [2, 1, 0, 3]])
+    except (ValueError, OSError, RuntimeError, EOFError) as error:
+        raise _UnreadableError(f"HEIC that can't be decoded: {error}") from None
+
+
+def _sixteen_bits(picture: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
+    """Pixels of any other dtype in 16 bits, where it is plain what black and white are."""
+    kind = picture.dtype
+    if kind.kind == "u":
+        return (picture >> (8 * (kind.itemsize - 2))).astype(np.uint16)
+    least, most = float(picture.min()), float(picture.max())
+    if kind.kind != "f":
+        raise _UnreadableError(f"its pixels are {kind} from {least:.0f} to {most:.0f}, which leaves open what is white")
+    # Not a number is in no range.
+    if not (least >= -_OVERSHOOT and most <= 1 + _OVERSHOOT):
+        raise _UnreadableError(f"its pixels are {kind} from {least:g} to {most:g}; of such, 0 is black and 1 is white")
+    return np.asarray(np.round(picture.clip(0, 1) * kind.type(65535)), np.uint16)
+
+
+def _eight_bits(picture: npt.NDArray[np.uint16]) -> Frame:
+    """A grey or BGR picture of 16 bits as RGB."""
+    eight = cv2.convertScaleAbs(picture, alpha=255 / 65535)
+    return np.asarray(cv2.cvtColor(eight, cv2.COLOR_GRAY2RGB if eight.ndim == 2 else cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _decode_rgb(raw: npt.NDArray[np.uint8], flags: int) -> Frame | None:
@@ -113,14 +209,21 @@ def _upright(frame: Frame, orientation: int) -> Frame:
     return np.ascontiguousarray(frame)
 
 
-def write_image(path: str | os.PathLike[str], image: Frame) -> None:
+def write_image(path: str | os.PathLike[str], image: Frame, *, bgr: bool = False, comment: str | None = None) -> None:
     """Write a frame as a picture file of the kind that the path's suffix says, whole or not at all.
 
+    Args:
+        path: of the file; an earlier one of that name is replaced.
+        image: uint8 (H, W, 3), RGB.
+        bgr: the image's channels are blue, green, red, as OpenCV has them.
+        comment: of a JPEG, text to go into its header, see `read_comment`; other kinds are written without.
+
     Raises:
-        ValueError: OpenCV knows no such kind of picture.
+        ValueError: an image of another dtype or shape, or OpenCV knows no such kind of picture.
         OSError: the file cannot be written.
     """
     path = Path(path)
+    image = as_frame(image, bgr)
     try:
         done, data = cv2.imencode(path.suffix.lower(), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     except cv2.error:
@@ -129,7 +232,23 @@ def write_image(path: str | os.PathLike[str], image: Frame) -> None:
         raise ValueError(
             f"{path}: {path.suffix or 'no suffix'} is no kind of picture that can be written; use .jpg or .png"
         )
-    write_bytes(path, data.tobytes())
+    content = data.tobytes()
+    if comment is not None and content.startswith(_JPEG_START):
+        text = comment.encode()
+        content = _JPEG_START + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + content[2:]
+    write_bytes(path, content)
+
+
+_JPEG_START = b"\xff\xd8"
+
+
+def read_comment(path: str | os.PathLike[str]) -> str | None:
+    """The comment that `write_image` wrote into a JPEG file; ``None`` for other files, and where there is none."""
+    with open(path, "rb") as file:
+        start = file.read(6)
+        if start[:4] != _JPEG_START + b"\xff\xfe":
+            return None
+        return file.read(max(0, int.from_bytes(start[4:6], "big") - 2)).decode(errors="replace")
 
 
 def _on_white(bgra: npt.NDArray[Any]) -> Frame:

@@ -23,6 +23,7 @@ class Header(NamedTuple):
             ``None`` where the format isn't known here.
         tiff_orientation_at: of a TIFF, where the bytes of its orientation are in the file; ``None`` where it has none.
         tiff_order: of a TIFF, the order of its bytes.
+        heic: it is HEIC (HEIF with HEVC), which OpenCV doesn't read.
     """
 
     size: Size | None = None
@@ -31,17 +32,18 @@ class Header(NamedTuple):
     orientation: int | None = None
     tiff_orientation_at: int | None = None
     tiff_order: Order = "little"
+    heic: bool = False
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a JPEG, PNG, WebP, BMP, GIF or TIFF file; all unknown for other and damaged ones."""
+    """The header of a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC file; all unknown for other and damaged ones."""
     for start, read in _READERS.items():
         if data.startswith(start):
             try:
                 return read(data)
             except IndexError:
                 return Header(cut_off=True)
-    return Header()
+    return _heif(data) if data[4:8] == b"ftyp" else Header()
 
 
 def _jpeg(data: bytes) -> Header:
@@ -148,6 +150,86 @@ def _tiff_tags(data: bytes) -> tuple[Order, dict[int, tuple[int, int]]]:
         if kind in (3, 4) and tag not in found:
             found[tag] = entry + (12 if big else 8), 2 if kind == 3 else 4
     return order, found
+
+
+_HEIC_BRANDS = {b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"}
+
+
+def _heif(data: bytes) -> Header:
+    """Of AVIF and HEIC, the two kinds of HEIF (ISO/IEC 23008-12)."""
+    length = int.from_bytes(data[:4], "big")
+    brands = {data[place : place + 4] for place in (8, *range(16, min(length, 256), 4))}
+    avif = bool(brands & {b"avif", b"avis"})
+    if not avif and not brands & _HEIC_BRANDS:
+        return Header()
+    try:
+        properties, transparent = _heif_properties(data)
+        width_height = properties.get(b"ispe")
+        size = (_number(width_height, 4, 4, "big"), _number(width_height, 8, 4, "big")) if width_height else None
+    except IndexError:
+        return Header(cut_off=True, heic=not avif)
+    # How a picture stands is said by two of its properties; an EXIF block must not be heeded beside them (6.5.10 and
+    # 6.5.12 of the standard).
+    quarters = properties[b"irot"][0] & 3 if properties.get(b"irot") else 0
+    mirrored = 1 + (properties[b"imir"][0] & 1) if properties.get(b"imir") else 0
+    return Header(size, transparent, orientation=_HEIF_ORIENTATIONS[mirrored][quarters], heic=not avif)
+
+
+_HEIF_ORIENTATIONS = ((1, 8, 3, 6), (4, 5, 2, 7), (2, 7, 4, 5))
+"""EXIF's orientation without a mirror, with top and bottom exchanged, with left and right exchanged; each of them after
+as many quarter turns to the left."""
+
+
+def _heif_properties(data: bytes) -> tuple[dict[bytes, bytes], bool]:
+    """The properties of the primary picture, by their kind, and whether there may be an alpha channel."""
+    meta = dict(_boxes(data, 0, len(data))).get(b"meta")
+    if meta is None:
+        return {}, False
+    inside = dict(_boxes(data, meta[0] + 4, meta[1]))
+    if not {b"pitm", b"iprp"} <= inside.keys():
+        return {}, False
+    wide = data[inside[b"pitm"][0]] > 0
+    primary = _number(data, inside[b"pitm"][0] + 4, 4 if wide else 2, "big")
+    kinds, places = [], []
+    for kind, place in _boxes(data, *inside[b"iprp"]):
+        if kind == b"ipco":
+            kinds = list(_boxes(data, *place))
+        elif kind == b"ipma":
+            places.append(place)
+    numbers = [number for place in places for number in _heif_associations(data, place[0], primary)]
+    found = [kinds[number - 1] for number in numbers if 0 < number <= len(kinds)]
+    return {kind: data[start:end] for kind, (start, end) in found}, any(kind == b"auxC" for kind, _ in kinds)
+
+
+def _heif_associations(data: bytes, start: int, item: int) -> list[int]:
+    """The numbers, from 1, of the properties that `item` has by the box at `start`, in their order."""
+    wide, long = data[start] > 0, data[start + 3] & 1
+    position = start + 8
+    for _ in range(min(_number(data, start + 4, 4, "big"), 100_000)):
+        found = _number(data, position, 4 if wide else 2, "big")
+        position += 4 if wide else 2
+        count, step = _number(data, position, 1), 2 if long else 1
+        numbers = [
+            _number(data, place, step, "big") & (0x7FFF if long else 0x7F)
+            for place in range(position + 1, position + 1 + count * step, step)
+        ]
+        if found == item:
+            return numbers
+        position += 1 + count * step
+    return []
+
+
+def _boxes(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """The kind, and the start and end of the content, of each box of an ISO media file that lies in a range."""
+    while start + 8 <= end:
+        length, header = _number(data, start, 4, "big"), 8
+        if length == 1:
+            length, header = _number(data, start + 8, 8, "big"), 16
+        stop = end if length == 0 else start + length
+        if stop < start + header:
+            return
+        yield data[start + 4 : start + 8], (start + header, min(stop, end))
+        start = stop
 
 
 def _exif_orientation(exif: bytes) -> int:

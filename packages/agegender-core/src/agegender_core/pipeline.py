@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol, Self, runtime_checkable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, runtime_checkable
 
 from .align import Aligner
-from .detect import HogDetector
+from .detect import DEFAULT_THRESHOLDS, make_detector
 from .faces import Faces, Frame, Stage
+from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
 from .smoothing import Smoother
@@ -96,71 +97,110 @@ class Pipeline:
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
+        detector: str | Stage = "hog",
         upsample: int = 0,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         threads: int = 1,
         flip: bool | None = None,
+        device: str = "cpu",
     ) -> Self:
         """Detector, aligner and predictor.
 
         Args:
             model: a model file; by default the one that comes with the package.
-            upsample: see `HogDetector`.
-            threshold: see `HogDetector`.
-            threads: see `load_predictor`.
+            detector: "hog" (`HogDetector`), "yunet" (`YuNetDetector`: also small, turned and half-hidden faces), or any
+                stage that fills xyxy with squares like HOG's.
+            upsample: see `HogDetector`; for it only.
+            threshold: the least score of a face; ``None``: what the detector has by default. Not for a stage.
+            threads: see `load_predictor`; YuNet's, too.
             flip: see `load_predictor`.
+            device: see `load_predictor`.
+
+        Raises:
+            ValueError: there is no such detector, or an option is not for it.
         """
-        predictor = load_predictor(model, threads=threads, flip=flip)
+        find = make_detector(detector, upsample=upsample, threshold=threshold, threads=threads)
+        predictor = load_predictor(model, threads=threads, flip=flip, device=device)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
-        return cls([HogDetector(upsample, threshold), aligner, predictor])
+        return cls([find, aligner, predictor])
 
     @classmethod
     def for_video(
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
+        detector: str | Stage = "hog",
         upsample: int = 0,
-        threshold: float = 0.0,
+        threshold: float | None = None,
         threads: int = 1,
         flip: bool | None = False,
         tracker: SortTracker | None = None,
         smoother: Stage | None = None,
         detect_every: int = 1,
+        device: str = "cpu",
     ) -> Self:
         """The stages of `for_pictures`, then a tracker, `HighConfidenceFilter` and a smoother.
 
         Args:
             model: as in `for_pictures`.
+            detector: as in `for_pictures`.
             upsample: as in `for_pictures`.
-            threshold: the least score of a new face; one that is followed already may score 0.2 less.
+            threshold: the least score of a new face; one that is followed already may score 0.2 less. ``None``: what
+                the detector has by default; of a stage all faces count.
             threads: as in `for_pictures`.
             flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
             tracker: by default `face_tracker`.
             smoother: by default `Smoother`.
             detect_every: see the class.
+            device: as in `for_pictures`.
         """
-        found = cls.for_pictures(
-            model, upsample=upsample, threshold=threshold - _WEAKER, threads=threads, flip=flip
-        ).stages
+        options: dict[str, Any] = {
+            "model": model,
+            "detector": detector,
+            "upsample": upsample,
+            "threads": threads,
+            "flip": flip,
+            "device": device,
+        }
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
-        return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
+        if not isinstance(detector, str):
+            found = cls.for_pictures(**options, threshold=threshold).stages
+            return cls([*found, track, smooth], detect_every=detect_every)
+        least = DEFAULT_THRESHOLDS.get(detector, 0.0) if threshold is None else threshold
+        found = cls.for_pictures(**options, threshold=least - _WEAKER).stages
+        return cls([*found, track, HighConfidenceFilter(least), smooth], detect_every=detect_every)
 
-    def __call__(self, frame: Frame) -> Faces:
-        """The faces of one picture: uint8 RGB (H, W, 3)."""
-        faces = Faces.empty()
+    def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
+        """The faces of one picture.
+
+        Args:
+            frame: uint8 RGB (H, W, 3), as `read_image` gives it.
+            bgr: the channels are blue, green, red: pass ``bgr=True`` with what ``cv2.imread`` and ``cv2.VideoCapture``
+                give. Without it nothing fails, but ages and genders are wrong.
+
+        Raises:
+            ValueError: an array of another dtype or shape; the message says how to make it fit.
+        """
+        frame, faces = as_frame(frame, bgr, grey=True), Faces.empty()
         for stage in self.stages:
             faces = stage(frame, faces)
         return faces
 
-    def run(self, source: Iterable[TimedFrame]) -> Iterator[FrameResult]:
-        """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages."""
+    def run(self, source: Iterable[TimedFrame], *, bgr: bool = False) -> Iterator[FrameResult]:
+        """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages.
+
+        Args:
+            source: frames; those of `open_source` are RGB.
+            bgr: the frames' channels are blue, green, red; the results' images are RGB.
+        """
         for stage in self.stages:
             if isinstance(stage, _Resettable):
                 stage.reset()
         # Counted here: a source that skips frames has gaps in its own numbers.
         for count, frame in enumerate(source):
-            yield self._result(frame, coast=count % self.detect_every > 0)
+            rgb = replace(frame, image=as_frame(frame.image, bgr, grey=True))
+            yield self._result(rgb, coast=count % self.detect_every > 0)
 
     def _result(self, frame: TimedFrame, coast: bool) -> FrameResult:
         faces, stages = Faces.empty(), self.stages

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from .align import Aligner
 from .decoding import MAX_AGE
 from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
+from .frames import as_frame
 from .model_file import ModelFileError as ModelFileError
 from .model_file import check_description, decoder_of, from_metadata, open_session, spec_of, wants_flip
 from .preprocess import preprocess
@@ -22,7 +24,9 @@ DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
 """The better of the models that come with the package; the other, "ssrnet", is the smaller and faster."""
 
 
-def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1, flip: bool | None = None) -> Predictor:
+def load_predictor(
+    path: str | os.PathLike[str] | None = None, threads: int = 1, flip: bool | None = None, device: str = "cpu"
+) -> Predictor:
     """Load a model file; without a path, the default one that comes with the package.
 
     Args:
@@ -31,15 +35,18 @@ def load_predictor(path: str | os.PathLike[str] | None = None, threads: int = 1,
         threads: threads of ONNX Runtime within one call. One is the fastest for a few small faces.
         flip: whether the network looks at each face a second time, mirrored, and both answers are averaged: better, and
             twice the network's time. ``None``: as the model file asks; those that come with the package ask for it.
+        device: where the network runs: "cpu", "auto" for the fastest device that ONNX Runtime can use here, or one of
+            `agegender_core.model_file.DEVICES`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ModelFileError: the file is no ONNX model, or lacks metadata; the message says which.
+        DeviceError: no such device, or ONNX Runtime can't use it here.
     """
     chosen = Path(path) if path is not None else DEFAULT_MODEL_PATH
     if not chosen.exists() and str(chosen) in model_names():
         chosen = MODELS_PATH / f"{chosen}.onnx"
-    return Predictor(chosen, threads=threads, flip=flip)
+    return Predictor(chosen, threads=threads, flip=flip, device=device)
 
 
 def model_names() -> list[str]:
@@ -59,16 +66,19 @@ class Predictor:
         spec: how it wants its faces.
         metadata: all of the file's metadata, text by key.
         flip: whether it looks at each face a second time, mirrored.
+        provider: what of ONNX Runtime runs the network, such as "CPUExecutionProvider".
     """
 
-    def __init__(self, path: Path, threads: int = 1, flip: bool | None = None) -> None:
+    def __init__(self, path: Path, threads: int = 1, flip: bool | None = None, device: str = "cpu") -> None:
         if not path.is_file():
             missing = FileNotFoundError(
                 f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
             )
             raise with_near_names(missing, str(path), model_names())
         self.path = path
-        self._session = open_session(path, threads)
+        self._made_of = path.absolute(), threads, flip, device
+        self._session = open_session(path, threads, device=device)
+        self.provider: str = self._session.get_providers()[0]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         description = from_metadata(self.metadata)
         check_description(description, path)
@@ -88,11 +98,15 @@ class Predictor:
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
 
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self._made_of
+
+    def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
         """Fill age, age_std, p_male, and age_probs and age_interval where the model has them.
 
         Chips that an `Aligner` cut as the model's spec asks are used as they are. Others are cut again from the frame,
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
+        `bgr`: see `Pipeline`.
         """
         fits = (
             faces.chips is not None
@@ -100,7 +114,7 @@ class Predictor:
             and faces.chip_padding == self.spec.chip_padding
         )
         if not fits:
-            faces = self._aligner(frame, faces)
+            faces = self._aligner(as_frame(frame, bgr), faces)
         assert faces.chips is not None
         prediction = self.predict_chips(faces.chips)
         return faces.with_columns(

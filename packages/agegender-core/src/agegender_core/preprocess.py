@@ -15,7 +15,7 @@ def preprocess(
     """Crop, resize and normalise aligned chips as `spec` says, in C++ without the GIL.
 
     Args:
-        chips: uint8 RGB (n, S, S, 3) with S = ``spec.chip_size``, C-contiguous.
+        chips: uint8 RGB (n, S, S, 3) with S = ``spec.chip_size``.
         spec: what the network wants.
         out: written to and returned, if given: float32, C-contiguous, the shape below.
 
@@ -34,5 +34,5 @@ def preprocess(
         out = np.empty(shape, np.float32)
     elif out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    _core.preprocess(chips, out, spec.crop, spec.mean, spec.scale, spec.color == "bgr", first)
+    _core.preprocess(np.ascontiguousarray(chips), out, spec.crop, spec.mean, spec.scale, spec.color == "bgr", first)
     return out

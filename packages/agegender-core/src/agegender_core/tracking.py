@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,7 +16,8 @@ class SortTracker(_core.SortTracker):
     """SORT: follows boxes by their overlap with where a Kalman filter expects them.
 
     With the default of `keep_confirmed` the tracks are those of the published method. Ids count from 1 in each tracker.
-    Calls from several threads wait for each other.
+    Calls from several threads wait for each other. A tracker that is pickled or copied has the same options and no
+    tracks.
 
     ``coast()`` stands for a frame without a detection pass. It gives the boxes that the last update gave, moved on, as
     float64 (m, 5), and leaves all counts of hits and misses alone: `max_age` and `min_hits` count detection passes.
@@ -38,6 +41,9 @@ class SortTracker(_core.SortTracker):
         >>> tracker.update([[10, 10, 50, 60]])
         array([[10., 10., 50., 60.,  1.]])
     """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.max_age, self.min_hits, self.iou_threshold, self.keep_confirmed)
 
     def update(self, boxes: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Take in the detections of one frame; to be called for frames without any too.

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import cv2
 
-from ._opencv import quiet_opencv
+from ._opencv import is_utf8, quiet_opencv
 from .faces import Frame
 
 _DEFAULT_FPS = 25.0
@@ -196,6 +196,8 @@ def _open_camera(number: int) -> Source:
 
 def _open_url(url: str) -> Source:
     name = re.sub(r"(?<=://)[^/@]*@", "***@", url)
+    if not is_utf8(url):
+        raise SourceError(f"{name} does not open: the address is not UTF-8")
     timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
     with quiet_opencv():
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
@@ -209,6 +211,8 @@ def _open_file(path: Path) -> Source:
         raise FileNotFoundError(f"{path}: no such file")
     if path.is_dir():
         raise SourceError(f"{path} is a folder, not a video")
+    if not is_utf8(path.absolute()):
+        raise SourceError(f"{path} can't be opened: its name or that of a folder is not UTF-8; rename it")
     with quiet_opencv():
         # An absolute path: FFmpeg would take "a:b.mp4" for a protocol.
         capture = cv2.VideoCapture(str(path.absolute()))

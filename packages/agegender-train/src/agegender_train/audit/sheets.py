@@ -30,7 +30,7 @@ def accepted_sheet(summary: Summary, most: int, side: int = 96) -> Sheet:
     labels = summary.labels
     rows = sample(list(labels.key), most) if summary.store is not None else []
     chips = stored_thumbnails(summary.store, labels, rows, side)
-    rows.sort(key=lambda row: (np.nan_to_num(labels.age[row], nan=1e9), row))
+    rows.sort(key=lambda row: float(np.nan_to_num(labels.age[row], nan=1e9)))  # of one age, they stay in random order
     cells = [Cell((chips[row],), label_text(labels, row), True) for row in rows]
     return Sheet("Accepted", cells, len(labels), len(labels))
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from agegender_train.datasets import Rejection
+from agegender_train.datasets import Rejection, open_source
 from agegender_train.datasets.archives import FileTree
 from agegender_train.store import Store
 from agegender_train.store.labels import AGE_BANDS, Labels
@@ -179,17 +179,21 @@ def match_sources(summaries: Sequence[Summary], paths: Sequence[Path]) -> dict[i
         OSError: a path can't be read.
         ValueError: a path is no store's dataset, or has changed since.
     """
-    single = [FileTree.open(path) for path in paths]
-    candidates = [*single, FileTree.open(*paths)] if len(paths) > 1 else single
+    opened: dict[str, list[FileTree]] = {}  # by dataset: each path, then all together
+    used: set[int] = set()
     found: dict[int, FileTree] = {}
     for index, summary in enumerate(summaries):
         made_of = {} if summary.store is None else summary.store.description.get("source", {})
-        for files in candidates:
+        if summary.dataset not in opened:
+            single = [open_source(summary.dataset, path) for path in paths]
+            opened[summary.dataset] = [*single, open_source(summary.dataset, *paths)] if len(paths) > 1 else single
+        for place, files in enumerate(opened[summary.dataset]):
             if files.signature() == made_of.get("sha256"):
                 found.setdefault(index, files)
-    if not any(files is candidates[-1] for files in found.values()) or len(paths) == 1:
-        for path, files in zip(paths, single, strict=True):
-            if not any(files is used for used in found.values()):
+                used.add(place)
+    if len(paths) not in used:
+        for place, path in enumerate(paths):
+            if place not in used:
                 names = ", ".join(summary.name for summary in summaries)
                 raise ValueError(f"{path} isn't what {names} was made of, or has changed since")
     return found

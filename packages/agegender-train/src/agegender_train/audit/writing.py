@@ -11,7 +11,7 @@ from agegender_train.audit.overlaps import Overlaps, find_overlaps
 from agegender_train.audit.page import make_page
 from agegender_train.audit.plots import PLOTS, plot_all
 from agegender_train.audit.sheets import accepted_sheet, copy_sheets, rejected_sheets
-from agegender_train.audit.summary import Summary
+from agegender_train.audit.summary import LABELS_FILE, Summary
 from agegender_train.datasets.archives import FileTree
 from agegender_train.duplicates.copies import NEAR
 from agegender_train.files import write_atomically
@@ -63,11 +63,12 @@ def write_page(
 
     Raises:
         OSError: something can't be read or written.
+        ValueError: there are no summaries, or other files would be replaced.
     """
     if not summaries:
         raise ValueError("summaries must hold at least one, got none")
-    folder = out / "audit"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder, page = out / "audit", out / "audit.html"
+    _check_folder(out, page, folder)
     plots = plot_all(summaries)
     share = max(_ACCEPTED_IN_ALL // len(summaries), 12)
     accepted = [accepted_sheet(summary, min(ACCEPTED, share)) for summary in summaries]
@@ -84,12 +85,27 @@ def write_page(
             pictures[f"{prefix}accepted.jpg"] = draw_sheet(kept, 12, 96)
         for sheet in (sheet for sheet in left if sheet.has_pictures):
             pictures[f"{prefix}rejected-{_file_name(sheet.title)}.jpg"] = draw_sheet(sheet, 8, 128)
-    page = out / "audit.html"
+    folder.mkdir(parents=True, exist_ok=True)
     _write_pictures(folder, pictures, is_again=page.exists())
     if overlaps is not None:
         write_atomically(folder / "copies.csv", overlaps.to_csv())
     write_atomically(page, make_page(summaries, plots, accepted, rejected, overlaps, copies))
     return page
+
+
+def _check_folder(out: Path, page: Path, folder: Path) -> None:
+    """Checks that only an earlier audit is replaced.
+
+    Raises:
+        ValueError: something else has one of its names.
+    """
+    if page.exists():
+        with page.open("rb") as file:
+            ours = b"<title>Audit of " in file.read(2000)
+        if not ours:
+            raise ValueError(f"{page} is another page: write to another folder")
+    elif folder.exists() and not any((out / name).exists() for name in ("store.json", LABELS_FILE)):
+        raise ValueError(f"{folder} is there, and no audit of ours: write to another folder")
 
 
 def _write_pictures(folder: Path, pictures: Mapping[str, bytes], *, is_again: bool) -> None:

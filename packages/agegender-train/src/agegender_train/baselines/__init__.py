@@ -26,8 +26,8 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
     """Opens the model that `text` names.
 
     Args:
-        text: one of `ACCEPTED`. InsightFace's faces are aligned by YuNet's landmarks, whose file is downloaded once
-            unless it is given; by those of MTCNN, whose ``det3`` files are in FOLDER; or by mean landmarks ("fixed").
+        text: one of `ACCEPTED`. InsightFace's faces are aligned by YuNet's landmarks, of another file where
+            one is given; by those of MTCNN, whose ``det3`` files are in FOLDER; or by mean landmarks ("fixed").
         threads: of ONNX Runtime within one call.
         flip: whether each face is predicted a second time, mirrored, and both predictions are averaged. ``None``: as
             the model file asks; third-party networks don't.
@@ -89,14 +89,4 @@ def _points(option: str, threads: int) -> PointFinder:
         return FixedPoints()
     if option:
         raise ValueError(f"the landmarks must come from yunet=FILE, mtcnn=FOLDER or points=fixed, got {option!r}")
-    from agegender_train.preprocessing.yunet_model import fetch_yunet
-
-    try:
-        return YuNetPoints(fetch_yunet())
-    except ModuleNotFoundError:
-        raise ValueError(
-            "YuNet's file can't be downloaded without pooch (pip install pooch): "
-            "give it, as in insightface:FOLDER,yunet=FILE"
-        ) from None
-    except OSError as error:
-        raise OSError(f"{error}; or give it: insightface:FOLDER,yunet=FILE") from None
+    return YuNetPoints()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 from functools import cache
 from types import MappingProxyType
 
 from agegender_core.spelling import with_near_names
+from agegender_train.datasets.archives import FileTree
 from agegender_train.datasets.base import Dataset, Rejection, Sample
 
-__all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset"]
+__all__ = ["Dataset", "Rejection", "Sample", "available", "get_dataset", "open_source"]
 
 
 @cache
@@ -35,3 +37,13 @@ def get_dataset(name: str) -> Dataset:
     except KeyError:
         unknown = ValueError(f"dataset must be one of {', '.join(available())}, got {name!r}")
         raise with_near_names(unknown, name, available()) from None
+
+
+def open_source(dataset: str, *paths: str | os.PathLike[str]) -> FileTree:
+    """The files that a user means by these paths, as the source of the dataset of that name; see `Dataset.open`.
+
+    Raises:
+        OSError: as `FileTree.open`.
+    """
+    reader = available().get(dataset)  # a store may be of a reader that somebody else has
+    return FileTree.open(*paths) if reader is None else reader.open(*paths)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Collection, Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from agegender_train.datasets.base import MISSING_LABEL, SECOND_COPY, Rejection, is_picture
+from agegender_train.datasets.base import MISSING_LABEL, SECOND_COPY, Rejection
+from agegender_train.datasets.file_kinds import is_picture
 
 if TYPE_CHECKING:
     from agegender_train.datasets.archives import FileTree
@@ -30,72 +32,152 @@ class Row(NamedTuple):
     problem: str = ""
 
 
-def find_tables(files: FileTree, columns: Collection[str], delimiters: str = ",") -> dict[str, str]:
-    """The CSV and TSV files that have all of these columns, by name, each with its delimiter; at least one.
+class Table:
+    """A table whose first line names its columns, as datasets and spreadsheets write it; iterating gives its rows.
+
+    UTF-8, UTF-16, or Windows-1252, which is noted; columns are separated by what the first line is, or by what a line
+    ``sep=;`` before it says.
+
+    Args:
+        files: where it is.
+        name: of the file.
+        columns: names, in lower case, that it must have.
+
+    Attributes:
+        name: as above.
+        titles: of the columns, as they are written.
+        has_decimal_commas: whether a comma between digits is a decimal sign: commas don't separate the columns.
 
     Raises:
-        ValueError: there is none.
-        OSError: there is none, and one of the files can't be read.
-    """
-    found: dict[str, str] = {}
-    unreadable: OSError | None = None
-    for name in files.names:
-        if PurePosixPath(name).suffix.lower() in (".csv", ".tsv"):
-            try:
-                header = _decoder(files.read(name), "replace").readline(10_000)
-            except OSError as error:
-                unreadable = error
-                continue
-            widths = {delimiter: _columns(header, delimiter) for delimiter in delimiters}
-            fitting = [delimiter for delimiter in delimiters if set(columns) <= set(widths[delimiter])]
-            if fitting:
-                found[name] = max(fitting, key=lambda delimiter: len(widths[delimiter]))
-    if not found:
-        raise unreadable or ValueError(
-            f"no CSV file with the column{'s' * (len(columns) > 1)} {', '.join(columns)} is in {files}"
-        )
-    return found
-
-
-def read_table(files: FileTree, name: str, columns: Collection[str], delimiter: str = ",") -> Iterator[Row]:
-    """The rows of a table whose first line names its columns; UTF-8, or UTF-16 with a byte order mark.
-
-    Raises:
-        ValueError: it lacks one of `columns`, has one twice, or is no such table.
+        ValueError: it lacks one of `columns`, has one twice, or is no such table; iterating raises it, too.
         OSError: it can't be read.
     """
-    reader = csv.reader(_decoder(files.read(name)), delimiter=delimiter, strict=True)
-    try:
-        header = [column.strip().lower() for column in next(reader, [])]
+
+    def __init__(self, files: FileTree, name: str, columns: Collection[str]) -> None:
+        self.name = name
+        data = files.read(name)
+        encoding = _encoding(data, name)
+        if encoding == _WINDOWS:
+            files.note(f"{name} is no UTF-8 text and was read as Windows-1252", 0)
+        self._text = data.decode(encoding)
+        layout = _layout(self._text, columns)
+        self._delimiter, self._start = layout.delimiter, layout.start
+        self.has_decimal_commas = self._delimiter in ";\t"
+        self.titles = layout.titles
+        header = [title.lower() for title in self.titles]
         missing = sorted(set(columns) - set(header))
         if missing:
             raise ValueError(f"{name} must have the columns {', '.join(sorted(columns))}; {missing[0]} is missing")
         twice = sorted(column for column in set(header) if column and header.count(column) > 1)
         if twice:
             raise ValueError(f"{name} has the column {twice[0]} twice")
-        for fields in reader:
-            if not any(fields):
+        self._header = header
+
+    def __iter__(self) -> Iterator[Row]:
+        lines = io.StringIO(self._text, newline="")
+        lines.seek(self._start)
+        before = 1 if self._start else 0
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        try:
+            next(reader)
+            for fields in reader:
+                if any(fields):
+                    yield self._row(reader.line_num + before, fields)
+        except csv.Error as error:
+            raise ValueError(
+                f"{self.name} is no table with columns: {error} (line {reader.line_num + before})"
+            ) from None
+
+    def _row(self, line: int, fields: list[str]) -> Row:
+        header = self._header
+        too_many = len(fields) > len(header) and any(field.strip() for field in fields[len(header) :])
+        problem = f"{len(fields)} fields in {len(header)} columns" if too_many else ""
+        values = (field.strip() for field in fields + [""] * (len(header) - len(fields)))
+        return Row(line, dict(zip(header, values, strict=False)), problem)
+
+
+_SUFFIXES = (".csv", ".tsv", ".txt", ".tab")  # spreadsheets call "Unicode text" .txt
+_DELIMITERS = ",;\t|"
+_SEP_LINE = re.compile(r'"?sep=(.)"?(?:\r\n|\r|\n)', re.IGNORECASE)  # Excel's own
+_WINDOWS = "cp1252"
+_LONGEST_LINE = 10_000
+
+
+def find_tables(files: FileTree, columns: Collection[str]) -> list[str]:
+    """The names of the CSV and TSV files that have all of these columns; at least one.
+
+    Raises:
+        ValueError: there is none.
+        OSError: there is none, and one of the files can't be read.
+    """
+    found: list[str] = []
+    others: list[str] = []
+    unreadable: OSError | None = None
+    for name in files.names:
+        suffix = PurePosixPath(name).suffix.lower()
+        if suffix in _SUFFIXES:
+            try:
+                data = files.read(name)
+            except OSError as error:
+                unreadable = error if suffix in _SUFFIXES[:2] else unreadable
                 continue
-            too_many = len(fields) > len(header) and any(field.strip() for field in fields[len(header) :])
-            problem = f"{len(fields)} fields in {len(header)} columns" if too_many else ""
-            values = (field.strip() for field in fields + [""] * (len(header) - len(fields)))
-            yield Row(reader.line_num, dict(zip(header, values, strict=False)), problem)
-    except UnicodeDecodeError:
-        raise ValueError(f"{name} is no UTF-8 text: save it as UTF-8 (near line {reader.line_num + 1})") from None
-    except csv.Error as error:
-        raise ValueError(f"{name} is no table with columns: {error} (line {reader.line_num})") from None
+            titles = _layout(_start_of_text(data), columns).titles
+            if set(columns) <= {title.lower() for title in titles}:
+                found.append(name)
+            elif len(titles) > 1 and suffix in _SUFFIXES[:2]:
+                others.append(f"{name} has {', '.join(titles)}")
+    if not found:
+        what = f"no CSV file with the column{'s' * (len(columns) > 1)} {', '.join(columns)} is in {files}"
+        raise unreadable or ValueError("; ".join([what, *others[:3]]))
+    return found
 
 
-def _decoder(data: bytes, errors: str = "strict") -> io.TextIOWrapper:
-    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    return io.TextIOWrapper(io.BytesIO(data), encoding, errors, newline="")
+class _Layout(NamedTuple):
+    delimiter: str
+    start: int
+    titles: list[str]
 
 
-def _columns(header: str, delimiter: str) -> list[str]:
+def _layout(text: str, columns: Collection[str]) -> _Layout:
+    """What separates the columns, where the line with their names begins, and the names: what fits `columns` best."""
+    told = _SEP_LINE.match(text)
+    start = told.end() if told else 0
+    line = next(iter(io.StringIO(text[start : start + _LONGEST_LINE], newline="")), "")
+    layouts = [_Layout(delimiter, start, _titles(line, delimiter)) for delimiter in (told[1] if told else _DELIMITERS)]
+    wanted = set(columns)
+    return max(layouts, key=lambda layout: (len(wanted & {t.lower() for t in layout.titles}), len(layout.titles)))
+
+
+def _titles(line: str, delimiter: str) -> list[str]:
     try:
-        return [column.strip().lower() for column in next(csv.reader([header], delimiter=delimiter), [])]
-    except csv.Error:
+        return [title.strip() for title in next(csv.reader([line], delimiter=delimiter), [])]
+    except (csv.Error, TypeError):  # TypeError: what the file calls a separator can't be one
         return []
+
+
+def _encoding(data: bytes, name: str) -> str:
+    marked = _marked_encoding(data)
+    for encoding in [marked] if marked else ["utf-8"] if b"\0" in data else ["utf-8", _WINDOWS]:
+        try:
+            data.decode(encoding)
+        except UnicodeDecodeError as error:
+            near = data.count(b"\n", 0, error.start) + 1
+        else:
+            return encoding
+    raise ValueError(f"{name} is no UTF-8 text: save it as UTF-8 (near line {near})")
+
+
+def _marked_encoding(data: bytes) -> str | None:
+    """The encoding that a byte order mark tells, or zeros at every other place; ``None`` where nothing does."""
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return {b"\0\0": "utf-16-le"}.get(data[1:4:2]) or {b"\0\0": "utf-16-be"}.get(data[0:4:2])
+
+
+def _start_of_text(data: bytes) -> str:
+    return data[: 4 * _LONGEST_LINE].decode(_marked_encoding(data) or "utf-8", "replace")
 
 
 class Pictures:

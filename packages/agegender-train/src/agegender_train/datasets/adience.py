@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from agegender_train.datasets._label_files import Pictures, Row, read_table
+from agegender_train.datasets._ages import Ages
+from agegender_train.datasets._label_files import Pictures, Row, Table
 from agegender_train.datasets.base import AGE_MISSING, LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
-from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
     from agegender_train.datasets.archives import FileTree
@@ -19,6 +19,7 @@ _COLUMNS = ("user_id", "original_image", "face_id", "age", "gender")
 _GENDERS = {"m": 1, "f": 0, "u": None, "": None}  # u: unclear, mostly babies
 _PREFIXES = ("coarse_tilt_aligned_face", "landmark_aligned_face")
 
+_GROUPS = ((0.0, 2.0), (4.0, 6.0), (8.0, 12.0), (15.0, 20.0), (25.0, 32.0), (38.0, 43.0), (48.0, 53.0), (60.0, 100.0))
 # Of each of these exactly one end belongs to a group of the dataset, and to one group only.
 _SLIPS = {
     "(8, 23)": (8.0, 12.0),
@@ -48,6 +49,8 @@ class Adience(Dataset):
         "landmark_aligned_face.<face_id>.<original_image>, loose or in archives"
     )
 
+    age_groups = _GROUPS
+
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """The rows of the folds in their order, then pictures without a label; see `Dataset.samples`."""
         folds: dict[str, list[str]] = {}
@@ -58,13 +61,14 @@ class Adience(Dataset):
             raise ValueError(f"no fold_0_data.txt ... fold_4_data.txt is in {files}")
         pictures = Pictures(files, parts=2)
         for fold, copies in sorted(folds.items()):
-            table = one_of(files, copies)
-            for row in read_table(files, table, _COLUMNS, "\t"):
-                yield _entry(row, f"fold-{fold}", table, pictures)
+            table = Table(files, one_of(files, copies), _COLUMNS)
+            ages = Ages(files, table, _GROUPS)
+            for row in table:
+                yield _entry(row, f"fold-{fold}", table.name, pictures, ages)
         yield from pictures.left_over()
 
 
-def _entry(row: Row, split: str, table: str, pictures: Pictures) -> Sample | Rejection:
+def _entry(row: Row, split: str, table: str, pictures: Pictures, ages: Ages) -> Sample | Rejection:
     fields = row.fields
     if row.problem or not (fields["user_id"] and fields["face_id"] and fields["original_image"]):
         problem = row.problem or "no user_id, face_id or original_image"
@@ -74,16 +78,16 @@ def _entry(row: Row, split: str, table: str, pictures: Pictures) -> Sample | Rej
     key = pictures.key(picture)
     gender = fields["gender"].lower()
     try:
-        ages = _SLIPS.get(fields["age"]) or parse_age_group(fields["age"])
+        age = _SLIPS.get(fields["age"]) or ages.read(fields["age"])
     except ValueError:
         return Rejection(key, LABEL_UNCLEAR, fields["age"])
     if gender not in _GENDERS:
         return Rejection(key, LABEL_UNCLEAR, f"gender {gender}")
-    if ages is None:
+    if age is None:
         return Rejection(key, AGE_MISSING, fields["age"])
     return Sample(
         key,
-        *ages,
+        *age,
         _GENDERS[gender],
         subject=fields["user_id"],
         split=split,

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
-from agegender_train.datasets._label_files import Pictures, Row, read_table
+from agegender_train.datasets._ages import Ages
+from agegender_train.datasets._label_files import Pictures, Row, Table
 from agegender_train.datasets.base import LABEL_UNCLEAR, Dataset, Rejection, Sample, one_of
-from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
     from agegender_train.datasets.archives import FileTree
@@ -45,9 +45,10 @@ class _AppaReal(Dataset):
             raise ValueError(f"no gt_avg_train.csv, gt_avg_valid.csv or gt_avg_test.csv is in {files}")
         pictures = Pictures(files, parts=2)
         for split, copies in sorted(tables.items()):
-            table = one_of(files, copies)
-            for row in read_table(files, table, ("file_name", self.column)):
-                yield _entry(row, split, table, self.column, pictures)
+            table = Table(files, one_of(files, copies), ("file_name", self.column))
+            ages = Ages(files, table)
+            for row in table:
+                yield _entry(row, split, table.name, self.column, pictures, ages)
         yield from pictures.left_over()
 
 
@@ -67,7 +68,7 @@ class AppaRealApparent(_AppaReal):
     column = "apparent_age_avg"
 
 
-def _entry(row: Row, split: str, table: str, column: str, pictures: Pictures) -> Sample | Rejection:
+def _entry(row: Row, split: str, table: str, column: str, pictures: Pictures, ages: Ages) -> Sample | Rejection:
     file = row.fields["file_name"]
     if row.problem or not file:
         return Rejection(pictures.key(f"{table}:{row.line}"), LABEL_UNCLEAR, row.problem or "no file_name")
@@ -76,7 +77,7 @@ def _entry(row: Row, split: str, table: str, column: str, pictures: Pictures) ->
     picture = pictures.find(face, whole) or whole
     key = pictures.key(picture)
     try:
-        low, high = parse_age_group(row.fields[column]) or (None, None)
+        low, high = ages.read(row.fields[column]) or (None, None)
     except ValueError:
         return Rejection(key, LABEL_UNCLEAR, row.fields[column])
     known_box = _CROP_BOX if picture.endswith("_face.jpg") else None

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-if TYPE_CHECKING:
-    from agegender_train.datasets.archives import FileTree
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"})
+from agegender_train.datasets.archives import FileTree
+from agegender_train.datasets.file_kinds import is_picture
 
 AGE_OUT_OF_RANGE = "age out of range"
 AGE_MISSING = "age missing"
 NO_GENDER = "no gender"
 LABEL_UNCLEAR = "label not understood"
 MISSING_PICTURE = "missing from the archive"
+PATH_UNCLEAR = "path not clear"
 MISSING_LABEL = "not in the label file"
 NO_BOX = "no box of the face"
 SECOND_COPY = "second picture for a label"
@@ -92,6 +92,16 @@ class Dataset(ABC):
     """Where to get it."""
     layout: ClassVar[str]
     """What files the reader expects, in a sentence."""
+    age_groups: ClassVar[Sequence[tuple[float, float]]] = ()
+    """The age groups that its labels have, if they are known: youngest and oldest age in years."""
+
+    def open(self, *paths: str | os.PathLike[str]) -> FileTree:
+        """The files that a user means by these paths.
+
+        Raises:
+            OSError: as `FileTree.open`.
+        """
+        return FileTree.open(*paths)
 
     @abstractmethod
     def samples(self, files: FileTree) -> Iterable[Sample | Rejection]:
@@ -151,11 +161,6 @@ class NamedPictures(Dataset):
         if not any(self.read_name(key) for key in keys):
             raise ValueError(f"no picture is named like {self.example} in {files}")
         return (self.read_name(key) or Rejection(key, LABEL_UNCLEAR, PurePosixPath(key).name) for key in keys)
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file's suffix is that of a picture."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def one_of(files: FileTree, names: Sequence[str]) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
-from agegender_train.datasets._label_files import Pictures, Row, find_tables, read_table
+from agegender_train.datasets._ages import Ages, with_decimal_point
+from agegender_train.datasets._label_files import Pictures, Row, Table, find_tables
 from agegender_train.datasets.base import LABEL_UNCLEAR, NO_BOX, Dataset, Rejection, Sample
-from agegender_train.store.labels import parse_age_group
 
 if TYPE_CHECKING:
     from agegender_train.datasets.archives import FileTree
@@ -39,32 +39,33 @@ class Lagenda(Dataset):
 
     def samples(self, files: FileTree) -> Iterator[Sample | Rejection]:
         """The rows of the tables in the order of their names, then pictures without a label."""
-        tables = find_tables(files, _COLUMNS)
-        pictures = Pictures(files, parts=_parts(files, tables), any_suffix=False)
+        tables = [Table(files, name, _COLUMNS) for name in find_tables(files, _COLUMNS)]
+        pictures = Pictures(files, parts=_parts(tables), any_suffix=False)
         for table in tables:
-            for row in read_table(files, table, _COLUMNS):
-                yield _entry(row, table, pictures)
+            ages = Ages(files, table)
+            for row in table:
+                yield _entry(row, table, pictures, ages)
         yield from pictures.left_over()
 
 
-def _parts(files: FileTree, tables: dict[str, str]) -> int:
+def _parts(tables: Sequence[Table]) -> int:
     """How many parts of a name tell pictures apart: one if that will do, so that any folder above is right."""
-    names = {row.fields["img_name"] for table in tables for row in read_table(files, table, _COLUMNS)}
+    names = {row.fields["img_name"] for table in tables for row in table}
     if len({name.rsplit("/", 1)[-1] for name in names}) == len(names):
         return 1
     return max(name.count("/") + 1 for name in names)
 
 
-def _entry(row: Row, table: str, pictures: Pictures) -> Sample | Rejection:
+def _entry(row: Row, table: Table, pictures: Pictures, ages: Ages) -> Sample | Rejection:
     name = row.fields["img_name"]
     if row.problem or not name:
-        return Rejection(pictures.key(f"{table}:{row.line}"), LABEL_UNCLEAR, row.problem or "no img_name")
+        return Rejection(pictures.key(f"{table.name}:{row.line}"), LABEL_UNCLEAR, row.problem or "no img_name")
     picture = pictures.find(name) or name
     key = pictures.key(picture)
     age, gender = row.fields["age"].replace(";", "-"), row.fields["gender"].lower()  # the authors write 25;32 for 25-32
     try:
-        box = _box([row.fields[column] for column in _BOX])
-        low, high = (None if age in _MISSING else parse_age_group(age)) or (None, None)
+        box = _box([row.fields[column] for column in _BOX], table.has_decimal_commas)
+        low, high = (None if age in _MISSING else ages.read(age)) or (None, None)
     except ValueError as error:
         return Rejection(key, LABEL_UNCLEAR, str(error))
     if gender not in _GENDERS:
@@ -74,11 +75,11 @@ def _entry(row: Row, table: str, pictures: Pictures) -> Sample | Rejection:
     return Sample(key, low, high, _GENDERS[gender], known_xyxy=box, picture=None if key == picture else picture)
 
 
-def _box(texts: list[str]) -> _Box | None:
+def _box(texts: list[str], has_decimal_commas: bool) -> _Box | None:
     if any(text in _MISSING for text in texts):
         return None
     try:
-        left, top, right, bottom = map(float, texts)
+        left, top, right, bottom = (float(with_decimal_point(text, has_decimal_commas) or text) for text in texts)
     except ValueError:
         raise ValueError(f"a box must be four numbers, got {', '.join(texts)}") from None
     if not (all(map(math.isfinite, (left, top, right, bottom))) and left < right and top < bottom):

@@ -28,7 +28,9 @@ def table(titles: Sequence[str], rows: Iterable[Sequence[object]], texts: Sequen
         return f"<tr>{''.join(parts)}</tr>"
 
     body = "\n".join(row(cells, "td") for cells in rows)
-    return f'<div class="scroll"><table><thead>{row(titles, "th")}</thead><tbody>\n{body}\n</tbody></table></div>'
+    # To be scrolled by keyboard it must take the focus.
+    scroll = '<div class="scroll" tabindex="0" role="region" aria-label="Table, may be scrolled sideways">'
+    return f"{scroll}<table><thead>{row(titles, 'th')}</thead><tbody>\n{body}\n</tbody></table></div>"
 
 
 class Html(str):

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from agegender_train import __version__
+from agegender_train.datasets import open_source
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing.pictures import PreprocessSettings, Tools, default_tools
 from agegender_train.preprocessing.shards import MadeShard, ShardTask, make_shard
@@ -156,7 +157,7 @@ _preparing = threading.Lock()  # several threads of a worker start at once
 def _prepared(worker: str, recipe: Recipe) -> tuple[FileTree, Tools]:
     """The source and the tools, opened once in a process."""
     try:
-        files = FileTree.open(*recipe.source)
+        files = open_source(recipe.settings.dataset, *recipe.source)
         tools = default_tools(recipe.settings, recipe.landmarks, recipe.detector_model)
     except OSError as error:
         raise OSError(f"Dask worker {worker} can't read what it needs: {error}") from None

@@ -16,7 +16,7 @@ from agegender_train import __version__
 from agegender_train.audit import write_audit
 from agegender_train.datasets import Dataset, get_dataset
 from agegender_train.datasets.archives import FileTree
-from agegender_train.files import Progress, folder_lock, no_progress
+from agegender_train.files import Progress, folder_lock, keep_apart, no_progress
 from agegender_train.preprocessing.cluster import Recipe
 from agegender_train.preprocessing.making import Making
 from agegender_train.preprocessing.pictures import Boxes, Detector, PreprocessSettings, Tools, default_tools
@@ -79,10 +79,12 @@ def preprocess(
         tools: a detector, an aligner and a decoder to use instead of those of `agegender_core`.
 
     Returns:
-        The content of ``audit.json``: counts of pictures, faces, kept rows and rejections by reason.
+        The content of ``audit.json``: counts of pictures, faces, kept rows and rejections by reason; `notes` and
+        `warnings`, which are sentences. Nothing may have been kept.
 
     Raises:
-        ValueError: an argument is out of range, `out` was made with other settings, or `source` isn't the dataset.
+        ValueError: an argument is out of range, `out` was made with other settings, `source` isn't the dataset, or one
+            of the two lies in the other.
         OSError: `source` can't be read, `out` can't be written, another process is working on it, or `scheduler`
             doesn't answer.
     """
@@ -99,9 +101,9 @@ def preprocess(
         raise ValueError("tools can't be sent to the workers of a scheduler: give one or the other")
     paths = [Path(path) for path in ([source] if isinstance(source, str | os.PathLike) else source)]
     out = Path(out)
-    if any(out.resolve().is_relative_to(path.resolve()) for path in paths):
-        raise ValueError(f"out must not lie inside the source, got {out}")
-    files = FileTree.open(*paths)
+    keep_apart(out, paths)
+    files = reader.open(*paths)
+    keep_apart(out, paths, files.folders)
     entries = list(islice(reader.entries(files), limit))
     tools = default_tools(settings, landmarks, detector_model) if tools is None else tools
     description = describe(settings, tools, paths, files, near_duplicates)
@@ -115,7 +117,7 @@ def preprocess(
             workspace.prepare()
             recipe = None if scheduler is None else _recipe(paths, files, settings, tools, landmarks, detector_model)
             making.run(unfinished, workers, scheduler, recipe)
-            finish(workspace, description, making.count, files.shadowed)
+            finish(workspace, description, making.count, files, making.losses(reader.age_groups))
             complete = False
         if report and not (complete and (out / "audit.html").exists()):
             write_audit(out, files)

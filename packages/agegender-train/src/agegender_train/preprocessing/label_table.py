@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.datasets import Dataset, Rejection, Sample, get_dataset
-from agegender_train.datasets.archives import FileTree
-from agegender_train.files import folder_lock, write_atomically
+from agegender_train.files import folder_lock, keep_apart, write_atomically
 from agegender_train.preprocessing.cleaning import check_label
+from agegender_train.preprocessing.losses import find_losses, notes_of
 from agegender_train.preprocessing.shards import count_by_name
 from agegender_train.preprocessing.workspace import write_rejections
 from agegender_train.store import SCHEMA
@@ -38,17 +39,20 @@ def write_label_table(
 
     Returns:
         The content of ``audit.json``: `rows`, `kept` and the number rejected for each reason; of the kept ones the
-        numbers by gender, by split and by age group ("known" where it is a single age).
+        numbers by gender, by split and by age group ("known" where it is a single age). `notes` and `warnings` are
+        sentences.
 
     Raises:
-        ValueError: `source` isn't the dataset, or `out` holds a store.
+        ValueError: `source` isn't the dataset, one of the two lies in the other, or `out` holds something else.
         OSError: `source` can't be read, or `out` can't be written.
     """
     reader = get_dataset(dataset) if isinstance(dataset, str) else dataset
     out = Path(out)
-    if (out / "store.json").exists():
-        raise ValueError(f"{out} holds a store: give another folder for the labels")
-    files = FileTree.open(*([source] if isinstance(source, str | os.PathLike) else source))
+    paths = [Path(path) for path in ([source] if isinstance(source, str | os.PathLike) else source)]
+    keep_apart(out, paths)
+    _check_folder(out, reader.name)
+    files = reader.open(*paths)
+    keep_apart(out, paths, files.folders)
     entries = [_checked(entry) for entry in reader.entries(files)]
     kept = [entry for entry in entries if isinstance(entry, Sample)]
     rejected = [entry for entry in entries if isinstance(entry, Rejection)]
@@ -60,6 +64,8 @@ def write_label_table(
         "per_gender": count_by_name(_GENDER_NAMES[sample.gender] for sample in kept),
         "per_split": count_by_name(sample.split or "" for sample in kept),
         "per_age_group": _count_ages(kept),
+        "notes": notes_of(files),
+        "warnings": find_losses(entries, rejected, reader.age_groups),
     }
     with folder_lock(out):
         schema = pa.schema([SCHEMA.field(name) for name in LABEL_COLUMNS])
@@ -68,6 +74,28 @@ def write_label_table(
         write_rejections(out / "audit.parquet", reader.name, rejected)
         write_atomically(out / "audit.json", audit)
     return audit
+
+
+def _check_folder(out: Path, dataset: str) -> None:
+    """Checks that nothing but an earlier table of the dataset's labels would be replaced in a folder.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if (out / "store.json").exists():
+        raise ValueError(f"{out} holds a store: give another folder for the labels")
+    if not out.exists():
+        return
+    names = {path.name for path in out.iterdir()}
+    if not names & {"labels.parquet", "audit.parquet", "audit.json"}:
+        return
+    try:
+        found = json.loads((out / "audit.json").read_bytes())["dataset"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if found != dataset:
+        what = f"the labels of {found}" if found else "other files called audit.json, audit.parquet or labels.parquet"
+        raise ValueError(f"{out} holds {what}: give another folder for the labels")
 
 
 def _checked(entry: Sample | Rejection) -> Sample | Rejection:

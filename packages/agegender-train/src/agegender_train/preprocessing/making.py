@@ -20,6 +20,7 @@ from agegender_train.duplicates.near_duplicates import Dropped, find_near_duplic
 from agegender_train.files import Progress, write_atomically
 from agegender_train.preprocessing.cleaning import check_label, find_duplicates
 from agegender_train.preprocessing.cluster import Recipe, make_on_cluster
+from agegender_train.preprocessing.losses import find_losses
 from agegender_train.preprocessing.pictures import PreprocessSettings, Tools
 from agegender_train.preprocessing.shards import SHARD_PICTURES, MadeShard, ShardTask, make_locally, make_shard
 from agegender_train.preprocessing.workspace import Workspace
@@ -67,6 +68,11 @@ class Making:
         if self._near_duplicates is not None and not self._near_file.exists():
             return list(range(self.count))  # what to drop isn't known from some of the shards
         return [index for index in range(self.count) if not self._workspace.is_finished(index)]
+
+    def losses(self, age_groups: Sequence[tuple[float, float]]) -> list[str]:
+        """What `find_losses` says of the finished shards."""
+        rejections = [Rejection(*row) for part in self._workspace.parts(self.count) for row in part["rows"]]
+        return find_losses(self._entries, rejections, age_groups)
 
     def run(self, unfinished: Sequence[int], workers: int, scheduler: str | None, recipe: Recipe | None) -> None:
         """Makes and finishes shards, with so many threads, or on the cluster of `scheduler` as `recipe` says."""

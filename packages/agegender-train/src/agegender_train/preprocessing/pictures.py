@@ -15,7 +15,6 @@ from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.preprocessing.search import Policy, SeveralFacesError, choose_faces, find_known, find_largest
-from agegender_train.preprocessing.yunet_model import fetch_yunet
 from agegender_train.store import encode_chip
 
 Detector: TypeAlias = Literal["hog", "yunet"]
@@ -123,11 +122,11 @@ def default_tools(
     Args:
         settings: which detector, and the chips' size and padding.
         landmarks: a dlib 5-point model file instead of the built-in one.
-        detector_model: YuNet's model file; when ``None`` it is downloaded, once.
+        detector_model: YuNet's model file; by default the one that comes with `agegender_core`.
 
     Raises:
         ValueError: a model file isn't what it should be, or is given for a detector that has none.
-        OSError: a model file can't be read or downloaded.
+        OSError: a model file can't be read.
     """
     aligner = Aligner(size=settings.chip_size, padding=settings.chip_padding, landmarks=landmarks)
     if settings.detector == "hog":
@@ -136,7 +135,7 @@ def default_tools(
         hog = HogDetector(settings.detector_upsample)
         smallest = _SMALLEST_HOG_FACE / 2**settings.detector_upsample
         return Tools(hog, aligner, decode_image, aligner.landmarks_sha256, smallest_face=smallest)
-    yunet = YuNetDetector(fetch_yunet() if detector_model is None else detector_model)
+    yunet = YuNetDetector(detector_model)
     return Tools(yunet, aligner, decode_image, aligner.landmarks_sha256, yunet.model_sha256)
 
 
@@ -149,14 +148,18 @@ def process_picture(data: bytes, sample: Sample, settings: PreprocessSettings, t
         settings: how it becomes rows.
         tools: the parts that do the work.
     """
+    try:
+        return _rows_or_rejection(data, sample, settings, tools)
+    except (ValueError, MemoryError) as error:  # one picture that a part of ours can't take must not end the batch
+        reason = str(error) or ("too little memory" if isinstance(error, MemoryError) else type(error).__name__)
+        return Outcome([], Rejection(sample.key, UNREADABLE, reason), 0)
 
+
+def _rows_or_rejection(data: bytes, sample: Sample, settings: PreprocessSettings, tools: Tools) -> Outcome:
     def rejected(reason: str, value: str = "", faces: int = 0) -> Outcome:
         return Outcome([], Rejection(sample.key, reason, value), faces)
 
-    try:
-        frame = tools.decode(data, sample.key)
-    except ValueError as error:
-        return rejected(UNREADABLE, str(error))
+    frame = tools.decode(data, sample.key)
     height, width = frame.shape[:2]
     known = _known_face(sample, width, height)
     found = Faces.empty() if settings.boxes == "known" else _find(frame, known, settings, tools)

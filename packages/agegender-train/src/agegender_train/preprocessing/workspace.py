@@ -22,6 +22,7 @@ from agegender_train.datasets import Rejection
 from agegender_train.datasets.archives import FileTree
 from agegender_train.duplicates.near_duplicates import Dropped
 from agegender_train.files import write_atomically
+from agegender_train.preprocessing.losses import notes_of
 from agegender_train.preprocessing.pictures import PreprocessSettings, Tools
 from agegender_train.preprocessing.shards import MadeShard, merge_parts, part_name, part_of, shard_name
 from agegender_train.store import FORMAT, encode_rows, read_description
@@ -71,18 +72,31 @@ def begin(out: Path, wanted: dict[str, Any]) -> bool:
     """
     found = read_description(out)
     if found is None:
-        if strangers := sorted(path.name for path in out.iterdir() if not path.name.startswith(".")):
+        hidden = {".work"} if (out / ".work").exists() else set()
+        if strangers := sorted(hidden | {path.name for path in out.iterdir() if not path.name.startswith(".")}):
             raise ValueError(f"{out} is not empty and holds no store ({strangers[0]} is in it): give another folder")
         write_atomically(out / "store.json", wanted)
         return False
+    differing = [name for name, value in wanted.items() if name != "complete" and found.get(name) != value]
+    if differing and found["complete"] and not found["shards"]:  # nothing was kept: no loss, and a mistake to mend
+        _remove(out)
+        write_atomically(out / "store.json", wanted)
+        return False
     for name, value in wanted.items():
-        if name != "complete" and found.get(name) != value:
+        if name in differing:
             if name == "source":
                 raise ValueError(f"{out} was made from other files than {value['name']} holds now: give another folder")
             raise ValueError(
                 f"{out} was made with {name} = {found.get(name)}, not {value}: give the same again, or another folder"
             )
     return bool(found["complete"])
+
+
+def _remove(out: Path) -> None:
+    """Removes a store without faces, whose folder may hold nothing else of value."""
+    shutil.rmtree(out / "audit", ignore_errors=True)
+    for name in ("audit.html", "audit.json", "audit.parquet", "store.json"):
+        (out / name).unlink(missing_ok=True)
 
 
 class Workspace:
@@ -183,8 +197,17 @@ def _without(
     return content, part_of(index, part["pictures"], part["faces"], rows, in_order, content)
 
 
-def finish(workspace: Workspace, description: Mapping[str, Any], count: int, shadowed: int) -> None:
+def finish(
+    workspace: Workspace, description: Mapping[str, Any], count: int, files: FileTree, warnings: Sequence[str]
+) -> None:
     """Writes ``audit.parquet`` and ``audit.json``, and in ``store.json`` that the store is complete.
+
+    Args:
+        workspace: its shards are finished.
+        description: of the store.
+        count: how many shards there are.
+        files: the source, with what its reader noticed.
+        warnings: see `find_losses`.
 
     Raises:
         RuntimeError: an entry of the reader is neither in the store nor in the audit, or in both.
@@ -200,7 +223,14 @@ def finish(workspace: Workspace, description: Mapping[str, Any], count: int, sha
         )
     share = {source: round(rows / counts["kept"], 6) for source, rows in counts["box_from"].items()}
     settings = {"faces_policy" if name == "faces" else name: description[name] for name in _SETTINGS}
-    audit = {"dataset": description["dataset"], **settings, **counts, "box_from_share": share, "shadowed": shadowed}
+    audit = {
+        "dataset": description["dataset"],
+        **settings,
+        **counts,
+        "box_from_share": share,
+        "shadowed": files.shadowed,
+    }
+    audit |= {"notes": notes_of(files), "warnings": list(warnings)}
     rejections = (Rejection(*row) for part in workspace.parts(count) for row in part["rows"])
     write_rejections(out / "audit.parquet", description["dataset"], rejections)
     write_atomically(out / "audit.json", audit)

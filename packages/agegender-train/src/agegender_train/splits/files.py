@@ -56,7 +56,7 @@ def write_split(split: Split, name: str, *, replace: bool = False) -> list[Path]
         The tables, one a store.
 
     Raises:
-        FileExistsError: a store has another split of that name, and `replace` is false.
+        FileExistsError: a store has another split, or another file, of that name, and `replace` is false.
         OSError: a file can't be written.
     """
     planned: list[tuple[Path, bytes, dict[str, Any]]] = []
@@ -66,6 +66,13 @@ def write_split(split: Split, name: str, *, replace: bool = False) -> list[Path]
         about["sha256"] = hashlib.sha256(content).hexdigest()
         if not replace and path.exists() and path.read_bytes() != content:
             raise FileExistsError(f"{path} is another split: give another name, or replace it")
+        # The table is written first: without it, what has the name of its companions is no part of a split.
+        strangers = [] if path.exists() else [path.with_suffix(suffix) for suffix in (".json", ".png")]
+        for stranger in strangers:
+            if not replace and stranger.exists():
+                raise FileExistsError(
+                    f"{stranger} is there, and no split of that name: give another name, or replace it"
+                )
         planned.append((path, content, about))
     for path, content, about in planned:
         path.parent.mkdir(exist_ok=True)

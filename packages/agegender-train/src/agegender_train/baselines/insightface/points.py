@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import threading
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core._opencv import quiet_opencv
+from agegender_core import YuNetDetector
 from agegender_core.model_file import open_session
 from agegender_train.baselines.insightface.mxnet_files import read_network
 from agegender_train.baselines.insightface.mxnet_to_onnx import INPUT, build_network, to_model
@@ -60,7 +58,7 @@ class YuNetPoints:
     Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" (Machine Intelligence Research 20, 2023).
 
     Args:
-        model: ``face_detection_yunet_2023mar.onnx`` of OpenCV Zoo.
+        model: see `agegender_core.YuNetDetector`.
         threshold: the least score of a face.
 
     Raises:
@@ -70,31 +68,15 @@ class YuNetPoints:
 
     name = "YuNet's points"
 
-    def __init__(self, model: str | os.PathLike[str], threshold: float = 0.6) -> None:
-        path = Path(model)
-        if not path.is_file():
-            raise FileNotFoundError(f"no YuNet model at {path}")
-        self._lock = threading.Lock()
-        try:
-            content = np.frombuffer(path.read_bytes(), np.uint8)
-            with quiet_opencv():
-                self._network: Any = cv2.FaceDetectorYN.create(
-                    "onnx", content, np.empty(0, np.uint8), (CHIP_SIDE, CHIP_SIDE), threshold
-                )
-                self(np.zeros((1, CHIP_SIDE, CHIP_SIDE, 3), np.uint8))
-        except cv2.error:
-            raise ValueError(
-                f"{path} is no YuNet model: take face_detection_yunet_2023mar.onnx of OpenCV Zoo"
-            ) from None
+    def __init__(self, model: str | os.PathLike[str] | None = None, threshold: float = 0.6) -> None:
+        self._detector = YuNetDetector(model, threshold)
 
     def __call__(self, chips: npt.NDArray[np.uint8]) -> Points:
         """The landmarks of each chip; see `PointFinder`."""
         points = np.full((len(chips), 5, 2), np.nan)
         for row, chip in zip(points, chips, strict=True):
-            with self._lock:
-                _, found = self._network.detect(cv2.cvtColor(chip, cv2.COLOR_RGB2BGR))
-            if found is not None:
-                faces = np.asarray(found, np.float64)[:, 4:14].reshape(-1, 5, 2)
+            faces = self._detector.find(chip)[1].astype(np.float64)
+            if len(faces):
                 far = np.linalg.norm(faces - MEAN_POINTS, axis=2).mean(axis=1)
                 if far.min() <= FARTHEST * CHIP_SIDE:
                     row[:] = faces[far.argmin()]

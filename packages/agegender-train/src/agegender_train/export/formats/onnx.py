@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import checker, helper, numpy_helper
-from onnxruntime import quantization
 
+from agegender_core import onnx_runtime
 from agegender_core.model_file import open_session
 from agegender_train.export.formats._format import Format, Inference, Inputs, faces_for
 from agegender_train.export.keras_to_onnx import build_graph
 from agegender_train.export.model_file import set_description
 from agegender_train.export.trained import Outputs, Trained
+
+quantization = onnx_runtime.part("quantization")
 
 _BATCH = 20
 """Faces at once when the ranges of values are measured: all features of a batch are in memory."""
@@ -61,7 +63,7 @@ def _halve(model: onnx.ModelProto) -> None:
     model.graph.node.extend(nodes)
 
 
-class _Faces(quantization.CalibrationDataReader):  # type: ignore[misc]
+class _Faces(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
     """Batches of faces as ONNX Runtime's calibration reads them."""
 
     def __init__(self, faces: Inputs) -> None:

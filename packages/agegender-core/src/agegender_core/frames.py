@@ -1,0 +1,46 @@
+"""Arrays that people pass as pictures, checked and made into frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .faces import Frame
+
+
+def as_frame(image: Any, bgr: bool = False, grey: bool = False) -> Frame:
+    """`image` as a frame: uint8 RGB (H, W, 3), C-contiguous. It is copied only where it has to be.
+
+    Args:
+        image: uint8 (H, W, 3) of any strides, such as a view ``picture[..., ::-1]``.
+        bgr: its channels are blue, green, red, as ``cv2.imread`` and ``cv2.VideoCapture`` give them.
+        grey: (H, W) is taken, too.
+
+    Raises:
+        ValueError: it is no array, or one of another dtype or shape; the message says how to make it fit.
+    """
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image must be a NumPy array, got {type(image).__name__}: pass numpy.asarray(image)")
+    if image.dtype != np.uint8:
+        hint = "" if image.dtype.kind != "f" else ": pass (255 * image).round().astype(numpy.uint8) if it is in 0..1"
+        raise ValueError(f"image must be uint8 (H, W, 3) RGB, got dtype {image.dtype}{hint}")
+    if not (image.ndim == 3 and image.shape[2] == 3) and not (grey and image.ndim == 2):
+        raise ValueError(f"image must be uint8 (H, W, 3) RGB, got shape {image.shape}{_how(image)}")
+    if image.size == 0:
+        raise ValueError(f"image must have pixels, got shape {image.shape}")
+    return np.ascontiguousarray(image[..., ::-1] if bgr and image.ndim == 3 else image)
+
+
+def _how(image: Frame) -> str:
+    if image.ndim == 1:
+        return ": pass a file's bytes to decode_image, or give raw pixels their shape with reshape(height, width, 3)"
+    if image.ndim == 2:
+        return ": pass numpy.repeat(image[..., None], 3, axis=2) if it is grey"
+    if image.ndim == 3 and image.shape[2] == 4:
+        return ": pass image[..., :3] if the fourth channel is alpha"
+    if image.ndim == 3 and image.shape[2] == 1:
+        return ": pass numpy.repeat(image, 3, axis=2) if it is grey"
+    if image.ndim == 3 and image.shape[0] == 3:
+        return ": pass image.transpose(1, 2, 0) if the channels come first"
+    return ""
