@@ -297,5 +297,5 @@ def test_a_stream_ends_with_its_context_for_whoever_still_reads(make_store: Any)
 
 def test_batches_need_enough_faces(make_store: Any) -> None:
     faces = FaceSet([make_store("a", 6)])
-    with pytest.raises(ValueError, match=r"batch_size must be in 1\.\.6, the number of faces, got 7"):
+    with pytest.raises(ValueError, match=r"batch_size must be in 1\.\.6, the number of faces to learn from, got 7"):
         Batches(faces, np.arange(6), SPEC, 7, seed=0)

@@ -13,7 +13,7 @@ def near_names(name: str, names: Iterable[str]) -> list[str]:
     """Those of `names` that are spelled nearly like `name`, up to three, the nearest first; case doesn't count.
 
     >>> near_names("Farface", ["utkface", "fairface", "adience"])
-    ['fairface', 'utkface']
+    ['fairface']
     """
     plain = {one.lower(): one for one in names}
     return [plain[one] for one in get_close_matches(name.lower(), list(plain), 3, 0.6)]
