@@ -43,6 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return files
 
 
+@pytest.mark.slow
 def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     stores = [make_store("groups", 20), make_store("ages", 10, exact=True)]
     result = run(
@@ -156,6 +157,7 @@ def test_another_cut_needs_realign(make_store: Any, models: list[Path], tmp_path
     assert json.loads((tmp_path / "report/metrics.json").read_text())["results"][0]["realigned"]
 
 
+@pytest.mark.slow
 def test_a_review_is_applied_and_told(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("reviewed", 8, exact=True)
     decisions = [Decision("0.jpg", 0, "reject"), Decision("1.jpg", 0, "correct", 33, 33, 1)]
@@ -182,6 +184,7 @@ def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path
     assert not (tmp_path / "report").exists()
 
 
+@pytest.mark.slow
 def test_a_part_of_one_store_alone(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     stores = [make_store("a", 40, exact=True), make_store("b", 10, exact=True)]
     asked = (*(store.path for store in stores), "--model", models[0], "--output", tmp_path / "report")

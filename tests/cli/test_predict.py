@@ -107,6 +107,7 @@ def test_real_photos(shared_data: Path) -> None:
     assert faces["two_people.jpg"] == 2
 
 
+@pytest.mark.slow
 def test_benchmark_times_every_stage() -> None:
     report = json.loads(run("benchmark", "--format", "json", "--seconds", "0.05").stdout)
     assert report["faces"] == 1
@@ -434,6 +435,7 @@ def test_no_face_gets_one_hint(here: Here, tmp_path: Path) -> None:
     assert here("predict", tmp_path, "--quiet").stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("format_", ["json", "csv"])
 def test_ctrl_c_prints_what_is_done(

@@ -113,6 +113,7 @@ def test_options_reach_the_store(source: Path, tmp_path: Path) -> None:
     assert description["pictures"] == description["limit"] == 1
 
 
+@pytest.mark.slow
 def test_the_audit_is_a_page_too_and_is_made_again_when_it_is_lost(source: Path, tmp_path: Path) -> None:
     result = run("utkface", source, "--output", tmp_path / "store", "--near-duplicates", 0)
     page = tmp_path / "store" / "audit.html"
@@ -185,6 +186,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_every_picture_of_fgnet_ends_in_the_store_or_in_the_audit(shared_data: Path, tmp_path: Path) -> None:
     archive = shared_data / "fgnet" / "FGNET.tar"
     run("fgnet", archive, "--output", tmp_path / "store", "--quiet", "--no-report")

@@ -64,6 +64,7 @@ def run(*arguments: object, code: int = 0) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_the_page_is_served_until_ctrl_c_and_decisions_stay(store: Path, reviewing: Callable[..., Any]) -> None:
     try:
         with reviewing(store, "--ages", "0-20", "--gender", "missing") as (process, address):

@@ -255,6 +255,7 @@ def test_what_is_done_stays_when_the_source_breaks_off(
     assert sum(1 for _ in open_source(output)) == 10
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_finish_the_files(

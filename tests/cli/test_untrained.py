@@ -50,6 +50,7 @@ def half(
 SILENT = {"age": ("age", "age_std", "age_interval"), "gender": ("gender", "p_male")}
 
 
+@pytest.mark.slow
 def test_predict_answers_null(half: Half, astronaut_path: Path, tmp_path: Path) -> None:
     words = ("predict", astronaut_path, "--model", half.model)
     (row,) = json.loads(agegender(*words, "--format", "json", "--output", tmp_path / "drawn").stdout)
@@ -63,6 +64,7 @@ def test_predict_answers_null(half: Half, astronaut_path: Path, tmp_path: Path) 
     assert ("±" in shown) == (half.untrained == "gender")
 
 
+@pytest.mark.slow
 def test_stream_answers_null(half: Half, astronaut_path: Path) -> None:
     video = astronaut_path.with_suffix(".mp4")
     lines = agegender("stream", video, "--model", half.model, "--no-show", "--tracks", "-", "--quiet").stdout
@@ -74,6 +76,7 @@ def test_stream_answers_null(half: Half, astronaut_path: Path) -> None:
         assert face[known] is not None
 
 
+@pytest.mark.slow
 def test_eval_calibrate_and_export_leave_it_out(half: Half, tmp_path: Path) -> None:
     figure = {"age": "age_mae", "gender": "gender_accuracy"}[half.untrained]
     words = ("eval", half.store.path, "--model", half.model, "--output", tmp_path / "report", "--format", "json")

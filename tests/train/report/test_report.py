@@ -101,6 +101,7 @@ def test_a_report_read_back_is_the_same(evaluations: list[Evaluation], written: 
         report.outcomes("ugly", "ages")
 
 
+@pytest.mark.slow
 def test_a_report_is_replaced_only_when_asked(evaluations: list[Evaluation], tmp_path: Path) -> None:
     out = write_report(evaluations[:2], tmp_path / "report")
     (tmp_path / "link").symlink_to(out, target_is_directory=True)
@@ -117,6 +118,7 @@ def test_a_report_is_replaced_only_when_asked(evaluations: list[Evaluation], tmp
     assert read_report(out).results == read_report(fresh).results
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("untrained", ["age", "gender"])
 def test_an_untrained_head_is_null_everywhere(untrained: str, make_store: Any, tmp_path: Path) -> None:
     store = make_store("ages", 60, exact=True)
