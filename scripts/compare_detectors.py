@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from agegender_core import Faces, Pipeline, decode_image
-from agegender_core.detect import DEFAULT_THRESHOLDS
+from agegender_core.detect import DETECTORS
 from agegender_train.datasets import Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
 
@@ -38,7 +38,7 @@ def main() -> None:
     there = set(files.names)
     samples = [sample for sample in samples if sample.file in there]
     chosen = np.random.default_rng(args.seed).permutation(len(samples))[: args.pictures]
-    pipelines = {name: Pipeline.for_pictures(args.model, detector=name) for name in DEFAULT_THRESHOLDS}
+    pipelines = {name: Pipeline.for_pictures(args.model, detector=name) for name in DETECTORS}
     milliseconds: dict[str, list[float]] = {name: [] for name in pipelines}
     found, genders, groups, faces_found = (dict.fromkeys(pipelines, 0) for _ in range(4))
     labelled = {"gender": 0, "age": 0}

@@ -115,7 +115,7 @@ def test_each_of_a_thousand_made_files_is_a_row(tmp_path: Path) -> None:
             assert {len(line) for line in lines} == {15}
             rows = lines[1:]
         assert len(rows) == COUNT
-        assert f"{COUNT} pictures, " in done.stderr.decode("utf-8")
+        assert f"{COUNT:,} pictures, " in done.stderr.decode("utf-8")
         assert "Traceback" not in done.stderr.decode("utf-8")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"{COUNT - len(errors)} of {COUNT} read, peak memory {peak:.0f} MiB")

@@ -569,8 +569,7 @@ def test_time_is_limited(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_devices(here: Here, astronaut_path: Path) -> None:
     from agegender_cli.options import DeviceName
-    from agegender_core.model_file import DEVICES
-    from agegender_core.onnx_runtime import onnxruntime
+    from agegender_core.onnx_runtime import DEVICES, onnxruntime
 
     assert sorted(DeviceName) == sorted(["auto", *DEVICES])
     expected = here("predict", astronaut_path, "-f", "json", "--device", "cpu").stdout

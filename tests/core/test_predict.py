@@ -24,8 +24,8 @@ from agegender_core import (
 )
 from agegender_core.align import LANDMARKS_PATH
 from agegender_core.draw import label_of
-from agegender_core.model_file import DEVICES, with_untrained
-from agegender_core.onnx_runtime import onnxruntime
+from agegender_core.model_file import with_untrained
+from agegender_core.onnx_runtime import DEVICES, onnxruntime
 from agegender_core.predict import DEFAULT_MODEL_PATH, MODELS_PATH, model_names
 from agegender_core.records import face_records
 
@@ -244,7 +244,7 @@ def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool, tmp_p
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    from agegender_core import model_file
+    from agegender_core import onnx_runtime
 
     assert load_predictor("ssrnet", device="auto").provider == load_predictor("ssrnet", device="cpu").provider
     with pytest.raises(DeviceError, match=r"device must be auto or one of cuda, .*, cpu, got 'gpu'"):
@@ -268,13 +268,13 @@ def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
         def get_available_providers() -> list[str]:
             return ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
 
-    monkeypatch.setattr(model_file, "ort", Runtime)
+    monkeypatch.setattr(onnx_runtime, "onnxruntime", Runtime)
     both = ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    assert model_file.open_session(b"", device="auto").asked_for == both
-    assert model_file.open_session(b"", device="cpu").asked_for == both[1:]
+    assert onnx_runtime.open_session(b"", device="auto").asked_for == both
+    assert onnx_runtime.open_session(b"", device="cpu").asked_for == both[1:]
     # A wheel for GPUs on a machine without one falls back without a word.
     with pytest.raises(DeviceError, match=r"device 'cuda' can't be used: .* driver"):
-        model_file.open_session(b"", device="cuda")
+        onnx_runtime.open_session(b"", device="cuda")
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")

@@ -74,9 +74,22 @@ def test_a_pipeline_takes_it_by_name(astronaut_path: Path) -> None:
     assert 20 < faces.age[0] < 50
     by_stage = Pipeline.for_pictures("ssrnet", detector=YuNetDetector())(frame)
     np.testing.assert_array_equal(faces.age, by_stage.age)
-    video = Pipeline.for_video("ssrnet", detector="yunet", threshold=0.8)
-    assert isinstance(video.stages[0], YuNetDetector)
-    assert video.stages[0].threshold == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize(
+    ("detector", "threshold", "followed"),
+    [("hog", None, -0.2), ("hog", -9.9, -9.95), ("yunet", None, 0.4), ("yunet", 0.8, 0.6), ("yunet", 0.1, 0.05)],
+)
+def test_faces_that_are_followed_may_score_less(detector: str, threshold: float | None, followed: float) -> None:
+    first, *_ = Pipeline.for_video("ssrnet", detector=detector, threshold=threshold).stages
+    assert isinstance(first, HogDetector | YuNetDetector)
+    assert first.threshold == pytest.approx(followed)
+
+
+@pytest.mark.parametrize(("detector", "threshold"), [("hog", 10.0), ("yunet", 1.0), ("yunet", 0.0)])
+def test_a_threshold_out_of_range_is_named_as_it_was_given(detector: str, threshold: float) -> None:
+    with pytest.raises(ValueError, match=rf"threshold must lie between .*, got {threshold}"):
+        Pipeline.for_video("ssrnet", detector=detector, threshold=threshold)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agegender_core import load_predictor
-from agegender_core.model_file import open_session
+from agegender_core.onnx_runtime import open_session
 from agegender_train.baselines.insightface import (
     FixedPoints,
     InsightFace,

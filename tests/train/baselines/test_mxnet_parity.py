@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender_core.model_file import open_session
+from agegender_core.onnx_runtime import open_session
 from agegender_train.baselines.insightface.conversion import build_insightface
 from agegender_train.baselines.insightface.mxnet_files import read_network
 from agegender_train.baselines.insightface.mxnet_to_onnx import INPUT, OPERATORS, build_network, to_model

@@ -18,8 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_core import images
-from agegender_train.datasets import archive_readers, archives, file_kinds
+from agegender_train.datasets import archive_readers, archives
 from agegender_train.datasets.archives import FileTree
 
 FILES = {
@@ -340,7 +339,3 @@ def test_any_files_come_back(tmp_path_factory: pytest.TempPathFactory, files: di
             tar.addfile(member, io.BytesIO(data))
     for archive in ("a.zip", "a.tar"):
         assert contents(FileTree.open(folder / archive)) == files
-
-
-def test_what_predict_takes_for_a_picture_is_one_for_datasets_too() -> None:
-    assert images.PICTURE_SUFFIXES <= file_kinds.PICTURE_SUFFIXES

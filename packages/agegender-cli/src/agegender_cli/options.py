@@ -34,7 +34,7 @@ class DetectorName(StrEnum):
 
 
 class DeviceName(StrEnum):
-    """Where a network runs: what `agegender_core.model_file.DEVICES` has, and auto for the best of them."""
+    """Where a network runs: what `agegender_core.onnx_runtime.DEVICES` has, and auto for the best of them."""
 
     AUTO = "auto"
     CPU = "cpu"

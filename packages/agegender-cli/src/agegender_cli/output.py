@@ -26,7 +26,7 @@ def use_utf8() -> None:
 
 
 def plain(text: str, controls: bool = True) -> str:
-    """A text that is UTF-8 for sure.
+    """A text that can be written as UTF-8.
 
     Bytes of a file's name that are no UTF-8 become ``\\xe9`` and the like: neither JSON nor a reader of UTF-8 has
     another way to say them.
@@ -53,7 +53,7 @@ def _plain_all(value: Any) -> Any:
 
 def count(number: int, what: str) -> str:
     """A number of things in words, such as "1 face" and "2 faces"."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def message(text: str) -> None:
@@ -89,7 +89,7 @@ def json_text(document: Any, indent: int | None = None) -> str:
     """A document as JSON that stdout can take, with null for NaN and infinity."""
     from agegender_core.records import finite
 
-    # A terminal's escape for a letter that it has not would be none of JSON's.
+    # What a terminal writes for a letter that it lacks would be no escape of JSON.
     ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
     return json.dumps(_plain_all(finite(document)), indent=indent, ensure_ascii=ascii_only, allow_nan=False)
 

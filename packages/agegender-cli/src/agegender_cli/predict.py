@@ -110,12 +110,10 @@ def predict(
 
 
 def _no_pictures(paths: Sequence[str], found: Found) -> UserError:
-    from agegender_core.images import PICTURE_SUFFIXES
-
     names = ", ".join(paths)
     if found.left_out:
         return UserError(f"the pictures in {names} are all where --output leads to", hint="Choose another folder.")
-    return UserError(f"no pictures in {names}", hint=f"pictures end in {', '.join(sorted(PICTURE_SUFFIXES))}")
+    return UserError(f"no pictures in {names}", hint="Pictures end in .jpg, .png, .webp, .heic, .tif or the like.")
 
 
 def _tell_of_the_rest(found: Found, output: Path | None, quiet: bool) -> None:
@@ -213,12 +211,12 @@ def _hint(detector: DetectorName, upsample: int) -> str:
 def _conclude(tally: _Tally, output: Path | None, hint: str, quiet: bool) -> None:
     if quiet:
         return
-    of = f" of {tally.total}" if tally.stopped else ""
-    parts = [f"{tally.pictures}{of} pictures" if of else count(tally.pictures, "picture"), count(tally.faces, "face")]
+    of = f" of {tally.total:,}" if tally.stopped else ""
+    parts = [f"{tally.pictures:,}{of} pictures" if of else count(tally.pictures, "picture"), count(tally.faces, "face")]
     if tally.without:
-        parts.append(f"{tally.without} without")
+        parts.append(f"{tally.without:,} without")
     if tally.failed:
-        parts.append(f"{tally.failed} that could not be read")
+        parts.append(f"{tally.failed:,} that could not be read")
     written = f"; written to {output}" if output is not None and tally.failed < tally.pictures else ""
     message(f"{'Stopped: ' if tally.stopped else ''}{', '.join(parts)}{written}")
     if tally.without:

@@ -10,7 +10,7 @@ import typer
 
 from .errors import UserError, require_train
 from .options import Format, FormatOption, NearDuplicates, Quiet, output
-from .output import message, print_figures
+from .output import count, message, print_figures
 from .progress import COPIES, phase_bars
 
 _PHASES = {
@@ -126,7 +126,7 @@ def preprocess(
     if not audit["kept"]:
         raise _nothing_kept(dataset, output, audit, "picture", audit["pictures"])
     if not quiet:
-        kept = f"{_count(audit['pictures'], 'picture')}, {_count(audit['kept'], 'face')} kept"
+        kept = f"{count(audit['pictures'], 'picture')}, {count(audit['kept'], 'face')} kept"
         message(f"{kept}, {left_out:,} left out; written to {output}")
         if left_out:
             message(f"{output / 'audit.parquet'} says why each of the others was left out")
@@ -148,7 +148,7 @@ def _write_labels(dataset: str, source: list[Path], output: Path, format_: Forma
         raise _nothing_kept(dataset, output, audit, "row", audit["rows"])
     if not quiet:
         left_out = audit["rows"] - audit["kept"]
-        kept = f"{_count(audit['rows'], 'row')}, {_count(audit['kept'], 'label')} kept"
+        kept = f"{count(audit['rows'], 'row')}, {count(audit['kept'], 'label')} kept"
         message(f"{kept}, {left_out:,} left out; written to {output}")
         message(f"{output / 'labels.parquet'} has the labels, {output / 'audit.parquet'} why the others are not in it")
     _say_more(audit, quiet)
@@ -172,20 +172,16 @@ def _say_more(audit: Mapping[str, Any], quiet: bool) -> None:
         message(f"warning: {warning}")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
-
-
-def _nothing_kept(dataset: str, output: Path, audit: Mapping[str, Any], what: str, count: int) -> UserError:
+def _nothing_kept(dataset: str, output: Path, audit: Mapping[str, Any], what: str, total: int) -> UserError:
     for note in audit.get("notes", ()):
         message(f"note: {note}")
-    if not count:
+    if not total:
         return UserError(f"nothing was kept: {dataset} has no {what}s there", hint="agegender preprocess --list helps")
     reason, times = max(audit["rejected"].items(), key=lambda item: item[1])
     example = next((row for row in _left_out(output) if row["reason"] == reason), {"source": "", "value": ""})
     shown = example["source"] + (f": {example['value']}" if example["value"] else "")
     return UserError(
-        f"nothing was kept of {_count(count, what)}; {_count(times, 'time')}: {reason} ({shown[:_LONGEST]}); "
+        f"nothing was kept of {count(total, what)}; {count(times, 'time')}: {reason} ({shown[:_LONGEST]}); "
         f"{output / 'audit.parquet'} says it of each",
         hint=_PATHS_OF_CSV if (dataset, reason) == ("csv", _MISSING) else _HINTS.get(reason),
     )
@@ -251,10 +247,10 @@ def _rows(lines: Sequence[Line]) -> list[dict[str, Any]]:
 
 def _print_counts(lines: Sequence[Line]) -> None:
     whole = max(lines[0][2], 1)
-    titled = [(_title(kind, name), count) for kind, name, count in lines]
+    titled = [(_title(kind, name), number) for kind, name, number in lines]
     width = max(len(title) for title, _ in titled)
-    for title, count in titled:
-        typer.echo(f"{title:<{width}}  {count:>8}  {count / whole:7.2%}")
+    for title, number in titled:
+        typer.echo(f"{title:<{width}}  {number:>8}  {number / whole:7.2%}")
 
 
 def _title(kind: str, name: str) -> str:

@@ -15,8 +15,8 @@ import typer
 from .errors import UserError
 from .options import Detector, DetectorName, Device, DeviceName, Model, Quiet, output
 from .output import count, message
-from .pictures import identity
 from .progress import progress_bars
+from .targets import refuse_source
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
@@ -127,11 +127,8 @@ def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tr
     # A video is written under another name at first.
     written = [("--output", path) for path in ([output, partial_path(output)] if output is not None else [])]
     written += [("--tracks", Path(tracks))] if tracks is not None and tracks != "-" else []
-    for what, path in (("source", source), ("model", model)):
-        given = None if path is None else identity(path)
-        for option, target in written:
-            if given is not None and identity(target) == given:
-                raise UserError(f"{option} {target} is the {what} itself", hint="Give the result another name.")
+    for option, target in written:
+        refuse_source(target, [Path(source), model], option)
     if len({target.resolve() for _, target in written}) < len(written):
         raise UserError(f"--output and --tracks are the same file: {output}")
 

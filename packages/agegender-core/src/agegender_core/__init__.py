@@ -11,7 +11,7 @@ from .draw import draw_faces
 from .faces import Faces, Frame, Stage
 from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
-from .model_file import DeviceError, ModelFileError
+from .onnx_runtime import DeviceError, ModelFileError
 from .pipeline import FrameResult, Pipeline, face_tracker
 from .predict import Predictor, load_predictor
 from .preprocess import preprocess

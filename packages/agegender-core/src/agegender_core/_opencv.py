@@ -11,15 +11,6 @@ from typing import Any
 import cv2
 
 
-def is_utf8(path: str | os.PathLike[str]) -> bool:
-    """Whether OpenCV can be told of a path: it takes no other encoding, and fails without a sentence."""
-    try:
-        os.fspath(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _logging() -> Any:
     # OpenCV 5 moved the two functions; 4 has them at the top.
     return cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging

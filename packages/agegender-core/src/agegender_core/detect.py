@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,35 @@ from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .yunet import YuNetDetector
 
-DEFAULT_THRESHOLDS = {"hog": 0.0, "yunet": 0.6}
-"""The detectors by name, and the score from which on each one's faces count."""
+
+class Scores(NamedTuple):
+    """The scores that a detector gives.
+
+    Attributes:
+        threshold: the one from which on its faces count by default.
+        least: thresholds lie above it.
+        most: thresholds lie below it.
+    """
+
+    threshold: float
+    least: float
+    most: float
+
+    def check(self, threshold: float) -> None:
+        """Raises ValueError unless a threshold is in range."""
+        if not self.least < threshold < self.most:
+            raise ValueError(f"threshold must lie between {self.least:g} and {self.most:g}, got {threshold}")
+
+
+DETECTORS = {"hog": Scores(0.0, -10, 10), "yunet": Scores(0.6, 0, 1)}
+"""The detectors by name."""
+
+
+def scores_of(detector: str) -> Scores:
+    """The scores of the detector of that name. Raises ValueError where there is none."""
+    if detector not in DETECTORS:
+        raise ValueError(f"detector must be {' or '.join(DETECTORS)} or a stage, got {detector!r}")
+    return DETECTORS[detector]
 
 
 def make_detector(
@@ -22,9 +49,9 @@ def make_detector(
     """A detector by its name; a stage is given back as it is.
 
     Args:
-        detector: "hog", "yunet" or any stage.
+        detector: a name of `DETECTORS`, or any stage.
         upsample: see `HogDetector`; for it only.
-        threshold: see `HogDetector` and `YuNetDetector`; ``None``: the detector's own of `DEFAULT_THRESHOLDS`.
+        threshold: see `HogDetector` and `YuNetDetector`; ``None``: the detector's own.
         threads: see `YuNetDetector`; HOG has one.
 
     Raises:
@@ -34,9 +61,7 @@ def make_detector(
         if upsample or threshold is not None:
             raise ValueError("upsample and threshold are for the detectors that are chosen by name")
         return detector
-    if detector not in DEFAULT_THRESHOLDS:
-        raise ValueError(f"detector must be {' or '.join(DEFAULT_THRESHOLDS)} or a stage, got {detector!r}")
-    least = DEFAULT_THRESHOLDS[detector] if threshold is None else threshold
+    least = scores_of(detector).threshold if threshold is None else threshold
     if detector == "hog":
         return HogDetector(upsample, least)
     if upsample:
@@ -63,8 +88,7 @@ class HogDetector:
     def __init__(self, upsample: int = 0, threshold: float = 0.0) -> None:
         if not 0 <= upsample <= 4:
             raise ValueError(f"upsample must be 0..4, got {upsample}")
-        if not -10 < threshold < 10:
-            raise ValueError(f"threshold must lie between -10 and 10, got {threshold}")
+        DETECTORS["hog"].check(threshold)
         self.upsample = upsample
         self.threshold = threshold
         native, self.simd = _native_detector()

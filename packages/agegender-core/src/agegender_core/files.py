@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all: written under a temporary name beside them, then renamed."""
+"""Files that are there as a whole or not at all, written under a temporary name and then renamed; names of files."""
 
 from __future__ import annotations
 
@@ -43,3 +43,12 @@ def write_bytes(path: str | os.PathLike[str], content: bytes) -> None:
     """
     with replacing(path) as unfinished:
         unfinished.write_bytes(content)
+
+
+def is_utf8(path: str | os.PathLike[str]) -> bool:
+    """Whether a path's name is UTF-8: OpenCV and ONNX Runtime take no other, and fail without a sentence."""
+    try:
+        os.fspath(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -13,8 +13,9 @@ from typing import Any, Protocol, Self
 import cv2
 import numpy as np
 
-from ._opencv import is_utf8, quiet_opencv
+from ._opencv import quiet_opencv
 from .faces import Frame
+from .files import is_utf8
 
 # H.264 plays in browsers too, but OpenCV's wheels can write it on some systems only; MPEG-4 is in all of them.
 VIDEO_CODECS = {".mp4": ("avc1", "mp4v"), ".mov": ("avc1", "mp4v"), ".mkv": ("avc1", "mp4v"), ".avi": ("XVID", "MJPG")}

@@ -20,13 +20,13 @@ from .picture_headers import Header, read_header
 MAX_PIXELS = 200_000_000
 """Pictures that declare more pixels than this are refused before they are decoded."""
 
-PICTURE_SUFFIXES = frozenset(
-    {
-        *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".mpo", ".png", ".ppm", ".tif"),
-        *(".tiff", ".webp"),
-    }
-)
-"""How the names of pictures end, in lower case: what is looked for in folders."""
+PICTURE_SUFFIXES = frozenset((
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif",
+    ".tiff", ".gif", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".pbm", ".pgm",
+    ".ppm", ".pnm", ".pam", ".pfm", ".ras", ".sr", ".hdr", ".exr", ".tga", ".ico", ".pcx", ".sgi",
+))  # fmt: skip
+"""How the names of pictures end, in lower case, in every format that a camera, a phone, OpenCV or Pillow writes: what
+can't be decoded is to be a result with its reason, and not to be passed over."""
 
 _ROWS = 64
 _OVERSHOOT = 0.1  # beyond black and white: what a sharpening filter leaves in floating-point pixels

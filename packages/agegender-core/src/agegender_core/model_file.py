@@ -15,7 +15,6 @@ All but the first four and "flip" are JSON. In an ONNX file each key has the pre
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any, TypeAlias
 
 from .decoding import Decoder
 from .decoding import untrained_heads as untrained_heads
-from .onnx_runtime import onnxruntime as ort
+from .onnx_runtime import ModelFileError as ModelFileError
 from .spec import PreprocessSpec
 
 Description: TypeAlias = Mapping[str, str]
@@ -38,10 +37,6 @@ PREFIX = "agegender."
 
 _PLAIN = ("format", "version", "name", "licence", "flip")
 _REQUIRED = ("format", "preprocess", "heads", "name")
-
-
-class ModelFileError(ValueError):
-    """A file that is no model of agegender's, or of a format that this version does not know."""
 
 
 def describe(
@@ -168,85 +163,3 @@ def decoder_of(description: Description) -> Decoder:
 def wants_flip(description: Description) -> bool:
     """Whether the model is to see each face a second time, mirrored."""
     return description.get("flip") == "1"
-
-
-DEVICES: Mapping[str, str] = {
-    "cuda": "CUDAExecutionProvider",
-    "rocm": "ROCMExecutionProvider",
-    "migraphx": "MIGraphXExecutionProvider",
-    "directml": "DmlExecutionProvider",
-    "coreml": "CoreMLExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-    "cpu": "CPUExecutionProvider",
-}
-"""ONNX Runtime's provider for each device, the fastest first."""
-
-
-class DeviceError(ValueError):
-    """A device that is unknown, or that ONNX Runtime can't use here."""
-
-
-def open_session(model: Path | bytes, threads: int = 1, name: str = "the model", device: str = "cpu") -> Any:
-    """An ONNX Runtime session. It sends nothing anywhere, and warnings stay off stderr.
-
-    Args:
-        model: an ONNX file, or its bytes.
-        threads: within one call.
-        name: what to call bytes in the error; a file is called by its path.
-        device: one of `DEVICES`, or "auto" for the first of them that can be used here.
-
-    Raises:
-        ModelFileError: it is no ONNX model, or one that ONNX Runtime can't run.
-        DeviceError: no such device, or it can't be used here.
-    """
-    providers = _providers(device)
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    source: str | bytes = model if isinstance(model, bytes) else str(model)
-    if isinstance(model, Path):
-        name = str(model)
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            source = model.read_bytes()  # a path that is no UTF-8 can't be handed over
-    try:
-        session = ort.InferenceSession(source, options, providers=providers)
-    except Exception as error:
-        # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-        raise ModelFileError(f"{name} is no ONNX model that can be run: {runtime_reason(error)}") from None
-    if device != "auto" and providers[0] not in session.get_providers():
-        raise DeviceError(
-            f"device '{device}' can't be used: ONNX Runtime knows it, but its driver or libraries do not load here"
-        )
-    return session
-
-
-def _providers(device: str) -> list[str]:
-    available = ort.get_available_providers()
-    here = [name for name, provider in DEVICES.items() if provider in available]
-    if device == "auto":
-        return [DEVICES[name] for name in here]
-    if device not in DEVICES:
-        raise DeviceError(f"device must be auto or one of {', '.join(DEVICES)}, got '{device}'")
-    if device not in here:
-        error = DeviceError(
-            f"device '{device}' can't be used: the ONNX Runtime that is installed has {' and '.join(here)} only"
-        )
-        if device == "cuda":
-            error.add_note(
-                "pip uninstall onnxruntime, then pip install onnxruntime-gpu (the extra agegender-core[gpu])"
-            )
-        raise error
-    return [DEVICES[device], *([DEVICES["cpu"]] if device != "cpu" else [])]
-
-
-def runtime_reason(error: Exception) -> str:
-    """What ONNX Runtime says of an error, without the codes before it and the path that whoever reads it has named.
-
-    >>> runtime_reason(Exception("[ONNXRuntimeError] : 7 : INVALID_PROTOBUF : Load model from a.onnx failed:Protobuf"))
-    'Protobuf'
-    """
-    text = re.sub(r"^\[ONNXRuntimeError\]\s*:\s*\d+\s*:\s*\w+\s*:\s*", "", str(error).strip())
-    return re.sub(r"^Load model from .+? failed:\s*", "", text, flags=re.DOTALL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self, runtime_checkable
 
 from .align import Aligner
-from .detect import DEFAULT_THRESHOLDS, make_detector
+from .detect import make_detector, scores_of
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
@@ -145,8 +145,8 @@ class Pipeline:
             model: as in `for_pictures`.
             detector: as in `for_pictures`.
             upsample: as in `for_pictures`.
-            threshold: the least score of a new face; one that is followed already may score 0.2 less. ``None``: what
-                the detector has by default; of a stage all faces count.
+            threshold: the least score of a new face; one that is followed already may score 0.2 less, as far as
+                there are such scores. ``None``: what the detector has by default; of a stage all faces count.
             threads: as in `for_pictures`.
             flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
             tracker: by default `face_tracker`.
@@ -167,9 +167,13 @@ class Pipeline:
         if not isinstance(detector, str):
             found = cls.for_pictures(**options, threshold=threshold).stages
             return cls([*found, track, smooth], detect_every=detect_every)
-        least = DEFAULT_THRESHOLDS.get(detector, 0.0) if threshold is None else threshold
-        found = cls.for_pictures(**options, threshold=least - _WEAKER).stages
-        return cls([*found, track, HighConfidenceFilter(least), smooth], detect_every=detect_every)
+        scores = scores_of(detector)
+        if threshold is None:
+            threshold = scores.threshold
+        scores.check(threshold)
+        weaker = max(threshold - _WEAKER, (threshold + scores.least) / 2)
+        found = cls.for_pictures(**options, threshold=weaker).stages
+        return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
         """The faces of one picture.

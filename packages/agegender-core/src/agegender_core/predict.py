@@ -14,8 +14,9 @@ from .decoding import MAX_AGE
 from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
 from .frames import as_frame
-from .model_file import ModelFileError as ModelFileError
-from .model_file import check_description, decoder_of, from_metadata, open_session, spec_of, wants_flip
+from .model_file import check_description, decoder_of, from_metadata, spec_of, wants_flip
+from .onnx_runtime import ModelFileError as ModelFileError
+from .onnx_runtime import open_session
 from .preprocess import preprocess
 from .spelling import with_near_names
 
@@ -36,7 +37,7 @@ def load_predictor(
         flip: whether the network looks at each face a second time, mirrored, and both answers are averaged: better, and
             twice the network's time. ``None``: as the model file asks; those that come with the package ask for it.
         device: where the network runs: "cpu", "auto" for the fastest device that ONNX Runtime can use here, or one of
-            `agegender_core.model_file.DEVICES`.
+            `agegender_core.onnx_runtime.DEVICES`.
 
     Raises:
         FileNotFoundError: there is no such file.

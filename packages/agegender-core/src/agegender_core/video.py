@@ -12,8 +12,9 @@ from typing import TypeAlias
 
 import cv2
 
-from ._opencv import is_utf8, quiet_opencv
+from ._opencv import quiet_opencv
 from .faces import Frame
+from .files import is_utf8
 
 _DEFAULT_FPS = 25.0
 _TIMEOUT_MS = 10_000

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .frames import as_frame
-from .model_file import ModelFileError, open_session
+from .onnx_runtime import ModelFileError, open_session
 
 Floats = npt.NDArray[np.float32]
 

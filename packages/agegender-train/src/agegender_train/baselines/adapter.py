@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import MAX_AGE, Decoder
-from agegender_core.model_file import open_session, runtime_reason, to_metadata
+from agegender_core.model_file import to_metadata
+from agegender_core.onnx_runtime import open_session, runtime_reason
 from agegender_core.predict import Prediction
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec

@@ -82,8 +82,8 @@ class SSRNetAuthors:
         if chips.dtype != np.uint8 or chips.ndim != 4 or chips.shape[1:] != (side, side, 3):
             raise ValueError(f"chips must be uint8 (n, {side}, {side}, 3), got {chips.dtype} {chips.shape}")
         if len(chips) == 0:
-            nobody = np.empty(0, np.float32)
-            return Prediction(nobody, None, nobody)
+            empty = np.empty(0, np.float32)
+            return Prediction(empty, None, empty)
         batch = preprocess(np.pad(chips, ((0, 0), (BORDER, BORDER), (BORDER, BORDER), (0, 0)), mode="edge"), _WIDER)
         age, p_male = (_numbers(network(batch, training=False)[head]) for network, head in self._networks)
         return Prediction(np.maximum(age, 0), None, np.clip(p_male, 0, 1))

@@ -140,10 +140,11 @@ class _Layout(NamedTuple):
 
 def _layout(text: str, columns: Collection[str]) -> _Layout:
     """What separates the columns, where the line with their names begins, and the names: what fits `columns` best."""
-    told = _SEP_LINE.match(text)
-    start = told.end() if told else 0
+    given = _SEP_LINE.match(text)
+    start = given.end() if given else 0
     line = next(iter(io.StringIO(text[start : start + _LONGEST_LINE], newline="")), "")
-    layouts = [_Layout(delimiter, start, _titles(line, delimiter)) for delimiter in (told[1] if told else _DELIMITERS)]
+    delimiters = given[1] if given else _DELIMITERS
+    layouts = [_Layout(delimiter, start, _titles(line, delimiter)) for delimiter in delimiters]
     wanted = set(columns)
     return max(layouts, key=lambda layout: (len(wanted & {t.lower() for t in layout.titles}), len(layout.titles)))
 
@@ -168,7 +169,7 @@ def _encoding(data: bytes, name: str) -> str:
 
 
 def _marked_encoding(data: bytes) -> str | None:
-    """The encoding that a byte order mark tells, or zeros at every other place; ``None`` where nothing does."""
+    """The encoding by the byte order mark, or by zeros at every other place; ``None`` where there are neither."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -1,6 +1,6 @@
 """The files in a zip or tar archive: where each lies, and how it is read from any thread.
 
-What is an archive, and of which kind, is told by its content: names lie (a browser calls an unpacked .tar.gz .tar).
+An archive and its kind are recognised by the content: names lie (a browser calls an unpacked .tar.gz .tar).
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ class FileTree:
     def open(cls, *paths: str | os.PathLike[str]) -> FileTree:
         """The files under `paths`: folders, .zip and .tar (also .gz, .bz2, .xz) archives, single files.
 
-        An archive is told by its content, whatever its name.
+        An archive is recognised by its content, whatever its name.
 
         Raises:
             OSError: a path does not exist, cannot be read, or is a damaged archive; it is named.

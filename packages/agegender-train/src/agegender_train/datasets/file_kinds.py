@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-PICTURE_SUFFIXES = frozenset((
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".jfi", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".tif",
-    ".tiff", ".gif", ".avif", ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpf", ".jpx", ".jxl", ".pbm", ".pgm",
-    ".ppm", ".pnm", ".pam", ".pfm", ".ras", ".sr", ".hdr", ".exr", ".tga", ".ico", ".pcx", ".sgi",
-))  # fmt: skip
-"""Of every format that a camera, a phone, OpenCV or Pillow writes. A picture that can't be decoded here is a row with
-its reason, not one that nobody has seen."""
+from agegender_core.images import PICTURE_SUFFIXES
 
 _NO_ARCHIVES = frozenset((
     ".csv", ".tsv", ".txt", ".mat", ".json", ".jsonl", ".xml", ".pts", ".md", ".html", ".pdf", ".py", ".m",

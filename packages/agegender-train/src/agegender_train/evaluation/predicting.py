@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core.model_file import runtime_reason
+from agegender_core.onnx_runtime import runtime_reason
 from agegender_core.predict import Prediction
 from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation.cutting import realigned, require_same_cut

@@ -13,7 +13,8 @@ import onnx
 from onnx import helper
 
 from agegender_core.files import write_bytes
-from agegender_core.model_file import Description, Heads, describe, open_session, to_metadata
+from agegender_core.model_file import Description, Heads, describe, to_metadata
+from agegender_core.onnx_runtime import open_session
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.keras_to_onnx import build_graph
 

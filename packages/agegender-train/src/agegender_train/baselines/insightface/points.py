@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core import YuNetDetector
-from agegender_core.model_file import open_session
+from agegender_core.onnx_runtime import open_session
 from agegender_train.baselines.insightface.mxnet_files import read_network
 from agegender_train.baselines.insightface.mxnet_to_onnx import INPUT, build_network, to_model
 

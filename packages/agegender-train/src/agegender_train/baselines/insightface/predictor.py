@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.decoding import Decoder, Prediction
-from agegender_core.model_file import open_session, to_metadata
+from agegender_core.model_file import to_metadata
+from agegender_core.onnx_runtime import open_session
 from agegender_core.spec import PreprocessSpec
 from agegender_train.baselines.insightface.conversion import HEADS, LICENCE, NAME, build_insightface
 from agegender_train.baselines.insightface.mxnet_to_onnx import INPUT

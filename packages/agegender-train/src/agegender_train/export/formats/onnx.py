@@ -12,7 +12,7 @@ import onnx
 from onnx import checker, helper, numpy_helper
 
 from agegender_core import onnx_runtime
-from agegender_core.model_file import open_session
+from agegender_core.onnx_runtime import open_session
 from agegender_train.export.formats._format import Format, Inference, Inputs, faces_for
 from agegender_train.export.keras_to_onnx import build_graph
 from agegender_train.export.model_file import set_description
