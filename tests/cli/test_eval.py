@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,18 @@ def test_a_target_is_no_source(make_store: Any, models: list[Path], tmp_path: Pa
         result = run(store.path, "--model", models[0], "--output", output)
         assert isinstance(result.exception, UserError), output
     assert not (store.path / "report").exists()
+
+
+@pytest.mark.slow
+def test_sources_inside_the_target_stay_as_they_are(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "report"
+    shutil.copytree(make_store("ages", 6, exact=True).path, out / "stores" / "ages")
+    shutil.copy(models[0], out / "model.onnx")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for more in ((), ("--replace",)):
+        result = run(out / "stores" / "ages", "--model", out / "model.onnx", "--output", out, *more)
+        assert result.exit_code == 0, (result.output, result.exception)
+        assert before == {path: path.read_bytes() for path in before}
 
 
 def test_another_cut_needs_realign(make_store: Any, models: list[Path], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, fields
@@ -451,6 +452,16 @@ def test_a_target_is_no_source(make_store: MakeStore, tmp_path: Path) -> None:
         assert isinstance(result.exception, UserError), output
         assert why in str(result.exception)
     assert before == {path: path.stat().st_mtime_ns for path in store.path.rglob("*")}
+
+
+@pytest.mark.slow
+def test_a_source_inside_the_target_stays_as_it_is(make_store: MakeStore, tiny_network: str, tmp_path: Path) -> None:
+    out, store = tmp_path / "run", tmp_path / "run" / "stores" / "made"
+    shutil.copytree(make_store(n=64).path, store)
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    result = run(store, "--output", out, "--model", tiny_network, "--epochs", 1, "--quiet")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert before == {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
 
 
 def test_a_model_of_somebody_elses_is_not_replaced(make_store: MakeStore, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ class DivergedError(ValueError):
 
     def __init__(self, epoch: int, learning_rate: float) -> None:
         super().__init__(
-            f"the training has diverged in epoch {epoch}: its loss is no finite number any more, with a learning rate "
+            f"the training has diverged in epoch {epoch}: its loss is no longer finite, with a learning rate "
             f"of up to {learning_rate:g}"
         )
         smaller = min(learning_rate / 10, Settings.learning_rate)

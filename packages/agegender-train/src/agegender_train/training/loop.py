@@ -87,7 +87,7 @@ def train(
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
             a stopped run with other settings in `out`.
-        DivergedError: the loss is no finite number any more.
+        DivergedError: the loss is no longer finite.
         FileExistsError: `out` already holds a finished run.
         OSError: another process trains in `out`, or the state there can't be read.
         KeyboardInterrupt: Ctrl-C was pressed, in this process or in another one of the same training; the state after
