@@ -85,7 +85,7 @@ class Picky(Brightness):
 
 @pytest.mark.parametrize(
     ("how", "reason"),
-    [("raise", "RuntimeError: Non-zero status code returned"), ("nan", "the model's answer is no finite number")],
+    [("raise", "RuntimeError: Non-zero status code returned"), ("nan", "the model's answer is not finite")],
 )
 def test_a_face_that_a_model_fails_on_is_left_out_and_told(make_store: Any, how: str, reason: str) -> None:
     store = make_store(n=30, exact=True)

@@ -219,7 +219,7 @@ def _answers(
         if column is not None:
             sound &= np.isfinite(column).reshape(len(chips), -1).all(axis=1)
     if not sound.all():
-        yield places[~sound], "the model's answer is no finite number"
+        yield places[~sound], "the model's answer is not finite"
     if sound.any():
         kept: dict[str, Any] = {name: None if column is None else column[sound] for name, column in columns.items()}
         yield places[sound], Prediction(**kept)

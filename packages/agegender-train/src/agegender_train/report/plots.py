@@ -49,7 +49,7 @@ def plot_all(results: Results, grouped: Grouped) -> dict[str, bytes]:
     """
     with our_style():
         figures: dict[str, Any] = {
-            "age-error.png": plot_bars(results, ("age_mae", "middle_mae"), "mean absolute error of the age (years)", 1),
+            "age-error.png": plot_bars(results, ("age_mae", "middle_mae"), "age MAE (years)", 1),
             "gender.png": plot_bars(results, ("gender_accuracy",), "gender accuracy (%)", 100),
             "speed.png": plot_speed(results),
         }
@@ -95,7 +95,7 @@ def plot_bars(results: Results, names: Sequence[str], title: str, scale: float) 
         fontsize=8,
     )
     axes.invert_yaxis()
-    axes.set_xlabel(f"{title}; line: 95 % interval")
+    figure.supxlabel(f"{title}; line: 95 % interval", fontsize=10)  # below the names, too: it is wider than the axes
     axes.grid(axis="x", alpha=0.3)
     return figure
 
@@ -169,7 +169,7 @@ def plot_hard(results: Results) -> Any:
         axes.grid(alpha=0.3)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2)
-    figure.supylabel("mean absolute error of the age (years)", fontsize=10)
+    figure.supylabel("age MAE (years)", fontsize=10)
     return figure
 
 

@@ -51,7 +51,7 @@ class TrainingProgress:
 
 
 class DivergedError(ValueError):
-    """A training whose loss, or whose answers, are no finite numbers any more: it can't get better.
+    """A training whose loss or answers are no longer finite: it can't get better.
 
     Args:
         epoch: number of the epoch, from 1.

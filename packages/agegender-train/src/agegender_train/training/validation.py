@@ -48,7 +48,7 @@ def validate(
     The figures are of the ages and genders that users of its model file get; an untrained head counts in neither.
 
     Raises:
-        FloatingPointError: an answer is no finite number.
+        FloatingPointError: an answer is not finite.
     """
     parts: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in objective.outputs.values()}
     for start in range(0, len(rows), batch_size):
@@ -59,7 +59,7 @@ def validate(
     prediction, labels = decoder(predicted), faces.labels[rows]
     for column in (prediction.age, prediction.p_male):
         if column is not None and not np.isfinite(column).all():
-            raise FloatingPointError("the network's answers are no finite numbers")
+            raise FloatingPointError("the network's answers are not finite")
     figures = Scores.from_batch(prediction.age, prediction.p_male, labels).compute()
     _, _, labels = judged(prediction, labels)
     return figures, objective.value(predicted, labels)
