@@ -5,7 +5,9 @@ import pytest
 from agegender_train.report.plots import plot_bars
 
 
-@pytest.mark.parametrize(("title", "scale"), [("mean absolute error of the age (years)", 1.0), ("gender accuracy (%)", 100.0)])
+@pytest.mark.parametrize(
+    ("title", "scale"), [("mean absolute error of the age (years)", 1.0), ("gender accuracy (%)", 100.0)]
+)
 def test_bars_with_long_names_leave_room_for_all_words(title: str, scale: float) -> None:
     rows = [
         {"model": f"ssrnet (runs/a-long-name-{i}/model.onnx)", "test_set": "appa-real", "figure": 0.1, "intervals": {}}
