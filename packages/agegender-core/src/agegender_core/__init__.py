@@ -18,15 +18,17 @@ from .preprocess import preprocess
 from .records import face_records, frame_record
 from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
 from .smoothing import Smoother
+from .sources import LiveSource, Recording, Source, SourceError, SourceLostError, TimedFrame, open_source, take_turns
 from .spec import PreprocessSpec
+from .stages import BatchStage, VideoStage
 from .tracking import SortTracker, TrackStage
-from .video import Source, SourceError, SourceLostError, TimedFrame, open_source
 from .yunet import YuNetDetector
 
 __version__ = _version("agegender-core")
 
 __all__ = [
     "Aligner",
+    "BatchStage",
     "DeviceError",
     "DrawnSink",
     "Faces",
@@ -36,12 +38,14 @@ __all__ = [
     "HogDetector",
     "ImageError",
     "JsonlSink",
+    "LiveSource",
     "ModelFileError",
     "NullSink",
     "Pipeline",
     "Prediction",
     "Predictor",
     "PreprocessSpec",
+    "Recording",
     "SinkError",
     "Smoother",
     "SortTracker",
@@ -52,6 +56,7 @@ __all__ = [
     "TimedFrame",
     "TrackStage",
     "VideoSink",
+    "VideoStage",
     "WindowSink",
     "YuNetDetector",
     "__version__",
@@ -65,6 +70,7 @@ __all__ = [
     "open_source",
     "preprocess",
     "read_image",
+    "take_turns",
     "write_image",
 ]
 

@@ -69,6 +69,8 @@ class Faces(FormerIntervalEnds):
         age_probs: float32 (n, 101), probability of the ages 0..100; each row sums to 1.
         p_male: float32 (n,), probability of male, in [0, 1].
         track_id: int64 (n,), -1 for a face without a confirmed track.
+        time: seconds since the first frame of the video that these are the faces of; 0 for a picture.
+        frame: number of that frame in its source, from 0; 0 for a picture.
 
     Raises:
         ValueError: a column's dtype, shape or number of rows is not as above.
@@ -85,6 +87,8 @@ class Faces(FormerIntervalEnds):
     p_male: npt.NDArray[np.float32] | None = None
     track_id: npt.NDArray[np.int64] | None = None
     age_interval: npt.NDArray[np.float32] | None = None
+    time: float = 0.0
+    frame: int = 0
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _COLUMNS.items():
@@ -104,9 +108,9 @@ class Faces(FormerIntervalEnds):
                 raise ValueError(f"Faces.{name} has {len(column)} rows, but there are {len(self.xyxy)} boxes")
 
     @classmethod
-    def empty(cls) -> Faces:
-        """No faces: what a pipeline starts from."""
-        return cls(xyxy=np.empty((0, 4), np.float32), score=np.empty(0, np.float32))
+    def empty(cls, time: float = 0.0, frame: int = 0) -> Faces:
+        """No faces: what a pipeline starts from; `time` and `frame` are those of the frame."""
+        return cls(xyxy=np.empty((0, 4), np.float32), score=np.empty(0, np.float32), time=time, frame=frame)
 
     def __len__(self) -> int:
         return len(self.xyxy)
@@ -131,7 +135,8 @@ class Faces(FormerIntervalEnds):
         return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
 
     def __repr__(self) -> str:
-        names = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
+        names = [name for name in given if name not in ("time", "frame")]
         return f"Faces(n={len(self)}, {', '.join(names)})"
 
     def with_columns(self, **columns: Any) -> Faces:
