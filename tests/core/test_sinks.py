@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender_core import frame_sinks
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import FrameResult
-from agegender_core.sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+from agegender_core.sinks import VIDEO_CODECS, DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
 from agegender_core.video import open_source
 
 SIZE = (96, 64)
@@ -135,7 +134,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_no_codec_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(frame_sinks.VIDEO_CODECS, ".mp4", ("zzzz",))
+    monkeypatch.setitem(VIDEO_CODECS, ".mp4", ("zzzz",))
     with pytest.raises(SinkError, match="no codec of zzzz"):
         VideoSink(tmp_path / "a.mp4", 25, SIZE)
     assert list(tmp_path.iterdir()) == []
@@ -323,7 +322,7 @@ def test_no_windows_in_this_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_sinks.sys, "platform", "linux")
+    monkeypatch.setattr("agegender_core.sinks.window.sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(SinkError, match="there is no screen"):

@@ -228,7 +228,7 @@ def test_the_former_way_to_tell_the_time_works_and_says_what_it_is_now() -> None
     feed(carried, [face(60, 0.9)])
     with pytest.warns(DeprecationWarning, match=r"the record has the time, Faces\(\.\.\., time=time\)"):
         told.at(0.0)(FRAME, face(60, 0.9))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="no longer needed"):
         found = told.at(3.0)(FRAME, face(20, 0.1))
     want = carried(FRAME, face(20, 0.1).with_columns(time=3.0))
     np.testing.assert_array_equal(found.age, want.age)

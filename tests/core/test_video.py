@@ -201,8 +201,7 @@ def test_a_live_source_that_is_lost_for_good_is_an_error() -> None:
     assert source.is_live
     assert (source.fps, source.frame_count) == (25.0, None)
     with pytest.raises(SourceLostError, match="camera 0 stopped giving frames after 3 frames; given up after 0"):
-        for _ in range(4):
-            next(source)
+        list(source)
     assert list(source) == []
 
 

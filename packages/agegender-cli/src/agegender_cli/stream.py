@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import FrameResult, Pipeline
     from agegender_core.sinks import FrameSink, ResultSink
-    from agegender_core.video import Source
+    from agegender_core.sources import Source
 
 
 def stream(
@@ -79,7 +79,7 @@ def stream(
     """
     from agegender_core.pipeline import Pipeline, face_tracker
     from agegender_core.smoothing import Smoother
-    from agegender_core.video import open_source
+    from agegender_core.sources import open_source
 
     _refuse_overwriting(source, model, output, tracks)
     with open_source(source) as video:
@@ -122,7 +122,7 @@ class _Tally:
 
 
 def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tracks: str | None) -> None:
-    from agegender_core.frame_sinks import partial_path
+    from agegender_core.sinks import partial_path
 
     # A video is written under another name at first.
     written = [("--output", path) for path in ([output, partial_path(output)] if output is not None else [])]
@@ -176,7 +176,7 @@ def _draw_tracks(frame: Frame, faces: Faces) -> Frame:
 
 
 def _run(video: Source, pipeline: Pipeline, sinks: list[ResultSink], quiet: bool) -> _Tally:
-    from agegender_core.video import SourceLostError
+    from agegender_core.sources import SourceLostError
 
     tally, start = _Tally(), time.monotonic()
     try:

@@ -16,7 +16,19 @@ from .pipeline import FrameResult, Pipeline, face_tracker
 from .predict import Predictor, load_predictor
 from .preprocess import preprocess
 from .records import face_records, frame_record
-from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+from .sinks import (
+    CsvSink,
+    DrawnSink,
+    JsonlSink,
+    MotSink,
+    NullSink,
+    ParquetSink,
+    SegmentedSink,
+    SinkError,
+    SummarySink,
+    VideoSink,
+    WindowSink,
+)
 from .smoothing import Smoother
 from .sources import LiveSource, Recording, Source, SourceError, SourceLostError, TimedFrame, open_source, take_turns
 from .spec import PreprocessSpec
@@ -29,6 +41,7 @@ __version__ = _version("agegender-core")
 __all__ = [
     "Aligner",
     "BatchStage",
+    "CsvSink",
     "DeviceError",
     "DrawnSink",
     "Faces",
@@ -40,12 +53,15 @@ __all__ = [
     "JsonlSink",
     "LiveSource",
     "ModelFileError",
+    "MotSink",
     "NullSink",
+    "ParquetSink",
     "Pipeline",
     "Prediction",
     "Predictor",
     "PreprocessSpec",
     "Recording",
+    "SegmentedSink",
     "SinkError",
     "Smoother",
     "SortTracker",
@@ -53,6 +69,7 @@ __all__ = [
     "SourceError",
     "SourceLostError",
     "Stage",
+    "SummarySink",
     "TimedFrame",
     "TrackStage",
     "VideoSink",

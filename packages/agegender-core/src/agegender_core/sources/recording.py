@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .clocks import MediaClock
 from .frames import RawFrame, Reader, Source, SourceError, TimedFrame, sane_fps
 
@@ -13,6 +15,9 @@ class Recording(Source):
         reader: what it is read by.
         name: see `Source`.
         slug: see `Source`.
+
+    Attributes:
+        start: seconds in the file at which its first frame is shown.
 
     Raises:
         SourceError: there is no frame in it.
@@ -30,6 +35,7 @@ class Recording(Source):
         if first is None:
             reader.close()
             raise SourceError(f"{name} opens but gives no frame{no_frame_reason(reader)}")
+        self.start = first.seconds if math.isfinite(first.seconds) else 0.0
         self._first: TimedFrame | None = self._timed(first)
         self.height, self.width = self._first.image.shape[:2]
 
