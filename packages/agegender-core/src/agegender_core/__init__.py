@@ -4,6 +4,7 @@ import warnings as _warnings
 from importlib.metadata import version as _version
 
 from .align import Aligner
+from .blur import FaceBlur
 from .boxes import iou
 from .decoding import Prediction
 from .detect import HogDetector
@@ -33,6 +34,7 @@ from .smoothing import Smoother
 from .sources import LiveSource, Recording, Source, SourceError, SourceLostError, TimedFrame, open_source, take_turns
 from .spec import PreprocessSpec
 from .stages import BatchStage, VideoStage
+from .telemetry import Telemetry
 from .tracking import SortTracker, TrackStage
 from .yunet import YuNetDetector
 
@@ -44,6 +46,7 @@ __all__ = [
     "CsvSink",
     "DeviceError",
     "DrawnSink",
+    "FaceBlur",
     "Faces",
     "Frame",
     "FrameResult",
@@ -70,6 +73,7 @@ __all__ = [
     "SourceLostError",
     "Stage",
     "SummarySink",
+    "Telemetry",
     "TimedFrame",
     "TrackStage",
     "VideoSink",

@@ -56,6 +56,11 @@ class SegmentedSink(Generic[S]):
         """Whether the sink of the present file is done."""
         return self._sink.done
 
+    @property
+    def note(self) -> str:
+        """That of the present file's sink, or ""."""
+        return str(getattr(self._sink, "note", ""))
+
     def write(self, *values: Any) -> None:
         """Hand on a frame and its time, or a result; into the next file where the time has come."""
         time = float(values[1] if len(values) > 1 else values[0].time)

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
@@ -60,6 +61,7 @@ class Reader(Protocol):
         is_live: frames come at their own pace.
         broken: frames so far that could not be decoded, or not whole.
         problem: why reading ended before the end, or "".
+        has_sound: there is sound beside the frames.
     """
 
     fps: float
@@ -67,6 +69,7 @@ class Reader(Protocol):
     is_live: bool
     broken: int
     problem: str
+    has_sound: bool
 
     def read(self) -> RawFrame | None:
         """The next frame, or ``None`` at the end. Raises SourceError where nothing more can be read."""
@@ -95,6 +98,9 @@ class Source(ABC):
         connections: how often a live source was opened: more than once after it was lost.
         notes: what people may want to know, oldest first, such as that the source was lost; to be taken from the left.
         problem: why the source ended, where that was no regular end.
+        has_sound: there is sound beside the frames.
+        sound: the file that the sound can be read from, or ``None``.
+        start: seconds in that file at which the first frame is shown.
     """
 
     is_live: bool = False
@@ -108,6 +114,9 @@ class Source(ABC):
         self.broken = self.received = self.dropped = self.connections = 0
         self.notes: deque[str] = deque(maxlen=100)
         self.problem = ""
+        self.has_sound = False
+        self.sound: Path | None = None
+        self.start = 0.0
 
     def __iter__(self) -> Self:
         return self

@@ -136,6 +136,7 @@ class LiveSource(Source):
     def _connected(self, reader: Reader) -> None:
         self.connections += 1
         self.fps, self.is_live, self.frame_count = sane_fps(reader.fps), reader.is_live, reader.frame_count
+        self.has_sound = reader.has_sound
         if self.connections == 1:
             self._clock = MediaClock(self.fps)
         else:

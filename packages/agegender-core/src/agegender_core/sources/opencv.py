@@ -29,6 +29,7 @@ class CaptureReader:
         self.frame_count = int(count) if 0 < count < 2**40 and not is_live else None
         self.is_live = is_live
         self.broken = 0
+        self.has_sound = False
         self.problem = ""
 
     def read(self) -> RawFrame | None:

@@ -28,6 +28,7 @@ class PicturesReader:
         self.frame_count: int | None = len(paths)
         self.is_live = False
         self.broken = 0
+        self.has_sound = False
         self.problem = ""
 
     def read(self) -> RawFrame | None:

@@ -52,6 +52,7 @@ class AvReader:
 
         self._name, self._source = name, source
         self.broken = 0
+        self.has_sound = False
         self.problem = ""
         try:
             self._container: Any = av.open(
@@ -73,6 +74,7 @@ class AvReader:
             kinds = sorted({stream.type for stream in container.streams})
             raise SourceError(f"{self._name} has no video in it{', only ' + ' and '.join(kinds) if kinds else ''}")
         self._stream = container.streams.video[0]
+        self.has_sound = bool(container.streams.audio)
         self.is_live = container.duration is None if is_live is None else is_live
         self.is_picture = any(container.format.name.endswith(end) for end in _PICTURE_FORMATS)
         if self._stream.codec_context is None:

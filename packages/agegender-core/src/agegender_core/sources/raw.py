@@ -27,6 +27,7 @@ class RawReader:
         self.frame_count: int | None = None
         self.is_live = False
         self.broken = 0
+        self.has_sound = False
         self.problem = ""
 
     def read(self) -> RawFrame | None:

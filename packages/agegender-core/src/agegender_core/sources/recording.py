@@ -16,9 +16,6 @@ class Recording(Source):
         name: see `Source`.
         slug: see `Source`.
 
-    Attributes:
-        start: seconds in the file at which its first frame is shown.
-
     Raises:
         SourceError: there is no frame in it.
     """
@@ -27,7 +24,7 @@ class Recording(Source):
         super().__init__(name, slug)
         self._reader: Reader | None = reader
         self.fps = sane_fps(reader.fps)
-        self.frame_count = reader.frame_count
+        self.frame_count, self.has_sound = reader.frame_count, reader.has_sound
         self.connections = 1
         self._clock = MediaClock(self.fps)
         # The first frame is read now: it proves that there is one, and only it tells the size for sure.
