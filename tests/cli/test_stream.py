@@ -24,7 +24,7 @@ from agegender_cli.errors import UserError
 from agegender_cli.stream import stream
 from agegender_core import PreprocessSpec
 from agegender_core.faces import Frame
-from agegender_core.video import Source, SourceError, SourceLostError, TimedFrame, open_source
+from agegender_core.sources import Source, SourceError, SourceLostError, TimedFrame, open_source
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
 FRAMES = 90
@@ -209,19 +209,14 @@ def test_neither_source_nor_model_is_written_over(
     assert sorted(os.listdir()) == names
 
 
-class Broken:
-    """A source that does `fail` after 10 of the sample's frames."""
+class Broken(Source):
+    """A live source that does `fail` after 10 of the sample's frames."""
 
     is_live = True
-    truncated = False
 
     def __init__(self, fail: Exception | type[BaseException]) -> None:
+        super().__init__("camera 0", "camera-0")
         self.source, self.fail = open_source(SAMPLE), fail
-        self.name, self.fps, self.frame_count = "camera 0", self.source.fps, None
-        self.width, self.height = self.source.width, self.source.height
-
-    def __iter__(self) -> Broken:
-        return self
 
     def __next__(self) -> TimedFrame:
         frame = next(self.source)
@@ -229,10 +224,7 @@ class Broken:
             raise self.fail
         return frame
 
-    def __enter__(self) -> Broken:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         self.source.close()
 
 
@@ -246,7 +238,7 @@ class Broken:
 def test_what_is_done_stays_when_the_source_breaks_off(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fail: Any, code: int, message: str
 ) -> None:
-    monkeypatch.setattr("agegender_core.video.open_source", lambda source: Broken(fail))
+    monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Broken(fail))
     output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     result = run("0", "--no-show", "--output", output, "--tracks", tracks, "--model", model, "--quiet", code=code)
     assert message in result.stderr
@@ -257,7 +249,7 @@ def test_what_is_done_stays_when_the_source_breaks_off(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_finish_the_files(
     tmp_path: Path, model: Path, number: signal.Signals, start_process: Callable[..., Any]
 ) -> None:
@@ -271,7 +263,7 @@ def test_signals_finish_the_files(
             time.sleep(0.05)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Stopped." in errors
     assert "Traceback" not in errors
     lines = lines_of(tracks)

@@ -95,15 +95,52 @@ def test_odd_sizes_are_written(tmp_path: Path) -> None:
     assert sum(1 for _ in source) == 5
 
 
-def test_keep_time_plays_slow_and_fast_sources_at_their_speed(tmp_path: Path) -> None:
-    with VideoSink(tmp_path / "slow.mp4", 25, SIZE, keep_time=True) as sink:
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_frames_are_shown_at_their_times(tmp_path: Path, suffix: str) -> None:
+    times = [3.0, 3.04, 3.12, 3.125, 3.6, 5.0]
+    with VideoSink(tmp_path / f"a{suffix}", 25) as sink:
+        for time in times:
+            sink.write(picture(100), time)
+    found = [frame.time for frame in open_source(tmp_path / f"a{suffix}")]
+    np.testing.assert_allclose(found, np.array(times) - 3.0, atol=1e-3)
+    assert sink.size == SIZE
+
+
+@pytest.mark.parametrize("fps", [118.937, 480.0, 29.97, 0.5])
+def test_any_rate_is_written(tmp_path: Path, fps: float) -> None:
+    with VideoSink(tmp_path / "a.mp4", fps) as sink:
+        for index in range(20):
+            sink.write(picture(100), index / fps)
+    frames = [frame.time for frame in open_source(tmp_path / "a.mp4")]
+    np.testing.assert_allclose(frames, np.arange(20) / fps, atol=1e-3)
+
+
+def test_an_avi_plays_slow_and_fast_sources_at_their_speed(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "slow.avi", 25, SIZE) as sink:
         for index in range(10):
             sink.write(picture(100), index / 10)
     assert sink.frames == round(0.9 * 25) + 1
-    with VideoSink(tmp_path / "fast.mp4", 25, SIZE, keep_time=True) as sink:
+    with VideoSink(tmp_path / "fast.avi", 25, SIZE) as sink:
         for index in range(100):
             sink.write(picture(100), index / 100)
     assert sink.frames == pytest.approx(25, abs=1)
+
+
+@pytest.mark.parametrize(("size", "written"), [((1, 1), (2, 2)), ((427, 240), (428, 240)), ((63, 97), (64, 98))])
+def test_no_column_or_row_is_lost(tmp_path: Path, size: tuple[int, int], written: tuple[int, int]) -> None:
+    with VideoSink(tmp_path / "a.mp4", 25) as sink:
+        for index in range(3):
+            sink.write(picture(90, size), index / 25)
+    frames = [frame.image for frame in open_source(tmp_path / "a.mp4")]
+    assert [image.shape[1::-1] for image in frames] == [written] * 3
+    if size[0] > 1:
+        assert abs(int(frames[0][20, size[0] - 1, 1]) - 90) < 12
+
+
+def test_keep_time_is_no_longer_needed(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="frames have times"):
+        VideoSink(tmp_path / "a.mp4", 25, SIZE, keep_time=True).close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
