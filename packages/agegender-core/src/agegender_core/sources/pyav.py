@@ -69,6 +69,8 @@ class AvReader:
             raise
 
     def _open_stream(self, is_live: bool | None) -> None:
+        from av.codec.context import Flags
+
         container = self._container
         if not container.streams.video:
             kinds = sorted({stream.type for stream in container.streams})
@@ -82,6 +84,8 @@ class AvReader:
         self.codec = str(self._stream.codec_context.name)
         # Threads that work on whole frames are faster, and as many frames late as there are of them.
         self._stream.thread_type = "SLICE" if self.is_live else "AUTO"
+        if self.is_live:
+            self._stream.codec_context.flags |= int(Flags.low_delay)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else 0.0
         self.duration = None if container.duration is None else container.duration / 1e6
