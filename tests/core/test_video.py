@@ -200,7 +200,7 @@ def test_a_live_source_that_is_lost_for_good_is_an_error() -> None:
     source = live(FakeCapture(3), give_up=0)
     assert source.is_live
     assert (source.fps, source.frame_count) == (25.0, None)
-    with pytest.raises(SourceLostError, match="camera 0 stopped giving frames after 3 frames; given up after 0"):
+    with pytest.raises(SourceLostError, match="stopped giving frames after 3 frames; given up after 0 attempts"):
         list(source)
     assert list(source) == []
 

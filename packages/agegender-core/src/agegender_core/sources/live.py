@@ -85,19 +85,18 @@ class LiveSource(Source):
             if not self.is_live:
                 self._end(None)
                 return
-            if self.received > before:
-                failures, delay = 0, _FIRST_DELAY
             if self.received == 0 and not self._wait:
                 self._end(SourceError(reason))
                 return
+            lost = self.received > before
+            failures, delay = (0, _FIRST_DELAY) if lost else (failures + 1, delay)
             if self._give_up is not None and failures >= self._give_up:
                 after = f" after {self.received} frames" if self.received else ""
-                self._end(SourceLostError(f"{reason}{after}; given up after {failures} more attempts"))
+                self._end(SourceLostError(f"{reason}{after}; given up after {failures} attempts"))
                 return
-            if failures == 0:
+            if lost or (failures == 1 and self.received == 0):
                 self.notes.append(f"{reason}; trying again until it is back")
             self._wake()
-            failures += 1
             self._stop.wait(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 

@@ -96,12 +96,14 @@ def _open_pictures(pictures: list[Path], name: str, fps: float) -> Source:
 
 
 def _open_stdin(size: tuple[int, int] | None, fps: float) -> Source:
+    if sys.stdin is None:
+        raise SourceError("stdin is closed")
+    if size is None and not _has_pyav():
+        raise SourceError("stdin can't be read without --size: what it is can be told with PyAV alone (pip install av)")
     # Unbuffered: a frame is to be had as soon as it is there.
     file: BinaryIO = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     if size is not None:
         return LiveSource(lambda: RawReader(file, size, fps, "stdin"), "stdin", "stdin")
-    if not _has_pyav():
-        raise SourceError("stdin can't be read without --size: what it is can be told with PyAV alone (pip install av)")
     from . import pyav
 
     return LiveSource(lambda: pyav.open_pipe(file, "stdin"), "stdin", "stdin")

@@ -18,7 +18,7 @@ def take_turns(sources: Sequence[Source], idle: Callable[[], object] = lambda: N
 
     Args:
         sources: open ones; they are not closed.
-        idle: called four times a second while nothing comes.
+        idle: called while nothing comes, four times a second or more often.
 
     Returns:
         An iterator of frames by the number of their source.
@@ -44,5 +44,6 @@ def take_turns(sources: Sequence[Source], idle: Callable[[], object] = lambda: N
                 frames[number] = frame
         if frames:
             yield frames
-        elif left and not wake.wait(_LOOK):
+        elif left:
+            wake.wait(_LOOK)
             idle()
