@@ -44,6 +44,11 @@ _CODEC_OPTIONS = {
     "mpeg4": {"qscale": "3", "flags": "+qscale"},
     "mjpeg": {"qscale": "3", "flags": "+qscale"},
 }
+# What players know in these; FFmpeg writes more.
+_SOUND_CODECS = {
+    ".mp4": {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"},
+    ".mov": {"aac", "mp3", "ac3", "eac3", "alac"},
+}
 _TICKS = Fraction(1, 90_000)
 _KEYFRAME_EVERY = 2.0  # seconds
 _HIGHEST_FIXED_FPS = 240.0
@@ -140,7 +145,7 @@ class VideoSink:
             if self._container is None:
                 self._begin = time
                 self.size = (frame.shape[1], frame.shape[0]) if self.size is None else self.size
-                self._start(self.size)
+                self._start_with_sound(self.size)
             self._encode(self._fitted(frame), self._clock(time))
             self._copy_sound(time)
         except (av.error.FFmpegError, OSError) as error:
@@ -166,22 +171,34 @@ class VideoSink:
         self._time_base = _TICKS if self._fixed is None else 1 / rate
         context.time_base = self._time_base
         self._stream = stream
-        self._open_sound()
+        if self._sound is not None:
+            known = _SOUND_CODECS.get(self._suffix)
+            if known is not None and self._sound.codec not in known:
+                raise ValueError(self._sound.codec)
+            self._sound_stream = self._sound.add_to(self._container)
+        self._container.start_encoding()
 
-    def _open_sound(self) -> None:
+    def _start_with_sound(self, size: tuple[int, int]) -> None:
+        import av
+
         path, start = self._sound_of
-        if path is None:
-            return
-        sound = Sound(path, start)
-        if not sound.codec:
-            sound.close()
-            return
-        try:
-            self._sound_stream = sound.add_to(self._container)
+        sound = None if path is None else Sound(path, start)
+        if sound is not None and sound.codec:
             self._sound = sound
-        except (ValueError, TypeError):
-            self.note = f"{self.path} has no sound: {self._suffix} can't hold {sound.codec}; .mkv can"
+            try:
+                self._start(size)
+                return
+            except (av.error.FFmpegError, ValueError, TypeError):
+                # Some containers say only now that they can't hold the codec.
+                self.note = f"{self.path} has no sound: {self._suffix} can't hold {sound.codec}; .mkv can"
+                self._sound = self._sound_stream = None
+                with suppress(Exception):
+                    self._container.close()
+                self._file.seek(0)
+                self._file.truncate()
+        if sound is not None:
             sound.close()
+        self._start(size)
 
     def _fitted(self, frame: Frame) -> Frame:
         assert self.size is not None
