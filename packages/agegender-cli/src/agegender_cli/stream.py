@@ -123,6 +123,8 @@ def stream(
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     _check(targets, no_frames)
+    if max_age is not None:
+        message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
     refuse_overwriting(sources, model, targets, others)
     stopped = _Stopped()
