@@ -446,7 +446,7 @@ def test_a_full_disk_is_exit_code_1_and_names_the_file(tmp_path: Path, model: Pa
     program = (
         "import resource, signal\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))\n" + PROGRAM
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (45_000, 45_000))\n" + PROGRAM
     )
     options = [
         "--upsample",

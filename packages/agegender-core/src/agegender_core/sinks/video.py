@@ -55,6 +55,21 @@ _HIGHEST_FIXED_FPS = 240.0
 _BT709 = 1
 
 
+class _WholeWrites:
+    """A file for PyAV, which takes a write that was cut short, as at the end of a disk, for a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self.seek, self.tell, self.truncate = self._file.seek, self._file.tell, self._file.truncate
+        self.read, self.close = self._file.read, self._file.close
+
+    def write(self, data: bytes) -> int:
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        return len(data)
+
+
 class VideoSink:
     """Writes frames into a video file, each at its time, as H.264 where the container can (not .avi).
 
@@ -131,7 +146,7 @@ class VideoSink:
         self._fixed = min(fps, _HIGHEST_FIXED_FPS) if self._suffix == ".avi" else None
         self._partial = partial_path(self.path)
         try:
-            self._file: Any = open(self._partial, "w+b", buffering=0)  # noqa: SIM115
+            self._file: Any = _WholeWrites(self._partial)
         except OSError as error:
             raise SinkError(f"{self.path} can't be written: {error.strerror}") from None
 
