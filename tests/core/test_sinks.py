@@ -18,7 +18,7 @@ import pytest
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import FrameResult
 from agegender_core.sinks import VIDEO_CODECS, DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
-from agegender_core.video import open_source
+from agegender_core.sources import open_source
 
 SIZE = (96, 64)
 

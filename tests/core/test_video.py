@@ -134,7 +134,7 @@ def test_nothing_is_written_to_stderr(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello\n" * 500)
     program = """
 import sys
-from agegender_core.video import SourceError, open_source
+from agegender_core.sources import SourceError, open_source
 for source in (sys.argv[1], "93", "rtsp://127.0.0.1:9/live"):
     try:
         open_source(source)

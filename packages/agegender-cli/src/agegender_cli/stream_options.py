@@ -49,7 +49,7 @@ Fps = Annotated[
         min=0.001,
         max=1000,
         metavar="NUMBER",
-        help="Frames per second of pictures and of raw frames.",
+        help="Frames per second of pictures, and of MJPEG and raw frames on stdin.",
         show_default="25",
         rich_help_panel=SOURCES,
     ),

@@ -48,7 +48,7 @@ def open_source(
             a row; ``None``: never.
         stall: seconds without data after which a live source counts as lost.
         size: width and height of the frames on stdin, which are then RGB bytes without a container.
-        fps: frames per second of pictures, and of raw frames on stdin; 25 by default.
+        fps: frames per second of pictures, and of MJPEG and raw frames on stdin; 25 by default. Others tell theirs.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -70,7 +70,7 @@ def open_source(
         open_reader: Callable[[], Reader] = partial(opencv.open_camera, number, stall)
         return LiveSource(open_reader, f"camera {number}", f"camera-{number}", wait=wait, give_up=give_up)
     if str(source) == "-":
-        return _open_stdin(size, fps or DEFAULT_FPS)
+        return _open_stdin(size, fps)
     if isinstance(source, str) and is_url(source):
         return _open_url(source, stall, wait, give_up)
     path = Path(source)
@@ -95,7 +95,7 @@ def _open_pictures(pictures: list[Path], name: str, fps: float) -> Source:
     return Recording(PicturesReader(in_order(pictures), fps), name, slug_of(name))
 
 
-def _open_stdin(size: tuple[int, int] | None, fps: float) -> Source:
+def _open_stdin(size: tuple[int, int] | None, fps: float | None) -> Source:
     if sys.stdin is None:
         raise SourceError("stdin is closed")
     if size is None and not _has_pyav():
@@ -103,10 +103,10 @@ def _open_stdin(size: tuple[int, int] | None, fps: float) -> Source:
     # Unbuffered: a frame is to be had as soon as it is there.
     file: BinaryIO = os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0)
     if size is not None:
-        return LiveSource(lambda: RawReader(file, size, fps, "stdin"), "stdin", "stdin")
+        return LiveSource(lambda: RawReader(file, size, fps or DEFAULT_FPS, "stdin"), "stdin", "stdin")
     from . import pyav
 
-    return LiveSource(lambda: pyav.open_pipe(file, "stdin"), "stdin", "stdin")
+    return LiveSource(lambda: pyav.open_pipe(file, "stdin", fps), "stdin", "stdin")
 
 
 def _open_url(url: str, stall: float, wait: bool, give_up: int | None) -> Source:

@@ -213,6 +213,6 @@ def open_url(url: str, name: str, stall: float) -> AvReader:
     return AvReader(url, name, is_live=is_live, options=options, timeout=(stall, stall))
 
 
-def open_pipe(file: BinaryIO, name: str) -> AvReader:
-    """Whatever FFmpeg recognises on a pipe: MJPEG, MPEG-TS, Matroska and others. Raises SourceError."""
-    return AvReader(_Pipe(file), name)
+def open_pipe(file: BinaryIO, name: str, fps: float | None = None) -> AvReader:
+    """Whatever FFmpeg recognises on a pipe: MJPEG (of `fps`), MPEG-TS, Matroska and others. Raises SourceError."""
+    return AvReader(_Pipe(file), name, options={} if fps is None else {"framerate": str(fps)})
