@@ -7,6 +7,7 @@ import errno
 import functools
 import http.server
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -301,6 +302,27 @@ def test_tables_of_faces(tmp_path: Path) -> None:
     assert table["track_id"].to_pylist() == [1, 1, -1]
     assert table["age"].to_pylist() == [30, 31, 31]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.parquet", "a.txt"]
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are text there")
+def test_names_that_are_no_utf8(tmp_path: Path) -> None:
+    import pyarrow.parquet
+
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    folder.mkdir()
+    one = result(0, source="caf\udce9.mp4")
+    for name in ("a.jsonl", "a.csv", "a.parquet", "b.csv"):
+        kinds: dict[str, Any] = {"a.jsonl": JsonlSink, "a.csv": CsvSink, "a.parquet": ParquetSink, "b.csv": SummarySink}
+        with kinds[name](folder / name) as sink:
+            sink.write(one)
+        if name == "a.parquet":
+            with (folder / name).open("rb") as file:
+                assert pyarrow.parquet.read_table(file)["source"].to_pylist() == ["caf\\xe9.mp4"]
+        else:
+            assert "caf\\xe9.mp4" in (folder / name).read_text(encoding="utf-8").replace("\\\\", "\\")
+    with VideoSink(folder / "a.mp4", 25) as video:
+        video.write(moving(0), 0.0)
+    assert sum(1 for _ in open_source(folder / "a.mp4")) == 1
 
 
 def test_rows_for_parquet_outlive_a_kill(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,7 +55,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
     "2026-11-26T13:15:00.042Z"; ``faces`` are `face_records`.
     """
     return {
-        **({"source": _plain(result.source)} if result.source else {}),
+        **({"source": plain_text(result.source)} if result.source else {}),
         "frame": result.index,
         "time": round(result.time, 3),
         **({"captured": utc_text(result.captured)} if result.captured is not None else {}),
@@ -65,7 +66,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
 def face_rows(result: FrameResult) -> list[dict[str, Any]]:
     """One flat dictionary a face of a frame of a video, with the keys `FACE_COLUMNS`: for tables."""
     frame = {
-        "source": _plain(result.source) or None,
+        "source": plain_text(result.source) or None,
         "frame": result.index,
         "time": round(result.time, 3),
         "captured": utc_text(result.captured),
@@ -87,9 +88,10 @@ def utc_text(seconds: float | None) -> str | None:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
-def _plain(text: str) -> str:
-    """Bytes of a file's name that are no UTF-8 are escaped: JSON has no other way to say them."""
-    return text.encode("utf-8", "backslashreplace").decode()
+def plain_text(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 become ``\\xe9`` and the like: JSON has no other way to say them."""
+    escaped = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()
 
 
 def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:

@@ -101,8 +101,9 @@ class ParquetSink:
         try:
             with (
                 self._partial.open("rb") as file,
+                unfinished.open("wb") as finished,  # PyArrow takes no name that is not UTF-8
                 pyarrow.ipc.open_stream(file) as stream,
-                pyarrow.parquet.ParquetWriter(unfinished, self._schema) as writer,
+                pyarrow.parquet.ParquetWriter(finished, self._schema) as writer,
                 suppress(OSError),
             ):  # a last batch that the disk cut off
                 for batch in stream:

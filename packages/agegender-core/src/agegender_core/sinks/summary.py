@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from agegender_core.images import write_image
 from agegender_core.quality import face_quality
-from agegender_core.records import gender_of, utc_text
+from agegender_core.records import gender_of, plain_text, utc_text
 
 from .base import SinkError
 from .rows import RowFile, csv_row
@@ -127,7 +127,7 @@ class SummarySink:
         source, number = key
         p_male = track.p_male.value(4)
         row: dict[str, Any] = {
-            "source": source,
+            "source": plain_text(source),
             "track_id": number,
             "first_seen": round(track.first.time, 3),
             "last_seen": round(track.last.time, 3),

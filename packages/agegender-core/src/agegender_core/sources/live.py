@@ -152,7 +152,7 @@ class LiveSource(Source):
         with self._condition:
             while not self.is_live and self._waiting is not None and not self._stop.is_set():
                 self._condition.wait(_LOOK)
-            self.dropped += self._waiting is not None
+            self.dropped += self.is_live and self._waiting is not None
             self._waiting = _Waiting(raw, self.received, seconds)
             self.received += 1
             self._condition.notify_all()
