@@ -271,6 +271,31 @@ def test_signals_finish_the_files(
     assert abs(sum(1 for _ in open_source(output)) - len(lines)) <= 1
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_source_that_stalls_does_not_hold_up_a_signal(
+    tmp_path: Path, model: Path, start_process: Callable[..., Any]
+) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/?password=secret"
+        options = ["--wait", "--stall", "30", "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model]
+        with start_process([sys.executable, "-c", PROGRAM, url, *options], stderr=subprocess.PIPE) as process:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "t.jsonl").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            time.sleep(1)
+            start = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - start < 3  # under a second on a machine that is not busy
+    assert "secret" not in errors
+    assert "Traceback" not in errors
+
+
 def test_a_recording_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> None:
     from agegender_core.sinks import VideoSink
 

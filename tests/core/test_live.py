@@ -6,6 +6,7 @@ import http.server
 import io
 import math
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -233,6 +234,46 @@ def test_mjpeg_over_http_is_live(camera: str) -> None:
         frames = [next(source) for _ in range(3)]
     assert all(frame.captured is not None for frame in frames)
     assert frames[0].image.shape == (48, 64, 3)
+
+
+def test_a_server_that_stalls_is_noticed() -> None:
+    over = threading.Event()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        threading.Thread(target=_send_some_and_stall, args=(listening, over), daemon=True).start()
+        with open_source(f"http://127.0.0.1:{port}/", stall=0.5) as source:
+            until(lambda: bool(source.notes))
+            assert "nothing came in time; trying again" in source.notes[0]
+            assert source.received >= 1
+        over.set()
+
+
+def _send_some_and_stall(listening: socket.socket, over: threading.Event) -> None:
+    connection, _ = listening.accept()
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n")
+        for number in range(80):
+            data = jpeg(3 * number)
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+            connection.sendall(head.encode() + data + b"\r\n")
+        over.wait(20)
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with open_source(f"http://127.0.0.1:{port}/", wait=True) as source:
+        until(lambda: bool(source.notes))
+        assert "Connection refused; trying again until it is back" in source.notes[0]
+        assert source.poll() is None
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Camera)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert next(source).image.shape == (48, 64, 3)
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes")

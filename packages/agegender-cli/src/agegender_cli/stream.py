@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from agegender_core.telemetry import Telemetry
 
 _TICK = 0.5  # seconds between two looks at what is to be told
+_LINE = 60.0  # seconds between two lines where no bar is drawn: in the log of a service
 
 
 def stream(
@@ -256,14 +259,19 @@ class _Run:
         title = first if len(self._sources) == 1 else f"{len(self._sources)} sources"
         bar = new_bar(title, None if endless else total, "frames")
         next_tick = 0.0
+        # A terminal has the bar.
+        next_line = math.inf if self._quiet or not endless or sys.stderr.isatty() else monotonic() + _LINE
 
         def tick() -> None:
-            nonlocal next_tick
+            nonlocal next_tick, next_line
             if monotonic() >= next_tick:
                 next_tick = monotonic() + _TICK
                 told.tick()
                 self._tell_notes()
                 bar.update(self.telemetry.frames, note=self.telemetry.line())
+            if monotonic() >= next_line:
+                next_line = monotonic() + _LINE
+                message(f"{count(self.telemetry.frames, 'frame')}, {self.telemetry.line()}")
             if self._stopped.number is not None:
                 raise KeyboardInterrupt
 

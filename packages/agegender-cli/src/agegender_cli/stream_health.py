@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.server
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +56,8 @@ class MetricsServer:
     """Figures at http://HOST:PORT/metrics while it is open."""
 
     def __init__(self, host: str, port: int, text: Callable[[], str]) -> None:
+        import http.server
+
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 found = self.path.partition("?")[0] == "/metrics"

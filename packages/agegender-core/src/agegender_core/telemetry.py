@@ -137,7 +137,9 @@ class Telemetry:
         ages = sorted(age for when, age in self._recent_age if when >= since)
         dropped = sum(source.dropped for source in self._sources)
         shown = sum(len(tally.shown) for tally in self._tallies)
-        parts = [f"{shown} in view"]
+        recent = sum(when >= since for when in self._recent)
+        rate = recent / min(_RECENT, max(self.seconds, 1e-9))
+        parts = [f"{rate:.1f} frames/s, {shown} in view"]
         if ages:
             parts.append(f"{1000 * ages[len(ages) // 2]:.0f} ms old")
         if any(source.is_live for source in self._sources):
