@@ -56,9 +56,12 @@ def test_the_readmes_first_command(astronaut_path: Path) -> None:
     assert [picture["source"] for picture in pictures] == [str(astronaut_path)]
     assert (pictures[0]["width"], pictures[0]["height"], pictures[0]["error"]) == (512, 400, None)
     (face,) = pictures[0]["faces"]
-    assert set(face) == {"box", "score", "age", "age_std", "age_interval", "gender", "p_male"}
+    assert set(face) == {"box", "score", "age", "age_std", "age_interval", "gender", "p_male", "quality"}
     assert face["gender"] == "female"
-    assert face["box"] == [179, 83, 267, 171]
+    assert face["quality"] > 0.9
+    np.testing.assert_allclose(face["box"], [174, 70, 269, 165], atol=2)
+    (by_hog,) = json.loads(run("predict", astronaut_path, "--detector", "hog", "--format", "json").stdout)[0]["faces"]
+    assert by_hog["box"] == [179, 83, 267, 171]
     table = run("predict", astronaut_path).stdout
     assert f"{int(face['age'] + 0.5)} ± {face['age_std']:.0f}" in table
 
@@ -81,7 +84,8 @@ def test_lines_and_csv(awkward: Path) -> None:
     assert len(lines) == 6
     rows = list(csv.DictReader(io.StringIO(run("predict", awkward, "-f", "csv", "-q").stdout)))
     assert len(rows) == 6
-    assert {row["gender"] for row in rows if row["age"]} == {"female"}
+    assert [row["quality"] != "" for row in rows] == [row["age"] != "" for row in rows]
+    assert sum(row["age"] != "" for row in rows) == 2
 
 
 def test_globs_and_drawings(awkward: Path, tmp_path: Path) -> None:
@@ -407,7 +411,7 @@ def test_a_drawing_that_cannot_be_written_is_a_row_with_its_faces(
 def test_csv_is_a_rectangle(here: Here, damaged: Path) -> None:
     cv2.imwrite(str(damaged / "empty.png"), np.zeros((90, 80, 3), np.uint8))
     lines = list(csv.reader(io.StringIO(here("predict", damaged, "-f", "csv", "-q").stdout)))
-    assert {len(line) for line in lines} == {15}
+    assert {len(line) for line in lines} == {16}
     assert len(lines) == 7
     rows = {Path(line[0]).name: dict(zip(lines[0], line, strict=True)) for line in lines[1:]}
     assert rows["empty.png"]["width"] == "80"
@@ -429,8 +433,9 @@ def test_no_face_gets_one_hint(here: Here, tmp_path: Path) -> None:
     assert result.stdout.count("no face found") == 2
     assert "2 pictures, 0 faces, 2 without" in result.stderr
     assert result.stderr.count("hint:") == 1
-    assert "--detector yunet finds small, turned and half-hidden faces, --upsample 1 smaller ones" in result.stderr
-    assert "--upsample 3" in here("predict", tmp_path, "--upsample", 2).stderr
+    assert "--threshold 0.4 finds less clear faces, --min-face 8 smaller ones, --any-rotation" in result.stderr
+    assert "--any-rotation" not in here("predict", tmp_path, "--any-rotation").stderr
+    assert "--detector yunet finds small, turned and" in here("predict", tmp_path, "--detector", "hog").stderr
     assert "--threshold 0.4" in here("predict", tmp_path, "--detector", "yunet").stderr
     assert here("predict", tmp_path, "--quiet").stderr == ""
 
@@ -590,4 +595,4 @@ def test_yunet_finds_what_hog_does_not(here: Here, astronaut_path: Path, tmp_pat
         counts[detector] = len(row["faces"])
     assert counts == {"hog": 0, "yunet": 1}
     refused = here("predict", tmp_path, "--detector", "yunet", "--upsample", 1, code=2)
-    assert "upsample is for the hog detector" in refused.stderr
+    assert "--upsample is for --detector hog" in refused.stderr
