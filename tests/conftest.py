@@ -13,6 +13,17 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core: more threads would only wait for one another. Before anything reads it.
+    for _variable in (
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    ):
+        os.environ.setdefault(_variable, "1")
+
+# The frameworks make a million objects while they are imported, none of which is garbage.
+gc.set_threshold(50_000)
+
 import cv2
 import numpy as np
 import pytest
@@ -32,8 +43,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """The frameworks' million objects stay to the end: the collector need not walk them after every test."""
-    gc.set_threshold(50_000)
+    """The frameworks' objects stay to the end: the collector need not walk them after every test."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
