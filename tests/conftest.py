@@ -21,7 +21,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     ):
         os.environ.setdefault(_variable, "1")
 
-# The frameworks make a million objects while they are imported, none of which is garbage.
+# The frameworks' million objects stay to the end: the collector need not walk them while they are imported, nor after
+# every test.
 gc.set_threshold(50_000)
 
 import cv2
@@ -40,11 +41,6 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that train real networks come first, that none of them is the last, with one process, at the end."""
     items.sort(key=lambda item: item.path.name not in ("test_networks.py", "test_end_to_end.py", "test_replicas.py"))
-
-
-def pytest_collection_finish() -> None:
-    """The frameworks' objects stay to the end: the collector need not walk them after every test."""
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")
