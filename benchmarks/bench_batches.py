@@ -74,8 +74,7 @@ def bench_batch(benchmark: BenchmarkFixture, store: Store, who: str) -> None:
         keras.utils.set_random_seed(0)
         model = build_model("mobilenetv2")
         loss = {"age": lambda _, p: -keras.ops.log(p[:, 20]), "gender": "mse"}
-        # As our trainings on TensorFlow do; for three steps that nobody times, a trace takes longer than it saves.
-        model.compile(optimizer="adam", loss=loss, jit_compile=False, run_eagerly=benchmark.disabled)
+        model.compile(optimizer="adam", loss=loss, jit_compile=False)  # as our trainings on TensorFlow do
         targets = {"age": batch.targets["age"], "gender": np.eye(2, dtype=np.float32)[rows % 2]}
         losses = [float(np.ravel(model.train_on_batch(batch.inputs, targets))[0]) for _ in range(2)]
         last = benchmark.pedantic(model.train_on_batch, (batch.inputs, targets), rounds=5, warmup_rounds=1)
