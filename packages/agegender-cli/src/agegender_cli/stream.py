@@ -17,7 +17,7 @@ import typer
 
 from . import stream_options as options
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, Model, Quiet
+from .options import Detector, DetectorName, Device, DeviceName, MinFace, Model, Quiet, Threshold
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
@@ -49,7 +49,8 @@ def stream(
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
-    detector: Detector = DetectorName.HOG,
+    detector: Detector = DetectorName.YUNET,
+    min_face: MinFace = None,
     upsample: Annotated[
         int | None,
         typer.Option(
@@ -57,17 +58,10 @@ def stream(
             max=4,
             help="Double frames so many times before hog looks at them: finds smaller faces, takes longer.",
             show_default="until a recording is 720 pixels high; 0 for live sources",
-            rich_help_panel=options.FACES,
+            hidden=True,
         ),
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Least score of a new face.",
-            show_default="0 for hog, 0.6 for yunet",
-            rich_help_panel=options.FACES,
-        ),
-    ] = None,
+    threshold: Threshold = None,
     detect_every: Annotated[
         int,
         typer.Option(
@@ -126,6 +120,8 @@ def stream(
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     _check(targets, no_frames)
+    if upsample and detector is not DetectorName.HOG:
+        raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     if max_age is not None:
         message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
@@ -137,7 +133,8 @@ def stream(
         pipeline = Pipeline.for_video(
             model,
             detector=detector.value,
-            upsample=_upsample(opened, detector) if upsample is None else upsample,
+            min_face=min_face,
+            upsample=_upsample(opened, detector, min_face) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
             tracker=face_tracker(25 if max_age is None else max_age, min_hits=min_hits, iou_threshold=iou),
@@ -173,8 +170,8 @@ def _open(stack: ExitStack, names: Sequence[str], **how: Any) -> list[Source]:
     ]
 
 
-def _upsample(opened: Sequence[Source], detector: DetectorName) -> int:
-    if detector is not DetectorName.HOG or any(source.is_live for source in opened):
+def _upsample(opened: Sequence[Source], detector: DetectorName, min_face: float | None) -> int:
+    if detector is not DetectorName.HOG or min_face is not None or any(source.is_live for source in opened):
         return 0
     # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
     height = min(source.height for source in opened)
@@ -308,7 +305,7 @@ class _Run:
             rate = telemetry.frames / max(telemetry.seconds, 1e-9)
             message(f"{problem}{counts}, {rate:.1f} frames/s{drops}.{files}")
             if telemetry.frames and not telemetry.faces:
-                message("No face was found; --detector yunet finds small, turned and half-hidden ones, too.")
+                message("No face was found; --min-face 16 finds smaller ones, --threshold 0.4 less clear ones.")
         if self.exit_code:
             raise typer.Exit(self.exit_code)
 

@@ -24,6 +24,8 @@ _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "age_probs": (np.float32, (101,)),
     "p_male": (np.float32, ()),
     "track_id": (np.int64, ()),
+    "keypoints": (np.float32, (5, 2)),
+    "quality": (np.float32, ()),
 }
 
 
@@ -71,6 +73,10 @@ class Faces(FormerIntervalEnds):
         track_id: int64 (n,), -1 for a face without a confirmed track.
         time: seconds since the first frame of the video that these are the faces of; 0 for a picture.
         frame: number of that frame in its source, from 0; 0 for a picture.
+        keypoints: float32 (n, 5, 2), x and y in pixels of the points that the detector itself gives, if it does: the
+            eye on the picture's left (of an upright face), that on its right, the tip of the nose, the corners of the
+            mouth, left and right.
+        quality: float32 (n,), in [0, 1], how much can be made of the face: see `FaceQuality`.
 
     Raises:
         ValueError: a column's dtype, shape or number of rows is not as above.
@@ -89,6 +95,8 @@ class Faces(FormerIntervalEnds):
     age_interval: npt.NDArray[np.float32] | None = None
     time: float = 0.0
     frame: int = 0
+    keypoints: npt.NDArray[np.float32] | None = None
+    quality: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _COLUMNS.items():

@@ -21,13 +21,22 @@ def gender_of(p_male: float) -> Literal["female", "male"]:
     return "male" if p_male >= 0.5 else "female"
 
 
+UNSURE = 0.7
+"""Below this probability a gender is shown with a question mark: it is wrong in three or four of ten faces."""
+
+
+def shown_gender(p_male: float) -> str:
+    """The word for a probability of male as people see it: with a question mark where it is unsure."""
+    return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")
+
+
 def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
     Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
-    ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no
-    stage has filled gives ``None``, as does a value that is not finite. ``track_id`` is there when the column is: -1
-    for a face without a confirmed track.
+    ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4), ``quality`` (2). A
+    column that no stage has filled gives ``None``, as does a value that is not finite. ``track_id`` is there when the
+    column is: -1 for a face without a confirmed track.
 
     Args:
         faces: what to write.
@@ -43,7 +52,7 @@ def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]
 
 FACE_COLUMNS = (
     *("source", "frame", "time", "captured", "track_id", "left", "top", "right", "bottom", "score", "age", "age_std"),
-    *("age_interval_low", "age_interval_high", "gender", "p_male", "raw_age", "raw_p_male"),
+    *("age_interval_low", "age_interval_high", "gender", "p_male", "raw_age", "raw_p_male", "quality"),
 )
 """The columns of `face_rows`."""
 
@@ -105,6 +114,7 @@ def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
         # From the rounded number, so that a reader who derives it again finds the same.
         "gender": None if p_male is None else gender_of(p_male),
         "p_male": p_male,
+        "quality": _number(faces.quality, row, 2),
     }
     if faces.track_id is not None:
         record["track_id"] = int(faces.track_id[row])

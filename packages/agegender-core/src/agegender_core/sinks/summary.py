@@ -93,7 +93,7 @@ class SummarySink:
         """Take one frame in. Raises SinkError where a row can't be written."""
         faces = result.raw if result.raw.track_id is not None else result.faces
         if faces.track_id is not None:
-            quality = face_quality(faces)
+            quality = face_quality(faces) if faces.quality is None else np.nan_to_num(faces.quality, nan=0.01)
             for row, number in enumerate(faces.track_id.tolist()):
                 if number >= 0:
                     self._add(result, row, number, float(quality[row]))
