@@ -319,7 +319,7 @@ def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:
             sink.write(np.full((120, 160, 3), 128, np.uint8), 0.0)
     tracks = tmp_path / "t.jsonl"
     result = run(tmp_path / "grey.avi", "--no-show", "--tracks", tracks, "--model", model)
-    assert "No face was found; --detector yunet" in result.stderr
+    assert "No face was found; --min-face 16 finds smaller ones" in result.stderr
     assert [line["faces"] for line in lines_of(tracks)] == [[]] * 5
 
 

@@ -210,7 +210,7 @@ def test_a_lost_face_is_waited_for_by_the_clock(fps: int, gap: float, kept: bool
 def test_a_network_sees_the_same_in_a_batch_of_several_frames(astronaut_path: Path) -> None:
     image = read_image(astronaut_path)
     plain = Pipeline.for_pictures("ssrnet")
-    find, align, predictor = plain.stages
+    find, align, *_, predictor = plain.stages
     cut = align(image, find(image, Faces.empty()))
     nobody = align(image, Faces.empty())
     for one, want in zip(predictor.batch([image] * 3, [cut, nobody, cut]), [cut, nobody, cut], strict=True):

@@ -92,16 +92,15 @@ class Telemetry:
         self._sources = tuple(sources)
         self._tallies = [_Tally() for _ in sources]
         self._start = time.monotonic()
-        self._recent: deque[float] = deque(maxlen=10_000)
-        self._recent_age: deque[tuple[float, float]] = deque(maxlen=10_000)
+        self._recent: deque[tuple[float, float | None]] = deque()
 
     def add(self, number: int, result: FrameResult) -> None:
         """One frame of the source of that number is done: to be called when all sinks have it."""
         self._tallies[number].add(result)
         now = time.monotonic()
-        self._recent.append(now)
-        if result.captured is not None:
-            self._recent_age.append((now, time.time() - result.captured))
+        self._recent.append((now, None if result.captured is None else time.time() - result.captured))
+        while self._recent[0][0] < now - _RECENT:
+            self._recent.popleft()
 
     @property
     def seconds(self) -> float:
@@ -134,11 +133,11 @@ class Telemetry:
     def line(self) -> str:
         """How it is now, for people: frames/s and the age of frames over the last seconds, drops, tracks in view."""
         since = time.monotonic() - _RECENT
-        ages = sorted(age for when, age in self._recent_age if when >= since)
+        recent = [age for when, age in self._recent if when >= since]
+        ages = sorted(age for age in recent if age is not None)
         dropped = sum(source.dropped for source in self._sources)
         shown = sum(len(tally.shown) for tally in self._tallies)
-        recent = sum(when >= since for when in self._recent)
-        rate = recent / min(_RECENT, max(self.seconds, 1e-9))
+        rate = len(recent) / min(_RECENT, max(self.seconds, 1e-9))
         parts = [f"{rate:.1f} frames/s, {shown} in view"]
         if ages:
             parts.append(f"{1000 * ages[len(ages) // 2]:.0f} ms old")
