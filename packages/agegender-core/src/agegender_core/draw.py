@@ -8,8 +8,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from .faces import Faces, Frame
-from .frames import as_frame
+from .columns import FaceColumns
+from .frames import Frame, as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
 from .records import gender_of
 
@@ -33,7 +33,7 @@ _SUBPIXEL_BITS = 4
 Box: TypeAlias = tuple[float, float, float, float]
 
 
-def label_of(faces: Faces, row: int) -> str:
+def label_of(faces: FaceColumns, row: int) -> str:
     """The text at a face, such as "#3  female 34": only what is known; the age is rounded here and nowhere else."""
     parts = []
     track_id = track_of(faces, row)
@@ -47,7 +47,7 @@ def label_of(faces: Faces, row: int) -> str:
     return "  ".join([*parts, " ".join(values)]) if values else "".join(parts)
 
 
-def track_of(faces: Faces, row: int) -> int:
+def track_of(faces: FaceColumns, row: int) -> int:
     """The face's track, -1 for none."""
     return -1 if faces.track_id is None else int(faces.track_id[row])
 
@@ -57,7 +57,7 @@ def color_of(track_id: int) -> Color:
     return PALETTE[(track_id - 1) % len(PALETTE)] if track_id >= 0 else NEUTRAL
 
 
-def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0, *, bgr: bool = False) -> Frame:
+def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: bool = False) -> Frame:
     """A copy of `frame` with its faces drawn in; sizes follow the frame and the face.
 
     Args:
@@ -91,7 +91,7 @@ def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0, *, bgr: bool = Fa
     return np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn
 
 
-def _clipped(faces: Faces, row: int) -> Box:
+def _clipped(faces: FaceColumns, row: int) -> Box:
     # Far outside, OpenCV's fixed-point coordinates would overflow.
     left, top, right, bottom = (float(edge) for edge in np.clip(faces.xyxy[row], -20_000, 20_000))
     return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .faces import Faces
+from .columns import FaceColumns
 
-if TYPE_CHECKING:
-    from .pipeline import FrameResult
+
+class FrameFaces(Protocol):
+    """What is written of a frame of a video: see `FrameResult`."""
+
+    @property
+    def index(self) -> int:
+        """The number of the frame in its source, from 0."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since the source's first frame."""
+
+    @property
+    def faces(self) -> FaceColumns:
+        """The faces after all stages."""
+
+    @property
+    def raw(self) -> FaceColumns:
+        """The same rows before smoothing."""
 
 
 def gender_of(p_male: float) -> Literal["female", "male"]:
@@ -19,13 +36,13 @@ def gender_of(p_male: float) -> Literal["female", "male"]:
     return "male" if p_male >= 0.5 else "female"
 
 
-def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
+def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
     Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
     ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no
-    stage has filled gives ``None``, as does a value that is not finite. ``track_id`` is there when the column is: -1
-    for a face without a confirmed track.
+    stage has filled gives ``None``, as does a value that is not finite. ``quality`` (4) and ``track_id`` are there when
+    their columns are; a ``track_id`` of -1 is a face without a confirmed track.
 
     Args:
         faces: what to write.
@@ -39,7 +56,7 @@ def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]
     return [_face_record(faces, raw, row) for row in range(len(faces))]
 
 
-def frame_record(result: FrameResult) -> dict[str, Any]:
+def frame_record(result: FrameFaces) -> dict[str, Any]:
     """One frame of a video: {"frame": its index, "time": seconds (3 decimals), "faces": `face_records`}."""
     return {
         "frame": result.index,
@@ -48,7 +65,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
     }
 
 
-def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
+def _face_record(faces: FaceColumns, raw: FaceColumns | None, row: int) -> dict[str, Any]:
     p_male = _number(faces.p_male, row, 4)
     record: dict[str, Any] = {
         "box": [_number(edges, row, 2) for edges in faces.xyxy.T],
@@ -60,6 +77,8 @@ def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
         "gender": None if p_male is None else gender_of(p_male),
         "p_male": p_male,
     }
+    if faces.quality is not None:
+        record["quality"] = _number(faces.quality, row, 4)
     if faces.track_id is not None:
         record["track_id"] = int(faces.track_id[row])
     if raw is not None:
