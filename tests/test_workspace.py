@@ -116,7 +116,7 @@ def test_agegender_train_is_packages_only() -> None:
 
 
 def test_imports_keep_the_contracts() -> None:
-    """No circle in the three packages, in functions or not, and no import against the order of the layers."""
+    """No circle in the packages, in functions or not, and no import against the order of the layers."""
     linter = pytest.importorskip("importlinter.cli")
     assert linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
 
