@@ -4,7 +4,8 @@ Nothing heavy is loaded before the first name is used, so that this import costs
 """
 
 import os as _os
-from typing import TYPE_CHECKING
+
+TYPE_CHECKING = False  # what type checkers take for true; `typing` would be a third of this import
 
 # Before anybody imports ONNX Runtime, which reports to its makers as soon as it is: see agegender_core.onnx_runtime.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
