@@ -227,6 +227,8 @@ def test_one_that_fails_does_not_lose_the_rest(astronaut_path: Path, tmp_path: P
     assert kept[0].source == str(tmp_path / "broken.jpg")
     assert "broken.jpg" in repr(kept[0])
     assert kept[0].to_dicts() == []
+    assert kept[0].error is not None
+    assert kept[0].error.__traceback__ is kept[0].error.__context__ is None
     assert [len(faces) for faces in analyze(sources, on_error="skip", **QUICK)] == [1]
     with pytest.raises(ImageError, match=r"broken\.jpg"):
         next(analyze(sources, on_error="raise", **QUICK))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias, get_args, overload
+from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, Unpack, get_args, overload
 
 import cv2
 import numpy as np
@@ -29,14 +29,32 @@ _PICTURE_ERRORS = (ValueError, OSError, MemoryError, cv2.error)
 _KEPT_PIPELINES = 4
 
 
+class AnalyzeOptions(TypedDict, total=False):
+    """The options of `analyze`, for type checkers and editors."""
+
+    model: str | os.PathLike[str] | None
+    detector: str | Stage | None
+    threshold: float | None
+    flip: bool | None
+    device: str
+    threads: int
+    upsample: int
+    bgr: bool
+    on_error: OnError
+
+
+_Pixels: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO
+
+
+# A path is one picture or, as a folder or a glob, several: no type can say which.
 @overload
-def analyze(source: str | os.PathLike[str], **options: Any) -> Any: ...
+def analyze(source: str | os.PathLike[str], **options: Unpack[AnalyzeOptions]) -> Any: ...
+@overload  # bytes and files iterate, too, and are one picture all the same
+def analyze(source: _Pixels, **options: Unpack[AnalyzeOptions]) -> Faces: ...  # type: ignore[overload-overlap]
 @overload
-def analyze(source: bytes | bytearray | memoryview | npt.NDArray[np.uint8] | BinaryIO, **options: Any) -> Faces: ...
+def analyze(source: Iterable[Any], **options: Unpack[AnalyzeOptions]) -> Iterator[Faces]: ...
 @overload
-def analyze(source: Iterable[Any], **options: Any) -> Iterator[Faces]: ...
-@overload
-def analyze(source: Any, **options: Any) -> Any: ...
+def analyze(source: Any, **options: Unpack[AnalyzeOptions]) -> Any: ...
 def analyze(
     source: Any,
     *,
@@ -158,9 +176,11 @@ def _each(sources: Iterable[Any], pipeline: Pipeline, bgr: bool, on_error: OnErr
         except _PICTURE_ERRORS as error:
             if on_error == "raise":
                 raise
-            several, faces = None, Faces(np.empty((0, 4), np.float32), source=_name(source), error=error)
             if on_error == "skip":
                 continue
+            # They would hold the pixels of every picture that fails.
+            error.__traceback__ = error.__context__ = None
+            several, faces = None, Faces(np.empty((0, 4), np.float32), source=_name(source), error=error)
         if faces is not None:
             yield faces
         elif several is not None:
