@@ -88,18 +88,21 @@ def test_a_tag_alone_publishes_and_everything_is_built_before() -> None:
         ("windows", "AMD64", "cp{}-win_amd64"),
     ],
 )
-def test_wheels_are_built_for_every_python_and_system(platform: str, architecture: str, expected: str) -> None:
-    pytest.importorskip("cibuildwheel")
-    command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", "--platform", platform, str(CORE)]
-    environment = {**os.environ, "CIBW_ARCHS": architecture}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
+def test_wheels_are_built_for_every_python_and_system(
+    platform: str, architecture: str, expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = pytest.importorskip("cibuildwheel.__main__")
+    monkeypatch.setenv("CIBW_ARCHS", architecture)
+    monkeypatch.setattr(sys, "argv", ["cibuildwheel", "--print-build-identifiers", "--platform", platform, str(CORE)])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 0
     classifiers = tomllib.loads((CORE / "pyproject.toml").read_text())["project"]["classifiers"]
     versions = [match[1] for name in classifiers if (match := re.fullmatch(r".*:: 3\.(\d+)", name))]
     assert versions == ["11", "12", "13", "14"]
     if expected.endswith("macosx_x86_64"):
         versions.remove("14")
-    assert done.stdout.split() == [expected.format(f"3{version}") for version in versions]
+    assert capsys.readouterr().out.split() == [expected.format(f"3{version}") for version in versions]
 
 
 def test_the_test_of_each_wheel_passes_here() -> None:
