@@ -58,9 +58,10 @@ def test_tables_of_many_pictures_go_together() -> None:
     assert dict(together.dtypes) == kinds[0]
 
 
-# supervision
+# supervision; its import takes seconds
 
 
+@pytest.mark.slow
 def test_detections_of_supervision() -> None:
     import supervision as sv
 
@@ -79,6 +80,7 @@ def test_detections_of_supervision() -> None:
     assert drawn.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [Faces.empty, boxes_only])
 def test_detections_without_columns(made: type[Faces]) -> None:
     import supervision as sv
