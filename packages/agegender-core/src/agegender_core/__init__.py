@@ -4,11 +4,15 @@ import warnings as _warnings
 from importlib.metadata import version as _version
 
 from .align import Aligner
+from .analyze import analyze
+from .annotated import Annotated
 from .boxes import iou
 from .decoding import Prediction
 from .detect import HogDetector
 from .draw import draw_faces
-from .faces import Faces, Frame, Stage
+from .face import Face
+from .faces import Faces, Stage
+from .frames import Frame
 from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
 from .onnx_runtime import DeviceError, ModelFileError
@@ -27,8 +31,10 @@ __version__ = _version("agegender-core")
 
 __all__ = [
     "Aligner",
+    "Annotated",
     "DeviceError",
     "DrawnSink",
+    "Face",
     "Faces",
     "Frame",
     "FrameResult",
@@ -55,6 +61,7 @@ __all__ = [
     "WindowSink",
     "YuNetDetector",
     "__version__",
+    "analyze",
     "decode_image",
     "draw_faces",
     "face_records",

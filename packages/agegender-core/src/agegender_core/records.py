@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .faces import Faces
+from .columns import FaceColumns
 
-if TYPE_CHECKING:
-    from .pipeline import FrameResult
+
+class FrameFaces(Protocol):
+    """What is written of a frame of a video: see `FrameResult`."""
+
+    @property
+    def index(self) -> int:
+        """The number of the frame in its source, from 0."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since the source's first frame."""
+
+    @property
+    def faces(self) -> FaceColumns:
+        """The faces after all stages."""
+
+    @property
+    def raw(self) -> FaceColumns:
+        """The same rows before smoothing."""
 
 
 def gender_of(p_male: float) -> Literal["female", "male"]:
@@ -28,7 +45,7 @@ def shown_gender(p_male: float) -> str:
     return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")
 
 
-def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
+def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
     Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
@@ -48,7 +65,7 @@ def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]
     return [_face_record(faces, raw, row) for row in range(len(faces))]
 
 
-def frame_record(result: FrameResult) -> dict[str, Any]:
+def frame_record(result: FrameFaces) -> dict[str, Any]:
     """One frame of a video: {"frame": its index, "time": seconds (3 decimals), "faces": `face_records`}."""
     return {
         "frame": result.index,
@@ -57,7 +74,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
     }
 
 
-def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
+def _face_record(faces: FaceColumns, raw: FaceColumns | None, row: int) -> dict[str, Any]:
     p_male = _number(faces.p_male, row, 4)
     record: dict[str, Any] = {
         "box": [_number(edges, row, 2) for edges in faces.xyxy.T],
