@@ -1,9 +1,11 @@
-"""Print in how many pictures of a dataset each detector finds a face, and in how many the gender is then right.
+r"""Print in how many pictures of a dataset each detector finds a face, and in how many the gender is then right.
 
-    uv run python scripts/compare_detectors.py fairface train-1.zip fairface_label_train.csv --pictures 2000
+    uv run python scripts/compare_detectors.py fairface train-1.zip train-2.zip fairface_label_train.csv \
+        --kept-out-of stores/fairface
 
-Every picture shows the one person whom its label means: of several faces the one nearest to the middle counts. The
-pictures are a random sample, the same for each detector; "of all" counts a picture without a face as wrong.
+Every picture shows the one person whom its label means: of several faces the one nearest to the middle counts. With
+--kept-out-of, the pictures are those of a store that a training with --validation and --seed keeps out; without it, a
+random sample. They are the same for each detector; "of all" counts a picture without a face as wrong.
 """
 
 from __future__ import annotations
@@ -16,8 +18,10 @@ import numpy as np
 
 from agegender_core import Faces, Pipeline, decode_image
 from agegender_core.detect import DETECTORS
+from agegender_train.batches.face_set import FaceSet, hold_out
 from agegender_train.datasets import Sample, get_dataset
 from agegender_train.datasets.archives import FileTree
+from agegender_train.store import Store
 
 
 def middle_face(faces: Faces, width: int, height: int) -> Faces:
@@ -25,20 +29,38 @@ def middle_face(faces: Faces, width: int, height: int) -> Faces:
     return faces[[int(np.square(away).sum(axis=1).argmin())]]
 
 
+def kept_out_files(path: Path, validation: float, seed: int) -> set[str]:
+    store = Store.open(path)
+    rows = hold_out(FaceSet([store], cache_bytes=0).identities(), validation, seed)
+    return set(store.columns("key").column("key").take(rows.nonzero()[0]).to_pylist())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("dataset")
     parser.add_argument("sources", type=Path, nargs="+")
     parser.add_argument("--pictures", type=int, default=1000)
+    parser.add_argument("--kept-out-of", type=Path, metavar="STORE")
+    parser.add_argument("--validation", type=float, default=0.05)
+    parser.add_argument("--detector", action="append", choices=list(DETECTORS))
+    parser.add_argument("--threshold", type=float)
     parser.add_argument("--model")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     files = FileTree.open(*args.sources)
     samples = [entry for entry in get_dataset(args.dataset).entries(files) if isinstance(entry, Sample)]
     there = set(files.names)
     samples = [sample for sample in samples if sample.file in there]
-    chosen = np.random.default_rng(args.seed).permutation(len(samples))[: args.pictures]
-    pipelines = {name: Pipeline.for_pictures(args.model, detector=name) for name in DETECTORS}
+    if args.kept_out_of is not None:
+        kept_out = kept_out_files(args.kept_out_of, args.validation, args.seed)
+        samples = [sample for sample in samples if sample.key in kept_out]
+        chosen = np.arange(len(samples))
+    else:
+        chosen = np.random.default_rng(args.seed).permutation(len(samples))[: args.pictures]
+    pipelines = {
+        name: Pipeline.for_pictures(args.model, detector=name, threshold=args.threshold)
+        for name in args.detector or DETECTORS
+    }
     milliseconds: dict[str, list[float]] = {name: [] for name in pipelines}
     found, genders, groups, faces_found = (dict.fromkeys(pipelines, 0) for _ in range(4))
     labelled = {"gender": 0, "age": 0}

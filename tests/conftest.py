@@ -13,6 +13,18 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # There is a worker for each core: more threads would only wait for one another. Before anything reads it.
+    for _variable in (
+        *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"),
+        *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    ):
+        os.environ.setdefault(_variable, "1")
+
+# The frameworks' million objects stay to the end: the collector need not walk them while they are imported, nor after
+# every test.
+gc.set_threshold(50_000)
+
 import cv2
 import numpy as np
 import pytest
@@ -29,11 +41,6 @@ ROOT = Path(__file__).resolve().parents[1]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that train real networks come first, that none of them is the last, with one process, at the end."""
     items.sort(key=lambda item: item.path.name not in ("test_networks.py", "test_end_to_end.py", "test_replicas.py"))
-
-
-def pytest_collection_finish() -> None:
-    """The frameworks' million objects stay to the end: the collector need not walk them after every test."""
-    gc.set_threshold(50_000)
 
 
 @pytest.fixture(scope="session")

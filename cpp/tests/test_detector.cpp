@@ -1,8 +1,5 @@
 // The face detector beside dlib's, stage by stage: directions, pixels of the pyramid, features, rectangles and scores.
 // Compiled for the baseline and for x86-64-v3.
-#include <dlib/image_processing/frontal_face_detector.h>
-#include <dlib/image_transforms/image_pyramid.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -15,6 +12,7 @@
 #include "../src/planar_image.hpp"
 #include "agegender/face_detector.hpp"
 #include "check.hpp"
+#include "dlib_reference.hpp"
 
 using namespace agegender;
 
@@ -44,13 +42,6 @@ Picture make_picture(int height, int width, int channels, int grain, std::uint32
         picture.bytes.push_back(static_cast<std::uint8_t>(std::min(value, 255u)));
       }
   return picture;
-}
-
-template <typename Pixel>
-dlib::array2d<Pixel> to_dlib(const Picture& picture) {
-  dlib::array2d<Pixel> image(picture.height, picture.width);
-  if (image.size() > 0) std::memcpy(&image[0][0], picture.bytes.data(), picture.bytes.size());
-  return image;
 }
 
 /// As dlib/image_transforms/fhog.h: the greatest of 9 dot products and their opposites, the first among equal ones.
@@ -101,22 +92,19 @@ void test_directions() {
   CHECK(wrong == 0);
 }
 
-template <typename Pixel>
 void check_resize(const Picture& picture, int height, int width) {
   PlanarImage image, resized;
   image.assign(picture.view());
   resized.reshape(height, width, picture.channels);
   BilinearResizer resize;
   resize(image, resized);
-  dlib::array2d<Pixel> expected(height, width);
-  dlib::resize_image(to_dlib<Pixel>(picture), expected);
+  const auto expected = dlib_reference::resize(picture.view(), height, width);
+  CHECK(expected.size() == static_cast<std::size_t>(height * width * picture.channels));
+  auto pixel = expected.begin();
   int wrong = 0;
   for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x) {
-      const auto* pixel = reinterpret_cast<const std::uint8_t*>(&expected[y][x]);
-      for (int channel = 0; channel < picture.channels; ++channel)
-        wrong += resized.row(channel, y)[x] != pixel[channel];
-    }
+    for (int x = 0; x < width; ++x)
+      for (int channel = 0; channel < picture.channels; ++channel) wrong += resized.row(channel, y)[x] != *pixel++;
   if (wrong) std::fprintf(stderr, "%d x %d to %d x %d: %d\n", picture.height, picture.width, height, width, wrong);
   CHECK(wrong == 0);
 }
@@ -126,29 +114,28 @@ void test_pyramid_pixels() {
     for (const auto& [height, width] : {std::pair{160, 160}, {133, 97}, {1, 9}, {9, 1}, {2, 2}, {61, 350}, {7, 13}})
       for (const int times : {5, 12, 1, 60}) {
         const int rows = std::max(height * times / 6, 1), columns = std::max(width * times / 6, 1);
-        check_resize<dlib::rgb_pixel>(make_picture(height, width, 3, grain, 7), rows, columns);
-        check_resize<unsigned char>(make_picture(height, width, 1, grain, 9), rows, columns);
+        check_resize(make_picture(height, width, 3, grain, 7), rows, columns);
+        check_resize(make_picture(height, width, 1, grain, 9), rows, columns);
       }
 }
 
-template <typename Pixel>
 void check_features(const Picture& picture) {
   PlanarImage image;
   image.assign(picture.view());
   HogExtractor extract;
   HogFeatures features;
-  dlib::array<dlib::array2d<float>> expected;
-  dlib::extract_fhog_features(to_dlib<Pixel>(picture), expected, HogFeatures::kCell);
+  const auto expected = dlib_reference::features(picture.view(), HogFeatures::kCell);
+  CHECK(expected.values.size() == static_cast<std::size_t>(HogFeatures::kPlanes * expected.rows * expected.columns));
   // Twice, for what the first time leaves in scratch memory.
   for (int time = 0; time < 2; ++time) {
     extract(image, features);
-    CHECK(features.rows == expected[0].nr() && features.columns == expected[0].nc());
+    CHECK(features.rows == expected.rows && features.columns == expected.columns);
     float worst = 0;
+    auto value = expected.values.begin();
     for (int plane = 0; plane < HogFeatures::kPlanes; ++plane)
       for (int y = 0; y < features.rows; ++y)
         for (int x = 0; x < features.columns; ++x)
-          worst =
-              std::max(worst, std::fabs(features.row(plane, y)[x] - expected[static_cast<unsigned long>(plane)][y][x]));
+          worst = std::max(worst, std::fabs(features.row(plane, y)[x] - *value++));
     CHECK(worst < 1e-5f);
   }
 }
@@ -157,40 +144,34 @@ void test_features() {
   for (const int grain : {1, 5})
     for (const auto& [height, width] :
          {std::pair{160, 160}, {133, 133}, {24, 24}, {20, 19}, {29, 36}, {83, 530}, {40, 1061}, {1061, 21}, {3, 3}}) {
-      check_features<dlib::rgb_pixel>(make_picture(height, width, 3, grain, 3));
-      check_features<unsigned char>(make_picture(height, width, 1, grain, 4));
+      check_features(make_picture(height, width, 3, grain, 3));
+      check_features(make_picture(height, width, 1, grain, 4));
     }
 }
 
-template <typename Pixel>
-std::size_t check_detections(const HogFaceDetector& ours, dlib::frontal_face_detector& theirs, const Picture& picture,
-                             const HogOptions& options) {
-  auto image = to_dlib<Pixel>(picture);
-  for (int i = 0; i < options.upsample; ++i) dlib::pyramid_up(image);
-  std::vector<dlib::rect_detection> expected;
-  theirs(image, expected, options.threshold);
+std::size_t check_detections(const HogFaceDetector& ours, const Picture& picture, const HogOptions& options) {
+  const auto expected = dlib_reference::detect(picture.view(), options.upsample, options.threshold);
   const auto found = ours.detect(picture.view(), options);
   CHECK(found.size() == expected.size());
   for (std::size_t i = 0; i < std::min(found.size(), expected.size()); ++i) {
-    dlib::rectangle rect = expected[i].rect;
-    if (options.upsample) rect = dlib::pyramid_down<2>().rect_down(rect, static_cast<unsigned int>(options.upsample));
-    CHECK(dlib::rectangle(found[i].left, found[i].top, found[i].right - 1, found[i].bottom - 1) == rect);
-    CHECK(std::fabs(found[i].score - expected[i].detection_confidence) < 1e-4);
+    const auto& face = expected[i];
+    CHECK(found[i].left == face.left && found[i].top == face.top);
+    CHECK(found[i].right - 1 == face.right && found[i].bottom - 1 == face.bottom);
+    CHECK(std::fabs(found[i].score - face.score) < 1e-4);
   }
   return found.size();
 }
 
 void test_detections() {
   const HogFaceDetector ours;
-  auto theirs = dlib::get_frontal_face_detector();
   std::size_t found = 0;
   for (const int grain : {1, 9, 31})
     for (const auto& [height, width] :
          {std::pair{160, 160}, {1, 1}, {7, 9}, {79, 80}, {80, 79}, {131, 250}, {240, 83}, {20, 400}, {400, 20}})
       for (int upsample = 0; upsample < 3; ++upsample) {
         const HogOptions options{upsample, -1.6};
-        found += check_detections<dlib::rgb_pixel>(ours, theirs, make_picture(height, width, 3, grain, 1), options);
-        found += check_detections<unsigned char>(ours, theirs, make_picture(height, width, 1, grain, 2), options);
+        found += check_detections(ours, make_picture(height, width, 3, grain, 1), options);
+        found += check_detections(ours, make_picture(height, width, 1, grain, 2), options);
       }
   CHECK(found > 100);
 }

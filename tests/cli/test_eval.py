@@ -87,6 +87,7 @@ def test_columns_that_nobody_has_are_left_out(make_store: Any, models: list[Path
     assert "image/jpeg" not in (tmp_path / "report/report.html").read_text()
 
 
+@pytest.mark.slow
 def test_models_of_one_name_are_told_apart(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store, copy = make_store("ages", 6, exact=True), tmp_path / "copy.onnx"
     copy.write_bytes(models[0].read_bytes())
@@ -100,6 +101,7 @@ def test_models_of_one_name_are_told_apart(make_store: Any, models: list[Path], 
     assert "is given twice" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 12, exact=True)
     asked = (store.path, "--model", models[0], "--output", tmp_path / "report", "--fail-under")
@@ -114,6 +116,7 @@ def test_a_limit_that_is_not_kept_is_exit_code_1(make_store: Any, models: list[P
     assert not (tmp_path / "no-report").exists()
 
 
+@pytest.mark.slow
 def test_a_limit_is_not_held_against_sets_without_labels_for_it(
     make_store: Any, models: list[Path], tmp_path: Path
 ) -> None:
@@ -127,6 +130,7 @@ def test_a_limit_is_not_held_against_sets_without_labels_for_it(
     assert str(none.exception) == "--fail-under: one has no gender_accuracy on without"
 
 
+@pytest.mark.slow
 def test_a_report_is_replaced_only_when_asked(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store, out = make_store("ages", 12, exact=True), tmp_path / "report"
     asked = (store.path, "--output", out, "--model")

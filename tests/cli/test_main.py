@@ -19,6 +19,7 @@ from agegender_cli.family import OLD_SPELLINGS
 from agegender_cli.main import app
 
 AGEGENDER = Path(sys.executable).parent / "agegender"
+Here = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
 PRINT_FIGURES = [name for name in COMMANDS if name not in ("stream", "review", "card")]
 
@@ -65,13 +66,21 @@ def choices(name: str, option: str) -> list[str]:
         (["predict", "SAMPLE", "--upsample", "9"], "upsample"),
     ],
 )
-def test_mistakes_get_one_sentence(arguments: list[str], why: str, tmp_path: Path, astronaut_path: Path) -> None:
+def test_mistakes_get_one_sentence(
+    here: Here, arguments: list[str], why: str, tmp_path: Path, astronaut_path: Path
+) -> None:
     names = {"SAMPLE": str(astronaut_path), "STORE": str(tmp_path / "s"), "RUN": str(tmp_path / "r")}
     names["REPORT"] = str(tmp_path / "e")
-    result = run(*(names.get(argument, argument) for argument in arguments), code=2)
+    result = here(*(names.get(argument, argument) for argument in arguments), code=2)
     assert why in result.stderr
     assert result.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_is_the_exit_code_of_the_process() -> None:
+    result = run("predict", "no/such.jpg", code=2)
+    assert result.stdout == ""
+    assert "no/such.jpg: there is no such file, folder or match" in result.stderr
 
 
 def test_an_internal_error_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

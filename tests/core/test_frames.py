@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from agegender_core import Aligner, Faces, HogDetector, Pipeline, draw_faces, load_predictor, read_image, write_image
+from agegender_core import Aligner, Faces, Pipeline, YuNetDetector, draw_faces, load_predictor, read_image, write_image
 from agegender_core.frames import as_frame
 from agegender_core.pipeline import FrameResult
 from agegender_core.video import TimedFrame
@@ -57,7 +57,7 @@ def test_bgr_is_said_wherever_a_picture_is_passed(
     expected = pipeline(astronaut)
     assert same(pipeline(bgr, bgr=True), expected)
     assert not same(pipeline(bgr), expected)
-    detector, aligner, predictor = HogDetector(), Aligner(), load_predictor("ssrnet", flip=False)
+    detector, aligner, predictor = YuNetDetector(), Aligner(), load_predictor("ssrnet", flip=False)
     faces = detector(bgr, Faces.empty(), bgr=True)
     assert same(predictor(bgr, aligner(bgr, faces, bgr=True), bgr=True), predictor(bgr, faces, bgr=True))
     assert np.array_equal(predictor(bgr, faces, bgr=True).age, expected.age)

@@ -126,11 +126,11 @@ def test_wrong_options() -> None:
 def test_pipelines_can_be_pickled(astronaut_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(load_predictor("ssrnet").path, tmp_path / "mine.onnx")
     monkeypatch.chdir(tmp_path)
-    pipeline = Pipeline.for_pictures("mine.onnx", upsample=1, threshold=0.1, flip=True)
+    pipeline = Pipeline.for_pictures("mine.onnx", detector="hog", upsample=1, threshold=0.1, flip=True)
     monkeypatch.chdir(tmp_path.parent)  # a path that is relative must lead there still
     image = read_image(astronaut_path)
     for again in (pickle.loads(pickle.dumps(pipeline)), copy.deepcopy(pipeline)):
-        detector, _, predictor = again.stages
+        detector, *_, predictor = again.stages
         assert (detector.upsample, detector.threshold) == (1, 0.1)
         assert predictor.flip is True
         assert np.array_equal(again(image).age, pipeline(image).age)

@@ -38,6 +38,7 @@ def test_a_picture_gives_these_keys_and_plain_numbers() -> None:
         "age_interval": None,
         "gender": "male",
         "p_male": 0.9877,
+        "quality": None,
     }
     assert second["gender"] == "female"
     assert list(second) == list(first)
@@ -71,6 +72,7 @@ def test_what_is_not_known_is_none() -> None:
         "age_interval": None,
         "gender": None,
         "p_male": None,
+        "quality": None,
         "track_id": 3,
         "raw": {"age": None, "p_male": None},
     }

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from agegender_core import Aligner, Faces, Frame, HogDetector, Pipeline, YuNetDetector, open_source, read_image
+from agegender_core.detect import make_detector
 from agegender_core.predict import DEFAULT_MODEL_PATH
+from agegender_core.turned import roll
 from agegender_core.yunet import YUNET_PATH
 
 
@@ -95,7 +97,9 @@ def test_a_threshold_out_of_range_is_named_as_it_was_given(detector: str, thresh
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"detector": "dlib"}, "detector must be hog or yunet or a stage, got 'dlib'"),
+        ({"detector": "dlib"}, "detector must be yunet or hog or a stage, got 'dlib'"),
+        ({"detector": "hog", "any_rotation": True}, "any_rotation is for the yunet detector"),
+        ({"detector": "hog", "min_face": 30, "upsample": 1}, "min_face and upsample exclude each other"),
         ({"detector": "yunet", "upsample": 1}, "upsample is for the hog detector"),
         ({"detector": HogDetector(), "threshold": 0.5}, "for the detectors that are chosen by name"),
     ],
@@ -103,6 +107,13 @@ def test_a_threshold_out_of_range_is_named_as_it_was_given(detector: str, thresh
 def test_options_of_another_detector_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Pipeline.for_pictures("ssrnet", **options)
+
+
+@pytest.mark.parametrize(("min_face", "upsample"), [(100, 0), (70, 0), (69, 1), (35, 1), (20, 2), (4, 4)])
+def test_min_face_doubles_the_frame_for_hog(min_face: float, upsample: int) -> None:
+    detector = make_detector("hog", min_face=min_face)
+    assert isinstance(detector, HogDetector)
+    assert detector.upsample == upsample
 
 
 def test_its_box_is_like_that_of_hog(portrait: Frame) -> None:
@@ -120,9 +131,77 @@ def test_its_box_is_like_that_of_hog(portrait: Frame) -> None:
 
 
 def test_boxes_are_those_of_the_whole_frame_when_it_is_reduced(portrait: Frame) -> None:
-    large = cv2.resize(portrait, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)
-    (box,) = YuNetDetector(max_side=512)(large, Faces.empty()).xyxy  # type: ignore[arg-type]
-    np.testing.assert_allclose(box / 4, YuNetDetector()(portrait, Faces.empty()).xyxy[0], atol=4)
+    large = np.asarray(cv2.resize(portrait, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC), np.uint8)
+    for options in ({"max_pixels": 400 * 512}, {"min_face": 64}):
+        (box,) = YuNetDetector(**options)(large, Faces.empty()).xyxy  # type: ignore[arg-type]
+        np.testing.assert_allclose(box / 4, YuNetDetector()(portrait, Faces.empty()).xyxy[0], atol=4)
+
+
+def in_the_corners(portrait: Frame, scale: float, height: int, width: int) -> Frame:
+    """The portrait's head, scaled, in each corner of a large grey frame and in the middle of it."""
+    head = cv2.resize(portrait[20:240, 120:340], None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    frame, side = np.full((height, width, 3), 128, np.uint8), len(head)
+    for top in (0, height // 2, height - side):
+        for left in (0, width // 2, width - side):
+            frame[top : top + side, left : left + side] = head
+    return frame
+
+
+def test_large_frames_are_searched_in_tiles(portrait: Frame) -> None:
+    frame = in_the_corners(portrait, 0.3, 1500, 1900)
+    faces = YuNetDetector(min_face=12)(frame, Faces.empty())
+    assert len(faces) == 9
+    assert len(YuNetDetector(min_face=60)(frame, Faces.empty())) < 9
+    head = cv2.resize(portrait[20:240, 120:340], None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
+    (alone,) = YuNetDetector(min_face=12)(np.asarray(head, np.uint8), Faces.empty()).xyxy
+    np.testing.assert_allclose(faces.xyxy[:, 2] - faces.xyxy[:, 0], alone[2] - alone[0], rtol=0.15)
+
+
+def test_a_face_that_fills_a_large_frame_is_found_once(portrait: Frame) -> None:
+    closeup = cv2.resize(portrait[70:190, 160:290], None, fx=20, fy=20, interpolation=cv2.INTER_CUBIC)
+    (box,) = YuNetDetector()(np.asarray(closeup, np.uint8), Faces.empty()).xyxy
+    assert 1200 < box[2] - box[0] < 2600
+
+
+@pytest.mark.parametrize("angle", [-45, -30, 30, 45])
+def test_a_face_that_leans_is_found_and_straightened(portrait: Frame, angle: float) -> None:
+    leaning = np.asarray(cv2.warpAffine(portrait, cv2.getRotationMatrix2D((223, 127), -angle, 1), (512, 400)), np.uint8)
+    faces = YuNetDetector()(leaning, Faces.empty())
+    assert faces.keypoints is not None
+    assert len(faces) == 1
+    assert roll(faces.keypoints)[0] == pytest.approx(angle, abs=12)
+    upright = Aligner()(portrait, YuNetDetector()(portrait, Faces.empty())).chips
+    turned = Aligner()(leaning, faces).chips
+    assert upright is not None
+    assert turned is not None
+    assert similarity(upright[0], turned[0]) > 0.85
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_that_lies_on_its_side_is_found_when_asked(portrait: Frame, quarters: int) -> None:
+    lying = np.ascontiguousarray(np.rot90(portrait, quarters))
+    faces = YuNetDetector(any_rotation=True)(lying, Faces.empty())
+    assert faces.keypoints is not None
+    assert len(faces) == 1
+    assert abs((roll(faces.keypoints)[0] + 90 * quarters + 180) % 360 - 180) < 10
+    upright = Aligner()(portrait, YuNetDetector()(portrait, Faces.empty())).chips
+    chips = Aligner()(lying, faces).chips
+    assert upright is not None
+    assert chips is not None
+    assert similarity(upright[0], chips[0]) > 0.95
+
+
+def similarity(a: np.ndarray, b: np.ndarray) -> float:
+    middle = slice(len(a) // 4, -len(a) // 4)
+    return float(np.corrcoef(a[middle, middle].ravel(), b[middle, middle].ravel())[0, 1])
+
+
+def test_a_crowd_and_a_group_are_found(shared_data: Path) -> None:
+    crowd = read_image(shared_data / "photos" / "img3.jpg")
+    assert len(YuNetDetector()(crowd, Faces.empty())) >= 160
+    group = read_image(shared_data / "photos" / "pascal-faces" / "bald_guys.jpg")
+    large = cv2.resize(group, (4000, 3111), interpolation=cv2.INTER_CUBIC)
+    assert len(YuNetDetector()(np.asarray(large, np.uint8), Faces.empty())) >= 24
 
 
 def test_frames_of_any_shape_and_without_faces(portrait: Frame) -> None:
@@ -156,7 +235,8 @@ def test_it_finds_the_faces_of_the_street(shared_data: Path) -> None:
     [
         ({"threshold": 0}, "threshold must lie between 0 and 1, got 0"),
         ({"threshold": 1.5}, "threshold must lie between 0 and 1, got 1.5"),
-        ({"max_side": 10}, "max_side must be in 64..8192 pixels, got 10"),
+        ({"min_face": 3}, "min_face must be in 4..10000 pixels, got 3"),
+        ({"max_pixels": 10}, "max_pixels must be 4096 or more, got 10"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, float], message: str) -> None:
@@ -179,7 +259,7 @@ def test_what_is_no_model_gives_one_clear_error(tmp_path: Path, capfd: pytest.Ca
 
 
 def test_it_can_be_pickled(model: Path, portrait: Frame) -> None:
-    detector = YuNetDetector(model, threshold=0.5, max_side=640)
+    detector = YuNetDetector(model, threshold=0.5, min_face=20, any_rotation=True)
     again = pickle.loads(pickle.dumps(detector))
-    assert (again.threshold, again.max_side) == (0.5, 640)
+    assert (again.threshold, again.min_face, again.any_rotation) == (0.5, 20, True)
     assert np.array_equal(again(portrait, Faces.empty()).xyxy, detector(portrait, Faces.empty()).xyxy)

@@ -132,6 +132,7 @@ def test_every_part_of_an_audit_is_written(tmp_path: Path, pictures: FileTree) -
     assert page.stat().st_size < 5_000_000
 
 
+@pytest.mark.slow
 def test_an_audit_is_the_same_every_time_and_leaves_nothing_of_the_one_before(
     tmp_path: Path, pictures: FileTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_the_age_stays_unless_asked_and_moves_where_it_clearly_helps() -> None:
     assert after < before - 1
 
 
+@pytest.mark.slow
 def test_who_is_taken_for_male_stays_unless_asked() -> None:
     outputs, age, male = faces(10, 3000)
     p = outputs["gender"][:, 1].astype(np.float64)

@@ -328,6 +328,7 @@ def test_many_threads_read_at_once_also_from_a_pickled_tree(tmp_path: Path) -> N
 NAMES = st.from_regex(r"[a-zß李 ]{1,8}(/[a-z0-9]{1,5}\.jpg)", fullmatch=True)
 
 
+@pytest.mark.slow
 @given(files=st.dictionaries(NAMES, st.binary(max_size=99)))
 def test_any_files_come_back(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     folder = tmp_path_factory.mktemp("any")

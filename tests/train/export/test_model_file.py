@@ -40,7 +40,15 @@ def batch(size: int = 64, n: int = 8) -> np.ndarray:
     return np.random.default_rng(5).uniform(-1, 1, (n, size, size, 3)).astype(np.float32)
 
 
-@pytest.mark.parametrize("options", [{}, {"width": 2}, {"input_size": 70}, {"stages": (2, 3, 4), "lambda_width": 0.5}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        pytest.param({"width": 2}, marks=pytest.mark.slow),
+        pytest.param({"input_size": 70}, marks=pytest.mark.slow),
+        pytest.param({"stages": (2, 3, 4), "lambda_width": 0.5}, marks=pytest.mark.slow),
+    ],
+)
 def test_the_file_gives_what_keras_gives(tmp_path: Path, options: dict[str, Any]) -> None:
     size = options.get("input_size", 64)
     keras.utils.set_random_seed(1)

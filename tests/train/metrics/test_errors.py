@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_core.faces import Faces
-from agegender_core.quality import face_quality, frontality
+from agegender_core.quality import frontality
 from agegender_train.metrics import Scores, age_deviation, age_error, gender_error
 from agegender_train.metrics.errors import interval_distance
 from agegender_train.store.labels import Labels
@@ -49,13 +48,10 @@ def test_the_figures_are_means_of_these_errors() -> None:
     assert found["gender_nll"] == -np.nanmean(np.log(right))
 
 
-def test_turned_away_is_what_a_face_loses_of_its_quality() -> None:
-    """Frontalness stands once: what smoothing weighs by is what a report sorts by."""
+def test_frontality_falls_to_0_where_the_nose_is_below_an_eye() -> None:
     eyes = [(60, 40), (50, 40), (10, 40), (20, 40)]
     noses = (35, 25, 15)
     points = np.array([[*eyes, (nose, 60)] for nose in noses], np.float32)
     found = frontality(points)
     np.testing.assert_allclose(found, [1, 0.5, 0], atol=1e-12)
-    faces = Faces(np.float32([[0, 0, 96, 96]] * 3), np.ones(3, np.float32), landmarks=points)
-    np.testing.assert_allclose(face_quality(faces), np.maximum(found, 0.01))
     assert math.isnan(frontality(np.full((1, 5, 2), np.nan))[0])

@@ -97,6 +97,7 @@ def test_the_best_epoch_is_kept(tmp_path: Path, asked: dict[str, Any], figures: 
     assert [row["epoch"] for row in training.status.rows] == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(tmp_path: Path) -> None:
     training = Training(tmp_path, ask(patience=2), [3.0, 1.0, 2.0, 1.5, 0.5])
     ends = []

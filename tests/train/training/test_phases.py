@@ -36,6 +36,7 @@ def batch(number: int, faces: int) -> tuple[Any, ...]:
     return x, {"age": age, "p_male": male}, {"age": ones, "p_male": ones}
 
 
+@pytest.mark.slow
 def test_accumulated_batches_are_one_step_of_the_batch_that_they_make() -> None:
     plain = Settings(schedule="constant", ema=0.6)
     whole_steps, accumulated = small_model(plain), small_model(Settings(schedule="constant", ema=0.6, accumulate=3))

@@ -101,6 +101,7 @@ def test_the_exported_weights_are_those_of_the_best_epoch(trained: Any) -> None:
     np.testing.assert_allclose(predictor.predict_chips(chips).age, np.maximum(expected, 0), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_equal_seeds_train_alike(trained: Any, tmp_path: Path) -> None:
     store, first, _ = trained
     again = train([store], tmp_path / "run", SMALL)
@@ -109,6 +110,7 @@ def test_equal_seeds_train_alike(trained: Any, tmp_path: Path) -> None:
     assert (first.path / "config.json").read_text() == (again.path / "config.json").read_text()
 
 
+@pytest.mark.slow
 def test_it_trains_without_validation_ages_or_genders(make_store: Any, tmp_path: Path) -> None:
     store = make_store(n=40, exact=True, genders=(None,))
     plain = replace(
@@ -130,6 +132,7 @@ def test_it_trains_without_validation_ages_or_genders(make_store: Any, tmp_path:
     assert figures_in(result.model)["test_set"] == result.test_set
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("of_store", "changes", "untrained"),
     [
@@ -153,6 +156,7 @@ def test_a_head_that_learns_nothing_is_marked(
     assert untrained_before(result.path / "checkpoints" / "best.keras") == untrained
 
 
+@pytest.mark.slow
 def test_a_head_that_learned_earlier_stays_trained(trained: Any, make_store: Any, tmp_path: Path) -> None:
     _, before, _ = trained
     settings = replace(SMALL, epochs=1, weights=str(before.path / "checkpoints" / "best.keras"))
@@ -160,6 +164,7 @@ def test_a_head_that_learned_earlier_stays_trained(trained: Any, make_store: Any
     assert again.untrained == ()
 
 
+@pytest.mark.slow
 def test_a_training_that_diverges_says_so(make_store: Any, tmp_path: Path) -> None:
     asked = replace(SMALL, learning_rate=1e38)
     with pytest.raises(DivergedError, match=r"has diverged in epoch 1: .* with a learning rate of up to 1e") as caught:
@@ -175,6 +180,7 @@ def test_labels_of_nothing_are_refused(make_store: Any, tmp_path: Path) -> None:
         train([make_store(n=48, aged=False, genders=(1,))], tmp_path / "run", replace(SMALL, validation_fraction=0.2))
 
 
+@pytest.mark.slow
 def test_the_error_of_ages_is_measured_where_there_are_ages(
     make_store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +195,7 @@ def test_the_error_of_ages_is_measured_where_there_are_ages(
     assert (prediction.age_std > 1).all()
 
 
+@pytest.mark.slow
 def test_figures_of_training_faces_are_called_that(trained: Any, make_store: Any, tmp_path: Path) -> None:
     _, validated, _ = trained
     assert figures_in(validated.model)["test_set"] == validated.test_set == "validation part of the training data"
@@ -274,6 +281,7 @@ def test_what_does_not_fit_leaves_no_folder(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_fold_of_a_split_is_what_it_validates_on(make_store: Any, tmp_path: Path) -> None:
     store = make_store(n=60, subjects=30)
     write_split(make_split(FaceTable.read([store]), [], SplitSettings(folds=3)), "folds-3")

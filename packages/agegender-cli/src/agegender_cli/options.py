@@ -29,8 +29,8 @@ class RowFormat(StrEnum):
 class DetectorName(StrEnum):
     """What finds the faces."""
 
-    HOG = "hog"
     YUNET = "yunet"
+    HOG = "hog"
 
 
 class DeviceName(StrEnum):
@@ -80,20 +80,49 @@ Flip = Annotated[
 Detector = Annotated[
     DetectorName,
     typer.Option(
-        metavar="hog|yunet",
-        help="dlib's detector for upright faces of 70 pixels and more, or a small network that also finds small, "
-        "turned and half-hidden ones.",
+        metavar="yunet|hog",
+        help="yunet, a small network, finds small, turned and half-hidden faces, too; hog, dlib's detector, finds "
+        "upright ones of 70 pixels and more.",
+    ),
+]
+MinFace = Annotated[
+    float | None,
+    typer.Option(
+        min=4,
+        max=10_000,
+        metavar="PIXELS",
+        help="Side of the smallest faces to look for; half of it takes up to four times as long.",
+        show_default="16 for yunet, more in pictures of over 4 megapixels; 70 for hog",
+    ),
+]
+AnyRotation = Annotated[
+    bool,
+    typer.Option(
+        "--any-rotation",
+        help="Also find faces that lie on their side or upside down: four times the time.",
+    ),
+]
+MinQuality = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1,
+        metavar="QUALITY",
+        help="Leave out faces that are too small, blurred, turned or cut off for the answer to mean much; 0.3 is a "
+        "fair start.",
     ),
 ]
 Upsample = Annotated[
     int,
-    typer.Option(min=0, max=4, help="Double pictures so many times before hog looks at them: finds smaller faces."),
+    typer.Option(
+        min=0, max=4, help="Double pictures so many times before hog looks at them: finds smaller faces.", hidden=True
+    ),
 ]
 Threshold = Annotated[
     float | None,
     typer.Option(
         help="Least score of a face; lower finds more faces, and more that are none.",
-        show_default="0 for hog, 0.6 for yunet",
+        show_default="0.6 for yunet, 0 for hog",
     ),
 ]
 BatchSize = Annotated[int, typer.Option(min=1, help="Faces in a batch.")]

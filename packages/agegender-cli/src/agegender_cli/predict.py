@@ -17,11 +17,14 @@ import typer
 from .drawings import COMMENT, drawing_targets
 from .errors import UserError
 from .options import (
+    AnyRotation,
     Detector,
     DetectorName,
     Device,
     DeviceName,
     Flip,
+    MinFace,
+    MinQuality,
     Model,
     Quiet,
     RowFormat,
@@ -42,6 +45,8 @@ _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "botto
 # New columns go to the end: readers may count them.
 _FACE = ("age", "age_std", "gender", "p_male")
 _INTERVAL = ("age_interval_low", "age_interval_high")
+_LATER = ("quality",)
+_UNCLEAR = 0.3
 
 
 def predict(
@@ -57,9 +62,12 @@ def predict(
     model: Model = None,
     device: Device = DeviceName.AUTO,
     flip: Flip = None,
-    detector: Detector = DetectorName.HOG,
-    upsample: Upsample = 0,
+    detector: Detector = DetectorName.YUNET,
+    min_face: MinFace = None,
+    any_rotation: AnyRotation = False,
     threshold: Threshold = None,
+    min_quality: MinQuality = 0.0,
+    upsample: Upsample = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a picture could not be read.")] = False,
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="PATH may be the http or https address of a picture.")
@@ -74,10 +82,13 @@ def predict(
     \b
     Examples:
       agegender predict samples/astronaut.jpg
-      agegender predict holiday/ --detector yunet --output drawn/
+      agegender predict holiday/ --output drawn/
+      agegender predict stadium.jpg --min-face 8
       agegender predict 'scans/**/*.png' --format json > faces.json
       agegender predict - < me.jpg --output me-drawn.jpg
     """
+    if upsample and detector is not DetectorName.HOG:
+        raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     found = find_pictures(paths, output, allow_urls)
     _tell_of_the_rest(found, output, quiet)
     if not found.pictures:
@@ -87,7 +98,15 @@ def predict(
     from agegender_core.pipeline import Pipeline
 
     pipeline = Pipeline.for_pictures(
-        model, detector=detector.value, upsample=upsample, threshold=threshold, flip=flip, device=device
+        model,
+        detector=detector.value,
+        min_face=min_face,
+        any_rotation=any_rotation,
+        upsample=upsample,
+        threshold=threshold,
+        min_quality=min_quality,
+        flip=flip,
+        device=device,
     )
     for folder in {target.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +121,7 @@ def predict(
     except KeyboardInterrupt:
         tally.stopped = True
     writer.close()
-    _conclude(tally, output, _hint(detector, upsample), quiet)
+    _conclude(tally, output, _hint(detector, any_rotation), quiet)
     if tally.stopped:
         raise typer.Exit(130)
     if tally.failed == tally.pictures or (tally.failed and strict):
@@ -201,11 +220,11 @@ class _Tally:
         self.without += row["error"] is None and not row["faces"]
 
 
-def _hint(detector: DetectorName, upsample: int) -> str:
-    if detector is DetectorName.YUNET:
-        return "--threshold 0.4 finds less clear faces"
-    smaller = f", --upsample {upsample + 1} smaller ones" if upsample < 4 else ""
-    return f"--detector yunet finds small, turned and half-hidden faces{smaller}"
+def _hint(detector: DetectorName, any_rotation: bool) -> str:
+    if detector is DetectorName.HOG:
+        return "--detector yunet finds small, turned and half-hidden faces"
+    turned = "" if any_rotation else ", --any-rotation those that lie on their side"
+    return f"--threshold 0.4 finds less clear faces, --min-face 8 smaller ones{turned}"
 
 
 def _conclude(tally: _Tally, output: Path | None, hint: str, quiet: bool) -> None:
@@ -246,8 +265,9 @@ class _Csv:
 
     def __init__(self) -> None:
         self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        self._writer.writerow([*_COLUMNS, *_FACE, *_INTERVAL])
-        self._width = len(_COLUMNS) + len(_FACE) + len(_INTERVAL)
+        columns = [*_COLUMNS, *_FACE, *_INTERVAL, *_LATER]
+        self._writer.writerow(columns)
+        self._width = len(columns)
 
     def write(self, row: dict[str, Any]) -> None:
         start = [*(plain(row[name] or "", controls=False) for name in ("source", "error")), row["width"], row["height"]]
@@ -255,7 +275,8 @@ class _Csv:
             self._writer.writerow([*start, *[""] * (self._width - len(start))])
         for face in row["faces"]:
             interval = face["age_interval"] or ("", "")
-            self._writer.writerow([*start, *face["box"], face["score"], *(face[name] for name in _FACE), *interval])
+            values, later = ([face[name] for name in names] for names in (_FACE, _LATER))
+            self._writer.writerow([*start, *face["box"], face["score"], *values, *interval, *later])
         sys.stdout.flush()
 
     def close(self) -> None:
@@ -311,6 +332,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
                 _age(face),
                 *([_interval(face)] if bounded else []),
                 _gender(face),
+                style="dim" if (face["quality"] or 0) < _UNCLEAR else None,
             )
         if row["error"] is not None and row["faces"]:
             table.add_row(Text(), Text(plain(row["error"], controls=False), style="red"))
@@ -334,4 +356,6 @@ def _interval(face: dict[str, Any]) -> str:
 def _gender(face: dict[str, Any]) -> str:
     if face["p_male"] is None:
         return "-"
-    return f"{face['gender']} {max(face['p_male'], 1 - face['p_male']):.0%}"
+    from agegender_core.records import shown_gender
+
+    return f"{shown_gender(face['p_male'])} {max(face['p_male'], 1 - face['p_male']):.0%}"

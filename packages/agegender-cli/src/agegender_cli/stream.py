@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, Model, Quiet, output
+from .options import Detector, DetectorName, Device, DeviceName, MinFace, Model, Quiet, Threshold, output
 from .output import count, message
 from .progress import progress_bars
 from .targets import refuse_source
@@ -39,7 +39,8 @@ def stream(
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
-    detector: Detector = DetectorName.HOG,
+    detector: Detector = DetectorName.YUNET,
+    min_face: MinFace = None,
     upsample: Annotated[
         int | None,
         typer.Option(
@@ -47,11 +48,10 @@ def stream(
             max=4,
             help="Double frames so many times before hog looks at them: finds smaller faces, takes longer.",
             show_default="until a recording is 720 pixels high; 0 for live sources",
+            hidden=True,
         ),
     ] = None,
-    threshold: Annotated[
-        float | None, typer.Option(help="Least score of a new face.", show_default="0 for hog, 0.6 for yunet")
-    ] = None,
+    threshold: Threshold = None,
     detect_every: Annotated[
         int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
     ] = 1,
@@ -81,12 +81,15 @@ def stream(
     from agegender_core.smoothing import Smoother
     from agegender_core.video import open_source
 
+    if upsample and detector is not DetectorName.HOG:
+        raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     _refuse_overwriting(source, model, output, tracks)
     with open_source(source) as video:
         pipeline = Pipeline.for_video(
             model,
             detector=detector.value,
-            upsample=_upsample(video, detector) if upsample is None else upsample,
+            min_face=min_face,
+            upsample=_upsample(video, detector, min_face) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
             tracker=face_tracker(
@@ -133,8 +136,8 @@ def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tr
         raise UserError(f"--output and --tracks are the same file: {output}")
 
 
-def _upsample(video: Source, detector: DetectorName) -> int:
-    if detector is not DetectorName.HOG:
+def _upsample(video: Source, detector: DetectorName, min_face: float | None) -> int:
+    if detector is not DetectorName.HOG or min_face is not None:
         return 0
     # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
     return 0 if video.is_live or video.height >= 720 else 1 if video.height >= 360 else 2
@@ -210,7 +213,7 @@ def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> 
         counts = f"{count(tally.frames, 'frame')}, {count(len(tally.tracks), 'track')}"
         message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
         if tally.frames and not tally.faces:
-            message("No face was found; --detector yunet finds small, turned and half-hidden ones, too.")
+            message("No face was found; --min-face 16 finds smaller ones, --threshold 0.4 less clear ones.")
     if tally.exit_code:
         raise typer.Exit(tally.exit_code)
 

@@ -8,9 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from . import _core
 from .faces import Faces, Frame
 from .frames import as_frame
+from .turned import Upright, roll
+
+# The landmark model has learned from faces that are nearly upright.
+_UPRIGHT = 10.0
+# The model's points depend on the box, and YuNet's squares only resemble those of HOG. The mean over boxes that are
+# moved and grown by so many sides is steadier. On 1,888 faces of FairFace that the network had not seen, 1, 5, 9 and 13
+# boxes gave a log loss of the gender of 0.209, 0.208, 0.206 and 0.205; a box takes 0.06 ms.
+_AROUND = np.array(
+    [(0.0, 0.0, 0.0), *((x, y, more) for x in (-0.06, 0.06) for y in (-0.06, 0.06) for more in (-0.08, 0.0, 0.08))]
+)
+_CORNERS = _AROUND[:, [0, 1, 0, 1]] + _AROUND[:, 2:] * [-0.5, -0.5, 0.5, 0.5]
 
 LANDMARKS_PATH = Path(__file__).parent / "models" / "landmarks5.dat"
 """The 5-landmark model that comes with the package."""
@@ -62,10 +76,35 @@ class Aligner:
         return type(self), self._made_of
 
     def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
-        """Fill landmarks (unless they are there already), chips (RGB) and chip_padding. `bgr`: see `Pipeline`."""
+        """Fill landmarks (unless they are there already), chips (RGB) and chip_padding. `bgr`: see `Pipeline`.
+
+        Faces with keypoints, those of YuNet, get the mean landmarks of several boxes around their own; where they lean
+        by 10 degrees or more, the landmarks are sought in an upright patch.
+        """
         frame = as_frame(frame, bgr)
         landmarks = faces.landmarks
         if landmarks is None:
-            landmarks = self._model.predict(frame, faces.xyxy)
+            landmarks = self._landmarks(frame, faces)
         chips = _core.extract_chips(frame, landmarks, self.size, self.padding)
         return faces.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding)
+
+    def _landmarks(self, frame: Frame, faces: Faces) -> npt.NDArray[np.float32]:
+        if faces.keypoints is None:
+            landmarks: npt.NDArray[np.float32] = self._model.predict(frame, faces.xyxy)
+            return landmarks
+        landmarks = self._mean_landmarks(frame, faces.xyxy)
+        angles = roll(faces.keypoints)
+        for row in np.flatnonzero(np.abs(angles) >= _UPRIGHT):
+            corners = faces.xyxy[row].reshape(2, 2)
+            centre, side = corners.mean(axis=0), float((corners[1] - corners[0]).max())
+            size = max(8, min(round(2 * side), 1024))
+            patch = Upright.cut(frame, centre, 2 * side, float(angles[row]), size)
+            upright = np.array([[size / 4, size / 4, size * 3 / 4, size * 3 / 4]], np.float32)
+            landmarks[row] = patch.to_frame(self._mean_landmarks(patch.image, upright)[0])
+        return landmarks
+
+    def _mean_landmarks(self, frame: Frame, boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+        around = (boxes[:, None] + sides[:, None, None] * _CORNERS).astype(np.float32)
+        points = self._model.predict(frame, around.reshape(-1, 4))
+        return np.asarray(points.reshape(-1, len(_CORNERS), 5, 2).mean(axis=1), np.float32)

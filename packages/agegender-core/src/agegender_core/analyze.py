@@ -38,6 +38,9 @@ class AnalyzeOptions(TypedDict, total=False):
     flip: bool | None
     device: str
     threads: int
+    min_face: float | None
+    any_rotation: bool
+    min_quality: float
     upsample: int
     bgr: bool
     on_error: OnError

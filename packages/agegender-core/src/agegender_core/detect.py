@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from typing import Any, NamedTuple
 
@@ -32,8 +33,14 @@ class Scores(NamedTuple):
             raise ValueError(f"threshold must lie between {self.least:g} and {self.most:g}, got {threshold}")
 
 
-DETECTORS = {"hog": Scores(0.0, -10, 10), "yunet": Scores(0.6, 0, 1)}
-"""The detectors by name."""
+DETECTORS = {"yunet": Scores(0.6, 0, 1), "hog": Scores(0.0, -10, 10)}
+"""The detectors by name; the first is the default."""
+
+DEFAULT_DETECTOR = next(iter(DETECTORS))
+
+_SMALLEST_HOG_FACE = 70.0
+VIDEO_PIXELS = 400_000
+"""So many pixels of a video's frame are searched at most, unless `min_face` says how small faces may be."""
 
 
 def scores_of(detector: str) -> Scores:
@@ -44,29 +51,53 @@ def scores_of(detector: str) -> Scores:
 
 
 def make_detector(
-    detector: str | Stage, *, upsample: int = 0, threshold: float | None = None, threads: int = 1
+    detector: str | Stage = DEFAULT_DETECTOR,
+    *,
+    min_face: float | None = None,
+    any_rotation: bool = False,
+    upsample: int = 0,
+    threshold: float | None = None,
+    threads: int = 1,
+    video: bool = False,
 ) -> Stage:
     """A detector by its name; a stage is given back as it is.
 
     Args:
         detector: a name of `DETECTORS`, or any stage.
-        upsample: see `HogDetector`; for it only.
+        min_face: see `YuNetDetector`; for HOG the frame is doubled until such a face has 70 pixels, four times at most.
+        any_rotation: see `YuNetDetector`; for it only.
+        upsample: see `HogDetector`; for it only, and instead of `min_face`.
         threshold: see `HogDetector` and `YuNetDetector`; ``None``: the detector's own.
         threads: see `YuNetDetector`; HOG has one.
+        video: search as far as the time allows that a frame of a video has: YuNet looks at 400,000 pixels unless
+            `min_face` is given, and not a second time at faces that lean.
 
     Raises:
         ValueError: there is no such detector, or an option is out of its range or not for this detector.
     """
     if not isinstance(detector, str):
-        if upsample or threshold is not None:
-            raise ValueError("upsample and threshold are for the detectors that are chosen by name")
+        if upsample or threshold is not None or min_face is not None or any_rotation:
+            raise ValueError(
+                "min_face, any_rotation, upsample and threshold are for the detectors that are chosen by name"
+            )
         return detector
     least = scores_of(detector).threshold if threshold is None else threshold
     if detector == "hog":
-        return HogDetector(upsample, least)
+        if any_rotation:
+            raise ValueError("any_rotation is for the yunet detector; hog finds upright faces only")
+        return HogDetector(upsample if min_face is None else _doublings(min_face, upsample), least)
     if upsample:
-        raise ValueError("upsample is for the hog detector; yunet finds small faces without it")
-    return YuNetDetector(threshold=least, threads=threads)
+        raise ValueError("upsample is for the hog detector; yunet finds small faces without it, see min_face")
+    search: dict[str, Any] = {"max_pixels": VIDEO_PIXELS, "turned": False} if video else {}
+    return YuNetDetector(threshold=least, min_face=min_face, any_rotation=any_rotation, threads=threads, **search)
+
+
+def _doublings(min_face: float, upsample: int) -> int:
+    if upsample:
+        raise ValueError("min_face and upsample exclude each other: both say how small faces may be")
+    if not min_face > 0:
+        raise ValueError(f"min_face must be above 0 pixels, got {min_face}")
+    return min(4, max(0, math.ceil(math.log2(_SMALLEST_HOG_FACE / min_face))))
 
 
 class HogDetector:

@@ -11,7 +11,7 @@ import numpy as np
 from .columns import FaceColumns
 from .frames import Frame, as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
-from .records import gender_of
+from .records import shown_gender
 
 PALETTE: tuple[Color, ...] = (
     (86, 180, 233),
@@ -30,18 +30,23 @@ NEUTRAL: Color = (235, 235, 235)
 _DARK: Color = (16, 20, 24)
 _LIGHT: Color = (255, 255, 255)
 _SUBPIXEL_BITS = 4
+# Faces of a lower quality are drawn paler the lower it is, and from some point on without a text that means nothing.
+_CLEAR, _PALEST, _UNREADABLE = 0.6, 0.35, 0.3
 Box: TypeAlias = tuple[float, float, float, float]
 
 
 def label_of(faces: FaceColumns, row: int) -> str:
-    """The text at a face, such as "#3  female 34": only what is known; the age is rounded here and nowhere else."""
+    """The text at a face, such as "#3  female 34": only what is known, an unsure gender with a question mark.
+
+    The age is rounded here and nowhere else.
+    """
     parts = []
     track_id = track_of(faces, row)
     if track_id >= 0:
         parts.append(f"#{track_id}")
     values: list[str] = []
     if faces.p_male is not None and math.isfinite(faces.p_male[row]):
-        values.append(gender_of(float(faces.p_male[row])))
+        values.append(shown_gender(float(faces.p_male[row])))
     if faces.age is not None and math.isfinite(faces.age[row]):
         values.append(f"{faces.age[row]:.0f}")
     return "  ".join([*parts, " ".join(values)]) if values else "".join(parts)
@@ -62,7 +67,8 @@ def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: boo
 
     Args:
         frame: uint8 RGB (H, W, 3).
-        faces: boxes, and what is known of them: track_id, p_male, age.
+        faces: boxes, and what is known of them: track_id, p_male, age; those of a quality below 0.6 are drawn paler,
+            and below 0.3 without a text.
         scale: makes text and lines larger or smaller; > 0.
         bgr: the frame's channels are blue, green, red, as OpenCV has them; so are those of what is returned.
 
@@ -77,18 +83,25 @@ def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: boo
     drawn = as_frame(frame, bgr).copy()
     boxes = {row: _clipped(faces, row) for row in range(len(faces)) if np.isfinite(faces.xyxy[row]).all()}
     for row, box in boxes.items():
-        _draw_box(drawn, box, color_of(track_of(faces, row)), scale)
+        _draw_box(drawn, box, color_of(track_of(faces, row)), scale, _opacity(faces, row))
     pixels: dict[int, PixelBox] = {
         row: (int(box[0]), int(box[1]), math.ceil(box[2]), math.ceil(box[3])) for row, box in boxes.items()
     }
     labels: list[PixelBox] = []
     # By track, not by row, so that the same labels give way in every frame.
     for row in sorted(pixels, key=lambda row: (track_of(faces, row), row)):
-        if text := label_of(faces, row):
+        readable = faces.quality is None or not faces.quality[row] < _UNREADABLE
+        if readable and (text := label_of(faces, row)):
             others = [face for other, face in pixels.items() if other != row]
             color = color_of(track_of(faces, row))
-            labels.append(_draw_label(drawn, pixels[row], text, color, scale, labels, others))
+            labels.append(_draw_label(drawn, pixels[row], text, color, scale, labels, others, _opacity(faces, row)))
     return np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn
+
+
+def _opacity(faces: FaceColumns, row: int) -> float:
+    if faces.quality is None or not math.isfinite(faces.quality[row]):
+        return 1.0
+    return _PALEST + (1 - _PALEST) * min(1.0, float(faces.quality[row]) / _CLEAR)
 
 
 def _clipped(faces: FaceColumns, row: int) -> Box:
@@ -102,7 +115,7 @@ def _line(drawn: Frame, side: float, scale: float) -> int:
     return max(1, int(max(fitting, 1.3) * scale + 0.5))
 
 
-def _draw_box(drawn: Frame, box: Box, color: Color, scale: float) -> None:
+def _draw_box(drawn: Frame, box: Box, color: Color, scale: float, opacity: float) -> None:
     side = min(box[2] - box[0], box[3] - box[1])
     line = _line(drawn, side, scale)
     margin = line + 4
@@ -114,14 +127,21 @@ def _draw_box(drawn: Frame, box: Box, color: Color, scale: float) -> None:
         return
     shifted = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
     outline = rounded_outline(shifted, 0.1 * side, 1 << _SUBPIXEL_BITS)
-    for color_now, thickness, opacity in ((_DARK, line + 2, 0.35), (color, line, 1.0)):
+    for color_now, thickness, share in ((_DARK, line + 2, 0.35), (color, line, 1.0)):
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         cv2.polylines(mask, [outline], True, 255, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-        blend(drawn, mask, (x0, y0), color_now, opacity)
+        blend(drawn, mask, (x0, y0), color_now, share * opacity)
 
 
 def _draw_label(
-    drawn: Frame, box: PixelBox, text: str, color: Color, scale: float, labels: list[PixelBox], faces: list[PixelBox]
+    drawn: Frame,
+    box: PixelBox,
+    text: str,
+    color: Color,
+    scale: float,
+    labels: list[PixelBox],
+    faces: list[PixelBox],
+    opacity: float,
 ) -> PixelBox:
     height, width = drawn.shape[:2]
     side = min(box[2] - box[0], box[3] - box[1])
@@ -130,8 +150,8 @@ def _draw_label(
     masks = label_masks(text, max(5, round(tall * scale)))
     gap = _line(drawn, side, scale) + 1
     area = place(box, (masks.background.shape[1], masks.background.shape[0]), gap, (width, height), labels, faces)
-    blend(drawn, masks.edge, (area[0] - 1, area[1] - 1), _DARK, 0.35)
-    blend(drawn, masks.background, area[:2], color, 0.92)
+    blend(drawn, masks.edge, (area[0] - 1, area[1] - 1), _DARK, 0.35 * opacity)
+    blend(drawn, masks.background, area[:2], color, 0.92 * opacity)
     luminance = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
-    blend(drawn, masks.text, area[:2], _DARK if luminance > 125 else _LIGHT)
+    blend(drawn, masks.text, area[:2], _DARK if luminance > 125 else _LIGHT, opacity)
     return area

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 from .align import Aligner
-from .detect import make_detector, scores_of
+from .detect import DEFAULT_DETECTOR, make_detector, scores_of
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
+from .quality import FaceQuality
 from .smoothing import Smoother
 from .tracking import SortTracker, TrackStage
 from .video import TimedFrame
@@ -97,21 +98,27 @@ class Pipeline:
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
-        detector: str | Stage = "hog",
+        detector: str | Stage = DEFAULT_DETECTOR,
+        min_face: float | None = None,
+        any_rotation: bool = False,
         upsample: int = 0,
         threshold: float | None = None,
+        min_quality: float = 0.0,
         threads: int = 1,
         flip: bool | None = None,
         device: str = "cpu",
     ) -> Self:
-        """Detector, aligner and predictor.
+        """Detector, aligner, `FaceQuality` and predictor.
 
         Args:
             model: a model file; by default the one that comes with the package.
-            detector: "hog" (`HogDetector`), "yunet" (`YuNetDetector`: also small, turned and half-hidden faces), or any
+            detector: "yunet" (`YuNetDetector`: also small, turned and half-hidden faces), "hog" (`HogDetector`), or any
                 stage that fills xyxy with squares like HOG's.
+            min_face: side in pixels of the smallest faces to look for; see `YuNetDetector`. Not for a stage.
+            any_rotation: see `YuNetDetector`; for it only.
             upsample: see `HogDetector`; for it only.
             threshold: the least score of a face; ``None``: what the detector has by default. Not for a stage.
+            min_quality: see `FaceQuality`.
             threads: see `load_predictor`; YuNet's, too.
             flip: see `load_predictor`.
             device: see `load_predictor`.
@@ -119,17 +126,38 @@ class Pipeline:
         Raises:
             ValueError: there is no such detector, or an option is not for it.
         """
-        find = make_detector(detector, upsample=upsample, threshold=threshold, threads=threads)
+        find = make_detector(
+            detector,
+            min_face=min_face,
+            any_rotation=any_rotation,
+            upsample=upsample,
+            threshold=threshold,
+            threads=threads,
+        )
+        return cls._of(find, FaceQuality(min_quality), model, threads, flip, device)
+
+    @classmethod
+    def _of(
+        cls,
+        find: Stage,
+        quality: FaceQuality,
+        model: str | os.PathLike[str] | None,
+        threads: int,
+        flip: bool | None,
+        device: str,
+    ) -> Self:
         predictor = load_predictor(model, threads=threads, flip=flip, device=device)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
-        return cls([find, aligner, predictor])
+        return cls([find, aligner, quality, predictor])
 
     @classmethod
     def for_video(
         cls,
         model: str | os.PathLike[str] | None = None,
         *,
-        detector: str | Stage = "hog",
+        detector: str | Stage = DEFAULT_DETECTOR,
+        min_face: float | None = None,
+        any_rotation: bool = False,
         upsample: int = 0,
         threshold: float | None = None,
         threads: int = 1,
@@ -143,7 +171,9 @@ class Pipeline:
 
         Args:
             model: as in `for_pictures`.
-            detector: as in `for_pictures`.
+            detector: as in `for_pictures`. Unless `min_face` is given, YuNet searches as the time of a video allows.
+            min_face: as in `for_pictures`.
+            any_rotation: as in `for_pictures`.
             upsample: as in `for_pictures`.
             threshold: the least score of a new face; one that is followed already may score 0.2 less, as far as
                 there are such scores. ``None``: what the detector has by default; of a stage all faces count.
@@ -154,26 +184,27 @@ class Pipeline:
             detect_every: see the class.
             device: as in `for_pictures`.
         """
-        options: dict[str, Any] = {
-            "model": model,
-            "detector": detector,
-            "upsample": upsample,
-            "threads": threads,
-            "flip": flip,
-            "device": device,
-        }
         track = TrackStage(face_tracker() if tracker is None else tracker)
         smooth = Smoother() if smoother is None else smoother
-        if not isinstance(detector, str):
-            found = cls.for_pictures(**options, threshold=threshold).stages
-            return cls([*found, track, smooth], detect_every=detect_every)
-        scores = scores_of(detector)
-        if threshold is None:
-            threshold = scores.threshold
-        scores.check(threshold)
-        weaker = max(threshold - _WEAKER, (threshold + scores.least) / 2)
-        found = cls.for_pictures(**options, threshold=weaker).stages
-        return cls([*found, track, HighConfidenceFilter(threshold), smooth], detect_every=detect_every)
+        weaker, sure = threshold, []
+        if isinstance(detector, str):
+            scores = scores_of(detector)
+            if threshold is None:
+                threshold = scores.threshold
+            scores.check(threshold)
+            weaker = max(threshold - _WEAKER, (threshold + scores.least) / 2)
+            sure = [HighConfidenceFilter(threshold)]
+        find = make_detector(
+            detector,
+            min_face=min_face,
+            any_rotation=any_rotation,
+            upsample=upsample,
+            threshold=weaker,
+            threads=threads,
+            video=True,
+        )
+        found = cls._of(find, FaceQuality(), model, threads, flip, device).stages
+        return cls([*found, track, *sure, smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
         """The faces of one picture.

@@ -36,13 +36,22 @@ def gender_of(p_male: float) -> Literal["female", "male"]:
     return "male" if p_male >= 0.5 else "female"
 
 
+UNSURE = 0.7
+"""Below this probability a gender is shown with a question mark: it is wrong in three or four of ten faces."""
+
+
+def shown_gender(p_male: float) -> str:
+    """The word for a probability of male as people see it: with a question mark where it is unsure."""
+    return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")
+
+
 def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
     Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
-    ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4). A column that no
-    stage has filled gives ``None``, as does a value that is not finite. ``quality`` (4) and ``track_id`` are there when
-    their columns are; a ``track_id`` of -1 is a face without a confirmed track.
+    ``age_interval`` (low and high end, years, 2), ``gender`` ("female" or "male"), ``p_male`` (4), ``quality`` (2). A
+    column that no stage has filled gives ``None``, as does a value that is not finite. ``track_id`` is there when the
+    column is: -1 for a face without a confirmed track.
 
     Args:
         faces: what to write.
@@ -76,9 +85,8 @@ def _face_record(faces: FaceColumns, raw: FaceColumns | None, row: int) -> dict[
         # From the rounded number, so that a reader who derives it again finds the same.
         "gender": None if p_male is None else gender_of(p_male),
         "p_male": p_male,
+        "quality": _number(faces.quality, row, 2),
     }
-    if faces.quality is not None:
-        record["quality"] = _number(faces.quality, row, 4)
     if faces.track_id is not None:
         record["track_id"] = int(faces.track_id[row])
     if raw is not None:

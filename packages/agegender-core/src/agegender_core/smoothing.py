@@ -101,11 +101,11 @@ class Smoother:
     The columns are age, age_std, age_interval and p_male.
 
     Evidence fades with time, not with the number of frames: the same faces at 10 or at 30 frames a second give the same
-    result, and what is `time_constant` old counts 1/e of what is new. Each frame counts by `face_quality`. Age is the
-    `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by more than
-    `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is the mean of
-    the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames of one
-    person err alike, so more of them do not make an age more certain.
+    result, and what is `time_constant` old counts 1/e of what is new. Each frame counts by the square of its quality.
+    Age is the `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by
+    more than `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is
+    the mean of the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames
+    of one person err alike, so more of them do not make an age more certain.
 
     A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
     (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
@@ -166,7 +166,8 @@ class Smoother:
         }
         age, p_male = columns["age"], columns["p_male"]
         below, above = age - columns["age_interval"][:, 0], columns["age_interval"][:, 1] - age
-        quality = face_quality(faces)
+        # A quality is the inverse of an error, and evidence counts by the inverse of its variance.
+        quality = np.square(face_quality(faces) if faces.quality is None else faces.quality.astype(np.float64))
         predicted = [column for column, given in ((age, faces.age), (p_male, faces.p_male)) if given is not None]
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import numpy.typing as npt
 from .faces import Faces, Frame
 from .frames import as_frame
 from .onnx_runtime import ModelFileError, open_session
+from .search import Level, best_of_overlapping, in_core, levels
+from .turned import Upright, roll
 
 Floats = npt.NDArray[np.float32]
 
@@ -31,6 +34,13 @@ _CENTRE = np.array([-0.012, -0.042])
 _STRIDES = (8, 16, 32)
 _OVERLAP, _MOST = 0.3, 5000
 _PARTS = ("cls", "obj", "bbox", "kps")
+# The side from which on the network finds faces, most of them; some of half that side, too. And of a default search.
+_FACE = 16.0
+# YuNet sees a face that leans less clearly, and takes it to lean less than it does. So faces that seem to lean, and
+# those that are unsure, are looked at again in patches of so many pixels that stand as they may lean, in degrees.
+_LEANS, _SURE = 10.0, 0.92
+_PATCH, _TURNS = 160, (30.0, -30.0, 60.0, -60.0)
+_LEAST_TURNED = 32.0
 # Of OpenCV Zoo's own file, which is the same network with a fixed input.
 _ZOO_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
@@ -47,8 +57,12 @@ class YuNetDetector:
         model: a YuNet model file with an input of any size, or ``face_detection_yunet_2023mar.onnx`` of OpenCV Zoo; by
             default the one that comes with the package.
         threshold: the least score of a face, between 0 and 1; lower finds more faces and more mistakes.
-        max_side: larger frames are reduced for the search until their longer side has so many pixels. Faces are found
-            from about 10 pixels on in the reduced frame.
+        min_face: side in pixels of the smallest faces to look for, 4 or more. Time grows with its inverse square. By
+            default 16, and more in frames of over `max_pixels`, so that no more pixels than that are searched.
+        max_pixels: see `min_face`; without effect where that is given.
+        turned: look a second time, turned upright, at faces that lean or are unsure, of 32 pixels or more: finds and
+            straightens faces that lean by up to some 45 degrees, for about a millisecond each.
+        any_rotation: look at the frame turned by 90, 180 and 270 degrees, too: four times the time.
         threads: threads of ONNX Runtime within one call.
 
     Raises:
@@ -60,17 +74,25 @@ class YuNetDetector:
         self,
         model: str | os.PathLike[str] | None = None,
         threshold: float = 0.6,
-        max_side: int = 1280,
+        min_face: float | None = None,
+        max_pixels: float = 4_000_000,
+        turned: bool = True,
+        any_rotation: bool = False,
         threads: int = 1,
     ) -> None:
         if not 0 < threshold < 1:
             raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
-        if not 64 <= max_side <= 8192:
-            raise ValueError(f"max_side must be in 64..8192 pixels, got {max_side}")
+        if min_face is not None and not 4 <= min_face <= 10_000:
+            raise ValueError(f"min_face must be in 4..10000 pixels, got {min_face}")
+        if not max_pixels >= 4096:
+            raise ValueError(f"max_pixels must be 4096 or more, got {max_pixels}")
         self.model_path = YUNET_PATH if model is None else Path(model)
-        self._made_of = self.model_path.absolute(), threshold, max_side, threads
+        self._made_of = self.model_path.absolute(), threshold, min_face, max_pixels, turned, any_rotation, threads
         self.threshold = threshold
-        self.max_side = max_side
+        self.min_face = min_face
+        self.max_pixels = max_pixels
+        self.turned = turned
+        self.any_rotation = any_rotation
         if self.model_path.is_dir():
             raise IsADirectoryError(f"{self.model_path} is a folder, not a model file")
         if not self.model_path.exists():
@@ -98,18 +120,89 @@ class YuNetDetector:
         return type(self), self._made_of
 
     def __call__(self, frame: Frame, faces: Faces, *, bgr: bool = False) -> Faces:
-        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy and score.
+        """Replace `faces` by those found in `frame` (uint8 RGB), best score first: columns xyxy, score and keypoints.
 
         `bgr`: see `Pipeline`.
         """
         frame = as_frame(frame, bgr)
-        scale = min(1.0, self.max_side / max(frame.shape[:2]))
-        small = frame
-        if scale < 1:
-            size = [max(1, round(side * scale)) for side in (frame.shape[1], frame.shape[0])]
-            small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        boxes, points, scores = self.find(small)
-        return Faces(_hog_boxes(boxes / np.float32(scale), points / np.float32(scale)), scores)
+        found = [
+            _turn_back(*self._search(np.ascontiguousarray(np.rot90(frame, quarters))), frame, quarters)
+            for quarters in (range(4) if self.any_rotation else range(1))
+        ]
+        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        rows = best_of_overlapping(boxes, scores, _OVERLAP)
+        return Faces(_hog_boxes(boxes[rows], points[rows]), scores[rows], keypoints=points[rows])
+
+    def smallest_face(self, width: int, height: int) -> float:
+        """Side in pixels of the smallest faces that are looked for in a frame of that size."""
+        if self.min_face is not None:
+            return self.min_face
+        return _FACE * max(1.0, math.sqrt(width * height / self.max_pixels))
+
+    def _search(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
+        height, width = frame.shape[:2]
+        scale = _FACE / self.smallest_face(width, height)
+        least = self.threshold / 2 if self.turned else self.threshold
+        found = [self._search_level(frame, level, least) for level in levels(width, height, scale)]
+        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        rows = best_of_overlapping(boxes, scores, _OVERLAP)
+        boxes, points, scores = boxes[rows], points[rows], scores[rows]
+        return self._straightened(frame, boxes, points, scores) if self.turned else (boxes, points, scores)
+
+    def _search_level(self, frame: Frame, level: Level, threshold: float) -> tuple[Floats, Floats, Floats]:
+        resized = frame
+        if level.size != (frame.shape[1], frame.shape[0]):
+            method = cv2.INTER_AREA if level.scale < 1 else cv2.INTER_CUBIC
+            resized = cv2.resize(frame, level.size, interpolation=method)  # type: ignore[assignment]
+        parts = []
+        for tile in level.tiles():
+            left, top, right, bottom = tile.box
+            boxes, points, scores = self._find(resized[top:bottom, left:right], threshold)
+            corner = np.array([left, top], np.float32)
+            boxes, points = boxes + np.tile(corner, 2), points + corner
+            rows = in_core(boxes, tile)
+            parts.append((boxes[rows], points[rows], scores[rows]))
+        boxes, points, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        return boxes / np.float32(level.scale), points / np.float32(level.scale), scores
+
+    def _straightened(
+        self, frame: Frame, boxes: Floats, points: Floats, scores: Floats
+    ) -> tuple[Floats, Floats, Floats]:
+        """The faces above the threshold, best score first, each as it looks when it is turned upright."""
+        boxes, points, scores = boxes.copy(), points.copy(), scores.copy()
+        sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1))
+        leans = np.abs(roll(points)) >= _LEANS
+        for row in np.flatnonzero((sides >= _LEAST_TURNED) & (leans | (scores < _SURE))):
+            angle = float(roll(points[row : row + 1])[0])
+            angles = (angle, 2 * angle, *_TURNS) if leans[row] else _TURNS[:2]
+            centre, side = (boxes[row, :2] + boxes[row, 2:]) / 2, float(sides[row])
+            looks = [look for turn in angles if (look := self._look(frame, centre, side, turn)) is not None]
+            better = max(looks, key=lambda look: look[2], default=None)
+            if better is None or better[2] <= scores[row]:
+                continue
+            box, upright, score = better
+            # It may not stand quite upright yet.
+            again = self._look(frame, (box[:2] + box[2:]) / 2, side, float(roll(upright[None])[0]))
+            if again is not None and again[2] >= score - 0.05:
+                box, upright, score = *again[:2], max(score, again[2])
+            boxes[row], points[row], scores[row] = box, upright, score
+        rows = best_of_overlapping(boxes, scores, _OVERLAP)
+        rows = rows[scores[rows] >= np.float32(self.threshold)]
+        return boxes[rows], points[rows], scores[rows]
+
+    def _look(
+        self, frame: Frame, centre: npt.NDArray[np.floating], side: float, angle: float
+    ) -> tuple[Floats, Floats, float] | None:
+        """The face in the middle of a patch around `centre` that is turned by `angle`: box, points and score."""
+        patch = Upright.cut(frame, centre, 2 * side, angle, _PATCH)
+        boxes, points, scores = self._find(patch.image, self.threshold / 2)
+        away = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - _PATCH / 2).max(axis=1)
+        if not (away < _PATCH / 5).any():
+            return None
+        row = int(away.argmin())
+        middle = patch.to_frame((boxes[row, :2] + boxes[row, 2:]) / 2)
+        half = (boxes[row, 2:] - boxes[row, :2]) / 2 * patch.scale
+        return np.concatenate([middle - half, middle + half]), patch.to_frame(points[row]), float(scores[row])
 
     def find(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
         """What YuNet itself says of `frame`, as large as it is, best score first.
@@ -119,6 +212,9 @@ class YuNetDetector:
             left, that on its right, the tip of the nose, the corners of the mouth, left and right; float32 (n,),
             scores in [threshold, 1]. Pixels of `frame`.
         """
+        return self._find(frame, self.threshold)
+
+    def _find(self, frame: Frame, threshold: float) -> tuple[Floats, Floats, Floats]:
         height, width = frame.shape[:2]
         down, right = -height % _STRIDES[-1], -width % _STRIDES[-1]
         padded = cv2.copyMakeBorder(frame, 0, down, 0, right, cv2.BORDER_CONSTANT)
@@ -126,22 +222,23 @@ class YuNetDetector:
         found = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: blob}), strict=True))
         columns = padded.shape[1]
         each = [
-            self._decode(columns, stride, *(found[f"{part}_{stride}"][0] for part in _PARTS)) for stride in _STRIDES
+            self._decode(columns, stride, threshold, *(found[f"{part}_{stride}"][0] for part in _PARTS))
+            for stride in _STRIDES
         ]
         boxes, points, scores = (np.concatenate(parts) for parts in zip(*each, strict=True))
         # Whole pixels, as FaceDetectorYN compares them.
         corner = np.trunc(boxes[:, :2])
         whole = np.hstack([corner, np.trunc(boxes[:, 2:] - boxes[:, :2])]).astype(np.float64)
-        kept = cv2.dnn.NMSBoxes(whole, scores, self.threshold, _OVERLAP, top_k=_MOST)  # type: ignore[arg-type]
+        kept = cv2.dnn.NMSBoxes(whole, scores, threshold, _OVERLAP, top_k=_MOST)  # type: ignore[arg-type]
         rows = np.asarray(kept, np.intp).reshape(-1)
         return boxes[rows], points[rows], scores[rows]
 
     def _decode(
-        self, width: int, stride: int, cls: Floats, obj: Floats, box: Floats, kps: Floats
+        self, width: int, stride: int, threshold: float, cls: Floats, obj: Floats, box: Floats, kps: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """Boxes, points and scores of the cells above the threshold, as FaceDetectorYN's postProcess has them."""
         scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
-        (rows,) = np.nonzero(scores >= np.float32(self.threshold))
+        (rows,) = np.nonzero(scores >= np.float32(threshold))
         down, across = np.divmod(rows, width // stride)
         cell = np.stack([across, down], axis=1).astype(np.float32)
         centre = (cell + box[rows, :2]) * np.float32(stride)
@@ -154,8 +251,25 @@ def _hog_boxes(boxes: Floats, points: Floats) -> Floats:
     size = boxes[:, 2:] - boxes[:, :2]
     eyes, mouth = points[:, :2].mean(axis=1), points[:, 3:].mean(axis=1)
     side = _SIDE * np.sqrt(np.sqrt(size.clip(1).prod(axis=1)) * np.linalg.norm(eyes - mouth, axis=1).clip(1))[:, None]
-    centre = (boxes[:, :2] + size / 2 + (eyes + mouth) / 2) / 2 + _CENTRE * side
+    angle = roll(points)
+    angle = np.radians(np.where(np.abs(angle) < _LEANS, 0, angle))
+    away = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2) @ _CENTRE
+    centre = (boxes[:, :2] + size / 2 + (eyes + mouth) / 2) / 2 + away * side
     # Whole pixels, as HOG's boxes have them. The medians were taken of dlib's rectangles, which end a pixel earlier.
     squares: Floats = np.round(np.hstack([centre - side / 2, centre + side / 2])).astype(np.float32)
     squares[:, 2:] += 1
     return squares
+
+
+def _turn_back(
+    boxes: Floats, points: Floats, scores: Floats, frame: Frame, quarters: int
+) -> tuple[Floats, Floats, Floats]:
+    """What was found in `frame` turned by so many quarters, as ``numpy.rot90`` does, in pixels of `frame` itself."""
+    height, width = frame.shape[:2]
+
+    def back(turned: Floats) -> Floats:
+        x, y = turned[..., 0], turned[..., 1]
+        return np.stack([(x, y), (width - y, x), (width - x, height - y), (y, height - x)][quarters], axis=-1)
+
+    corners = back(boxes.reshape(-1, 2, 2))
+    return np.hstack([corners.min(axis=1), corners.max(axis=1)]), back(points), scores
