@@ -10,7 +10,7 @@ RUN apt-get update \
 WORKDIR /opt/agegender
 COPY cpp cpp
 COPY packages packages
-RUN pip install --no-cache-dir packages/agegender-core "packages/agegender-train[gpu]" packages/agegender-cli
+RUN pip install --no-cache-dir packages/agegender-core "packages/agegender-train[gpu]" packages/agegender-cli packages/agegender
 
 WORKDIR /data
 ENTRYPOINT ["agegender"]

@@ -32,7 +32,7 @@ from agegender_cli.main import app
 ROOT = Path(__file__).resolve().parents[1]
 DIRECTIVE = re.compile(r"^<!-- (options|commands|command-line|api|include)(?:: *(.*?))? -->$", re.MULTILINE)
 NOTES = re.compile(r"\s*\[([^\[\]]*)\]$")
-SOURCES = [ROOT / "packages/agegender-core/src", ROOT / "packages/agegender-train/src"]
+SOURCES = [ROOT / f"packages/{name}/src" for name in ("agegender", "agegender-core", "agegender-train")]
 
 _shown: set[str] = set()
 

@@ -132,6 +132,8 @@ def layers() -> list[list[str]]:
 def architecture() -> str:
     """The packages of the repository, each above what it may import."""
     drawing = Drawing("The parts of agegender; each may import what is below it")
+    drawing.row(("agegender", ["command and runtime in one"], GREY), mono=True)
+    drawing.arrow("installs")
     drawing.row(("agegender_cli", ["the command: one file a command, Typer"], VIOLET), mono=True)
     drawing.arrow("imports")
     top = drawing.y

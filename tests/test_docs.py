@@ -159,9 +159,10 @@ def test_python_of_a_page_compiles_and_names_what_there_is(page: Path) -> None:
                 assert node.attr in agegender_core.__all__
 
 
-@pytest.mark.parametrize("name", ["index.md", "api/core.md"])
-def test_snippets_of_the_quickstart_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
+@pytest.mark.parametrize("name", ["index.md", "python.md", "api/core.md"])
+def test_snippets_of_the_quickstart_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    monkeypatch.chdir(tmp_path)
     snippets = blocks(expanded(DOCS / name), "python")
     assert snippets
     for snippet in snippets:

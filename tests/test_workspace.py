@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tomllib
 import zipfile
@@ -16,6 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted((ROOT / "packages").iterdir())
+# What is in the archives is the same in half the time.
+UNOPTIMIZED = ("CMAKE_CXX_FLAGS_RELEASE=-O0", "CMAKE_INTERPROCEDURAL_OPTIMIZATION=OFF")
 
 
 def project(folder: Path) -> dict[str, Any]:
@@ -51,12 +54,23 @@ def test_every_package_says_whose_it_is_and_under_which_licence() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """The names of the files in each package's sdist and wheel, by the archive's name."""
-    out = tmp_path_factory.mktemp("dist")
+    """The names of the files in each package's sdist and wheel, by the archive's name.
+
+    The wheels are built from the sdists, unpacked in a folder of their own: what people without a checkout have.
+    """
+    out, unpacked = tmp_path_factory.mktemp("dist"), tmp_path_factory.mktemp("unpacked")
     before = _sources()
     for folder in PACKAGES:
-        command = ["uv", "build", "--quiet", "--sdist", "--wheel", "--out-dir", str(out), str(folder)]
+        command = ["uv", "build", "--quiet", "--sdist", "--out-dir", str(out), str(folder)]
         subprocess.run(command, check=True, cwd=out, timeout=1200)
+        (archive,) = out.glob(f"{folder.name.replace('-', '_')}-[0-9]*.tar.gz")
+        with tarfile.open(archive) as sdist:
+            sdist.extractall(unpacked, filter="data")
+        alone = unpacked / archive.name.removesuffix(".tar.gz")
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(out), str(alone)]
+        if folder.name == "agegender-core":
+            command += [f"--config-settings=cmake.define.{setting}" for setting in UNOPTIMIZED]
+        subprocess.run(command, check=True, cwd=alone, timeout=1200)
     assert _sources() == before, "a build changes the source tree"
     names: dict[str, list[str]] = {}
     for path in out.iterdir():
@@ -82,10 +96,14 @@ def test_sdists_and_wheels_hold_licence_and_notices_and_nothing_too_much(built: 
     assert len(built) == 2 * len(PACKAGES)
     for folder in PACKAGES:
         (wheel,) = (
-            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "whl" in name
+            names
+            for name, names in built.items()
+            if name.startswith(f"{folder.name.replace('-', '_')}-") and "whl" in name
         )
         (sdist,) = (
-            names for name, names in built.items() if name.startswith(folder.name.replace("-", "_")) and "tar" in name
+            names
+            for name, names in built.items()
+            if name.startswith(f"{folder.name.replace('-', '_')}-") and "tar" in name
         )
         for name in project(folder)["license-files"]:
             assert name in sdist
@@ -95,6 +113,18 @@ def test_sdists_and_wheels_hold_licence_and_notices_and_nothing_too_much(built: 
     assert "cpp/CMakeLists.txt" in core
     assert "cpp/include/agegender/align.hpp" in core
     assert not [name for name in core if name.startswith(("cpp/tests", "build"))]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake configures the build")
+def test_a_build_that_cannot_fetch_dlib_says_how_to_give_it(tmp_path: Path) -> None:
+    command = ["cmake", "-S", str(ROOT), "-B", str(tmp_path), f"-DPYTHON_EXECUTABLE={sys.executable}"]
+    environment = {**os.environ, "PIP_NO_INDEX": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    said = " ".join(done.stderr.split())
+    assert "The source of dlib 20.0.1 could not be fetched with" in said
+    assert "pip install: -C cmake.define.AGEGENDER_DLIB_SOURCE_DIR=<folder>" in said
 
 
 @pytest.mark.slow
@@ -117,7 +147,7 @@ def test_agegender_train_is_packages_only() -> None:
 
 
 def test_imports_keep_the_contracts() -> None:
-    """No circle in the three packages, in functions or not, and no import against the order of the layers."""
+    """No circle in the packages, in functions or not, and no import against the order of the layers."""
     linter = pytest.importorskip("importlinter.cli")
     assert linter.lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True) == 0
 

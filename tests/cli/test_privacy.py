@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,43 +14,33 @@ from typing import Any
 
 import pytest
 
-SOCKET_CALLS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-SAMPLES = Path(__file__).resolve().parents[2] / "samples"
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "samples"
+CONFINED = ROOT / ".ci" / "confined.py"
 AGEGENDER = Path(sys.executable).parent / "agegender"
 
 pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() not in SOCKET_CALLS, reason="a filter of Linux's system calls"
+    sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"),
+    reason="a filter of Linux's system calls",
 )
 
-# The kernel's filter (seccomp) sees what native code does, too, and needs no tool and no rights.
-WITHOUT_SOCKETS = """
-import ctypes, os, struct, sys
-architecture, number = map(int, sys.argv[1:3])
-load, equal, give, kill, allow = 0x20, 0x15, 0x06, 0x80000000, 0x7FFF0000
-program = b"".join(struct.pack("HBBI", *line) for line in (
-    (load, 0, 0, 4), (equal, 1, 0, architecture), (give, 0, 0, kill),
-    (load, 0, 0, 0), (equal, 0, 1, number), (give, 0, 0, kill), (give, 0, 0, allow),
-))
-memory = ctypes.create_string_buffer(program)
-header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(memory))
-libc = ctypes.CDLL(None, use_errno=True)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-if libc.prctl(22, 2, header, 0, 0) != 0:
-    sys.exit(77)
-os.execv(sys.argv[3], sys.argv[3:])
-"""
 
+def run_alone(
+    home: Path, folder: Path, *words: object, read_only: bool = False, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command that may open no socket, with a home folder and a folder for temporary files of its own.
 
-def run_alone(home: Path, folder: Path, *words: object, **more: str) -> subprocess.CompletedProcess[str]:
-    """Runs a command that may open no socket, with a home folder and a folder for temporary files of its own."""
+    With `read_only` it can't write outside `folder` either.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "ORT_", "PYTHONPATH"))}
     temporary = folder / "temporary"
     temporary.mkdir(parents=True)
     environment = {**kept, "HOME": str(home), "TMPDIR": str(temporary), **more}
-    command = [sys.executable, "-c", WITHOUT_SOCKETS, *map(str, SOCKET_CALLS[platform.machine()]), *map(str, words)]
+    allowed = ["--write", str(folder)] if read_only else []
+    command = [sys.executable, str(CONFINED), *allowed, "--", *map(str, words)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=folder)
     if done.returncode == 77:
-        pytest.skip("this kernel has no seccomp")
+        pytest.skip("this kernel has no seccomp, or no Landlock")
     return done
 
 
@@ -62,7 +53,28 @@ def test_the_filter_sees_a_socket(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGSYS
 
 
+def test_the_filter_sees_a_file(tmp_path: Path) -> None:
+    outside, inside = tmp_path / "outside", tmp_path / "there" / "inside"
+    for way in ("open(p, 'w')", "os.mkdir(p)", "os.symlink('x', p)"):
+        program = f"import os\nfor p in ({str(inside)!r}, {str(outside)!r}):\n    {way}"
+        done = run_alone(tmp_path, tmp_path / "there", sys.executable, "-c", program, read_only=True)
+        assert done.returncode == 1
+        assert "PermissionError" in done.stderr
+        assert str(outside) in done.stderr
+        assert os.path.lexists(inside)
+        assert not os.path.lexists(outside)
+        shutil.rmtree(tmp_path / "there")
+
+
+THREE_LINES = f"""
+import agegender as ag
+faces = ag.analyze({str(SAMPLES / "astronaut.jpg")!r})
+[(face.age, face.gender, face.box) for face in faces], faces.to_dicts(), faces._repr_html_()
+faces.annotate().save("drawn.jpg")
+"""
+
 COMMANDS = {
+    "three lines": ([sys.executable, "-c", THREE_LINES], ["drawn.jpg"]),
     "import": ([sys.executable, "-c", "import agegender_core, agegender_core.onnx_runtime"], []),
     "predict": ([AGEGENDER, "predict", SAMPLES / "astronaut.jpg", "-o", "drawn"], ["drawn/astronaut.jpg"]),
     "stream": (
@@ -75,17 +87,17 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["fresh", "unwritable"])
+@pytest.mark.parametrize("kind", ["fresh", "unwritable", "read-only system"])
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str, kind: str) -> None:
     words, expected = COMMANDS[name]
     home, place = tmp_path / "home", tmp_path / "work"
-    if kind == "fresh":
-        home.mkdir()
-    else:
+    if kind == "unwritable":
         home.touch()
         home = home / "home"  # root may write anywhere, but makes no folder in a file
-    done = run_alone(home, place, *words)
+    else:
+        home.mkdir()
+    done = run_alone(home, place, *words, read_only=kind == "read-only system")
     assert done.returncode == 0, (done.returncode, done.stderr)
     assert files_under(place) == sorted(str(place / file) for file in expected)
     assert files_under(home) == []

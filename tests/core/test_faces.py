@@ -1,7 +1,15 @@
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
+import hypothesis
+import hypothesis.extra.numpy
+import hypothesis.strategies as st
 import numpy as np
 import pytest
 
@@ -28,7 +36,7 @@ def test_columns_are_replaced_in_a_copy() -> None:
     aged = faces.with_columns(age=np.array([1, 2, 3], np.float32))
     assert faces.age is None
     assert aged.xyxy is faces.xyxy
-    assert repr(aged) == "Faces(n=3, xyxy, score, age, track_id)"
+    assert repr(aged) == "Faces(3 faces: 1, 2, 3)"
 
 
 @pytest.mark.parametrize(
@@ -68,16 +76,102 @@ def test_the_former_names_of_the_interval_still_work_and_say_the_new_one(kind: s
         assert replace(made, age_interval=None).age_high is None
 
 
-def test_each_face_on_its_own() -> None:
-    faces = Faces(np.arange(12, dtype=np.float32).reshape(3, 4), age=np.array([10, 20, 30], np.float32))
-    assert [len(face) for face in faces] == [1, 1, 1]
-    assert [float(face.age[0]) for face in faces if face.age is not None] == [10, 20, 30]
-    for row, age in ((0, 10), (2, 30), (-1, 30), (-3, 10), (np.int64(1), 20)):
-        face = faces[row]
-        assert face.xyxy.shape == (1, 4)
-        assert face.age is not None
-        assert face.age.tolist() == [age]
+def known() -> Faces:
+    return Faces(
+        np.array([[10, 20, 50, 60], [0, 0, 9.5, 9.25], [5, 5, 8, 8]], np.float32),
+        score=np.array([0.9, 0.8, np.nan], np.float32),
+        landmarks=np.arange(30, dtype=np.float32).reshape(3, 5, 2),
+        chips=np.zeros((3, 4, 4, 3), np.uint8),
+        chip_padding=0.4,
+        age=np.array([30.5, 8, np.nan], np.float32),
+        age_std=np.array([5, 2, np.nan], np.float32),
+        age_interval=np.array([[25, 38], [4, 12], [np.nan, 3]], np.float32),
+        p_male=np.array([0.25, 0.5, np.nan], np.float32),
+        quality=np.array([1, 0.5, 0.125], np.float32),
+    )
+
+
+def test_each_face_is_a_record_of_plain_numbers() -> None:
+    first, second, third = known()
+    assert (first.box, first.age, first.age_std, first.age_interval) == ((10, 20, 50, 60), 30.5, 5, (25, 38))
+    assert (first.gender, first.p_male, second.gender) == ("female", 0.25, "male")
+    assert (third.age, third.age_std, third.age_interval, third.gender, third.p_male, third.score) == (None,) * 6
+    assert (first.quality, third.quality, first.track_id) == (1, 0.125, None)
+    assert first.landmarks == ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
+    assert first.chip is not None
+    assert first.chip.shape == (4, 4, 3)
+    for value in (*first.box, first.score, first.age, first.p_male, first.quality):
+        assert type(value) is float
+    assert [face.track_id for face in three()] == [7, -1, 9]
+    assert repr(first) == "Face(female 31 (25-38), 40 x 40 at 10, 20)"
+    assert repr(three()[0]) == "Face(2 x 2 at 0, 1)"
+
+
+def test_rows_by_number_slice_mask_and_indices() -> None:
+    faces = known()
+    for row, age in ((0, 30.5), (1, 8), (-2, 8), (-3, 30.5), (np.int64(1), 8)):
+        assert faces[row].age == age
     for row in (3, -4):
         with pytest.raises(IndexError, match=f"row {row} of 3 faces"):
             faces[row]
+    assert faces.age is not None
+    for rows in (slice(0, 1), [0], np.array([0]), np.array([True, False, False]), [True, False, False], faces.age > 20):
+        assert [face.age for face in faces[rows]] == [30.5]
+    assert len(faces[[]]) == len(faces[3:]) == 0
     assert list(Faces.empty()) == []
+    assert [face.age for face in faces[::-1]] == [None, 8, 30.5]
+
+
+def test_what_it_shows_of_itself() -> None:
+    assert repr(known()) == "Faces(3 faces: female 31 (25-38), male 8 (4-12), unknown)"
+    assert repr(three()) == "Faces(3 faces)"
+    assert repr(Faces.empty()) == "Faces(no faces)"
+    assert repr(known()[[0, 0, 1, 0, 1, 0]]).endswith("female 31 (25-38) and 2 more)")
+    assert repr(replace(Faces.empty(), error=OSError("gone"))) == "Faces(unreadable: gone)"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda faces: pickle.loads(pickle.dumps(faces))])
+def test_copies_are_whole(again: Callable[[Faces], Faces]) -> None:
+    faces = replace(known(), picture=np.full((70, 60, 3), 9, np.uint8), source="a.jpg")
+    copied = again(faces)
+    assert copied.to_dicts() == faces.to_dicts()
+    assert repr(copied) == repr(faces)
+    assert (copied.source, copied.chip_padding) == ("a.jpg", 0.4)
+    assert copied.image is not None
+    np.testing.assert_array_equal(copied.image, np.full((70, 60, 3), 9))
+
+
+numbers = hypothesis.extra.numpy.arrays
+anything = st.floats(width=32)
+
+
+@st.composite
+def any_faces(draw: st.DrawFn) -> Faces:
+    n = draw(st.integers(0, 4))
+
+    def column(*shape: int) -> Any:
+        return draw(st.none() | numbers(np.float32, (n, *shape), elements=anything))
+
+    tracks = draw(st.none() | numbers(np.int64, n, elements=st.integers(-1, 2**62)))
+    return Faces(
+        draw(numbers(np.float32, (n, 4), elements=anything)),
+        score=column(),
+        age=column(),
+        age_std=column(),
+        age_interval=column(2),
+        p_male=column(),
+        quality=column(),
+        landmarks=column(5, 2),
+        track_id=tracks,
+    )
+
+
+@hypothesis.settings(max_examples=40, deadline=None)
+@hypothesis.given(any_faces())
+def test_whatever_the_values_dictionaries_are_json(faces: Faces) -> None:
+    dicts = faces.to_dicts()
+    assert json.loads(json.dumps(dicts, allow_nan=False)) == dicts
+    assert len(dicts) == len(faces) == len(list(faces))
+    json.dumps(faces.to_deepface(), allow_nan=False)
+    assert repr(faces).startswith("Faces(")
+    assert faces._repr_html_().startswith("<div>")

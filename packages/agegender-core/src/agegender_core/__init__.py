@@ -4,12 +4,16 @@ import warnings as _warnings
 from importlib.metadata import version as _version
 
 from .align import Aligner
+from .analyze import analyze
+from .annotated import Annotated
 from .blur import FaceBlur
 from .boxes import iou
 from .decoding import Prediction
 from .detect import HogDetector
 from .draw import draw_faces
-from .faces import Faces, Frame, Stage
+from .face import Face
+from .faces import Faces, Stage
+from .frames import Frame
 from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
 from .onnx_runtime import DeviceError, ModelFileError
@@ -42,10 +46,12 @@ __version__ = _version("agegender-core")
 
 __all__ = [
     "Aligner",
+    "Annotated",
     "BatchStage",
     "CsvSink",
     "DeviceError",
     "DrawnSink",
+    "Face",
     "FaceBlur",
     "Faces",
     "Frame",
@@ -81,6 +87,7 @@ __all__ = [
     "WindowSink",
     "YuNetDetector",
     "__version__",
+    "analyze",
     "decode_image",
     "draw_faces",
     "face_records",

@@ -8,8 +8,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
-from .faces import Faces, Frame
-from .frames import as_frame
+from .columns import FaceColumns
+from .frames import Frame, as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
 from .records import shown_gender
 
@@ -35,7 +35,7 @@ _CLEAR, _PALEST, _UNREADABLE = 0.6, 0.35, 0.3
 Box: TypeAlias = tuple[float, float, float, float]
 
 
-def label_of(faces: Faces, row: int) -> str:
+def label_of(faces: FaceColumns, row: int) -> str:
     """The text at a face, such as "#3  female 34": only what is known, an unsure gender with a question mark.
 
     The age is rounded here and nowhere else.
@@ -52,7 +52,7 @@ def label_of(faces: Faces, row: int) -> str:
     return "  ".join([*parts, " ".join(values)]) if values else "".join(parts)
 
 
-def track_of(faces: Faces, row: int) -> int:
+def track_of(faces: FaceColumns, row: int) -> int:
     """The face's track, -1 for none."""
     return -1 if faces.track_id is None else int(faces.track_id[row])
 
@@ -62,7 +62,7 @@ def color_of(track_id: int) -> Color:
     return PALETTE[(track_id - 1) % len(PALETTE)] if track_id >= 0 else NEUTRAL
 
 
-def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0, *, bgr: bool = False) -> Frame:
+def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: bool = False) -> Frame:
     """A copy of `frame` with its faces drawn in; sizes follow the frame and the face.
 
     Args:
@@ -98,13 +98,13 @@ def draw_faces(frame: Frame, faces: Faces, scale: float = 1.0, *, bgr: bool = Fa
     return np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn
 
 
-def _opacity(faces: Faces, row: int) -> float:
+def _opacity(faces: FaceColumns, row: int) -> float:
     if faces.quality is None or not math.isfinite(faces.quality[row]):
         return 1.0
     return _PALEST + (1 - _PALEST) * min(1.0, float(faces.quality[row]) / _CLEAR)
 
 
-def _clipped(faces: Faces, row: int) -> Box:
+def _clipped(faces: FaceColumns, row: int) -> Box:
     # Far outside, OpenCV's fixed-point coordinates would overflow.
     left, top, right, bottom = (float(edge) for edge in np.clip(faces.xyxy[row], -20_000, 20_000))
     return left, top, max(right, left + 1), max(bottom, top + 1)

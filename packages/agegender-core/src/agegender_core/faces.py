@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 
-Frame: TypeAlias = npt.NDArray[np.uint8]
-"""An image array: uint8 RGB, (H, W, 3), C-contiguous."""
+from .adapters import deepface_dictionaries, pandas_table, supervision_detections
+from .annotated import Annotated, faces_html
+from .face import Face, face_at, summary
+from .frames import Frame as Frame
+from .records import face_records
+
+if TYPE_CHECKING:
+    import pandas
+    import supervision
 
 _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "xyxy": (np.float32, (4,)),
@@ -53,7 +60,9 @@ class FormerIntervalEnds:
 class Faces(FormerIntervalEnds):
     """The faces of one frame as a struct of arrays: row i of every column is the same face.
 
-    A column that no stage has filled is ``None``. Stages keep the order of rows.
+    A column that no stage has filled is ``None``. Stages keep the order of rows. ``for face in faces`` and ``faces[0]``
+    give a `Face`, whose values are plain Python numbers; a slice, a mask such as ``faces[faces.age >= 18]`` and a list
+    of rows give `Faces` again.
 
     Attributes:
         xyxy: float32 (n, 4), half-open boxes in pixels of the frame: left, top, right, bottom; the width is right less
@@ -77,6 +86,10 @@ class Faces(FormerIntervalEnds):
             eye on the picture's left (of an upright face), that on its right, the tip of the nose, the corners of the
             mouth, left and right.
         quality: float32 (n,), in [0, 1], how much can be made of the face: see `FaceQuality`.
+        picture: the picture that the faces are in, or what reads it again; only `analyze` sets it, so that a video's
+            faces hold no frames. See `image`.
+        source: the picture's name, such as its path, where it has one.
+        error: why the picture could not be read, in what `analyze` gives of several; there are no faces then.
 
     Raises:
         ValueError: a column's dtype, shape or number of rows is not as above.
@@ -97,6 +110,9 @@ class Faces(FormerIntervalEnds):
     frame: int = 0
     keypoints: npt.NDArray[np.float32] | None = None
     quality: npt.NDArray[np.float32] | None = None
+    picture: Frame | Callable[[], Frame] | None = None
+    source: str | None = None
+    error: Exception | None = None
 
     def __post_init__(self) -> None:
         for name, (dtype, shape) in _COLUMNS.items():
@@ -123,29 +139,103 @@ class Faces(FormerIntervalEnds):
     def __len__(self) -> int:
         return len(self.xyxy)
 
-    def __iter__(self) -> Iterator[Faces]:
-        """Each face, as `Faces` with one row."""
-        return (self[row] for row in range(len(self)))
+    def __iter__(self) -> Iterator[Face]:
+        """Each face as a `Face`."""
+        return (face_at(self, row) for row in range(len(self)))
 
-    def __getitem__(self, rows: int | slice | list[int] | npt.NDArray[Any]) -> Faces:
-        """The faces of `rows` (a number, a slice, indices or a mask), with every column that is set.
-
-        A single number, from the end if it is negative, gives `Faces` with one row.
+    @overload
+    def __getitem__(self, rows: int | np.integer[Any]) -> Face: ...
+    @overload
+    def __getitem__(self, rows: slice | list[int] | list[bool] | npt.NDArray[Any]) -> Faces: ...
+    def __getitem__(
+        self, rows: int | np.integer[Any] | slice | list[int] | list[bool] | npt.NDArray[Any]
+    ) -> Face | Faces:
+        """One face by its number, from the end if it is negative; or the faces of a slice, of indices or of a mask.
 
         Raises:
             IndexError: there is no such row.
         """
-        if isinstance(rows, int | np.integer):
+        if isinstance(rows, int | np.integer) and not isinstance(rows, bool):
             if not -len(self) <= rows < len(self):
                 raise IndexError(f"row {rows} of {len(self)} faces")
-            rows = [int(rows)]
+            return face_at(self, int(rows) % len(self))
+        if isinstance(rows, list) and not rows:
+            rows = slice(0)
         picked = {name: getattr(self, name) for name in _COLUMNS}
         return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
 
     def __repr__(self) -> str:
-        given = [field.name for field in fields(self) if getattr(self, field.name) is not None]
-        names = [name for name in given if name not in ("time", "frame")]
-        return f"Faces(n={len(self)}, {', '.join(names)})"
+        return f"Faces({summary(self)})" if self.error is None else f"Faces(unreadable: {self.error})"
+
+    def _repr_html_(self) -> str:
+        return faces_html(self, self.image if self.error is None else None, repr(self), self.source)
+
+    @property
+    def image(self) -> Frame | None:
+        """The picture: uint8 RGB (H, W, 3), turned upright; ``None`` where it is not known.
+
+        Of several pictures only the names or the encoded bytes are kept, and each is read again when it is asked for:
+        the faces of a large folder fit into the memory, its pictures don't.
+
+        Raises:
+            OSError: its file is no longer there.
+            ImageError: its file has become unreadable.
+        """
+        return self.picture() if callable(self.picture) else self.picture
+
+    def annotate(self, image: Frame | None = None, *, scale: float = 1.0, bgr: bool = False) -> Annotated:
+        """The picture with the faces drawn in; ``.save("drawn.jpg")`` writes it, ``numpy.asarray`` gives its pixels.
+
+        Args:
+            image: uint8 (H, W, 3), the picture, for faces that don't come from `analyze`.
+            scale: makes text and lines larger or smaller; > 0.
+            bgr: the channels of `image` are blue, green, red, as OpenCV has them.
+
+        Raises:
+            ValueError: no picture is known and none was given, or an argument is not as above.
+        """
+        if image is None:
+            image, bgr = self.image, False
+        if image is None:
+            raise ValueError("these faces don't know their picture: pass it, annotate(image)")
+        return Annotated.of(image, self, scale, bgr, self.source)
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One dictionary a face, of plain Python numbers that ``json`` takes: see `face_records`."""
+        return face_records(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row a face, always with the same columns, so that tables of several pictures can be put together.
+
+        The columns: ``source``, ``left``, ``top``, ``right``, ``bottom`` (pixels), ``score``, ``age``, ``age_std``,
+        ``age_interval_low``, ``age_interval_high`` (years), ``gender``, ``p_male``, ``quality``, ``track_id``. What is
+        not known is missing (NaN or ``pandas.NA``).
+
+        Raises:
+            ImportError: pandas isn't installed: the extra agegender-core[pandas].
+        """
+        return pandas_table(self, self.source)
+
+    def to_supervision(self) -> supervision.Detections:
+        """The faces as ``supervision.Detections``, for its annotators, zones and trackers.
+
+        ``class_id`` is 1 for male, 0 for female and -1 where it is not known, ``class_name`` in ``data`` the word for
+        it; ``age``, ``age_std``, ``p_male`` and ``quality`` are in ``data`` where they are known.
+
+        Raises:
+            ImportError: supervision isn't installed: the extra agegender-core[supervision].
+        """
+        return supervision_detections(self)
+
+    def to_deepface(self) -> list[dict[str, Any]]:
+        """What ``DeepFace.analyze(..., actions=("age", "gender"))`` gives: a list with one dictionary a face.
+
+        The keys: ``region`` (``x``, ``y``, ``w``, ``h`` in whole pixels, ``left_eye`` and ``right_eye``, of the
+        person), ``face_confidence`` (the detector's score), ``age`` (whole years), ``gender`` (percentages of
+        "Woman" and "Man"), ``dominant_gender``. What the model has not learned is left out. Where DeepFace raises
+        because there is no face, the list is empty.
+        """
+        return deepface_dictionaries(self)
 
     def with_columns(self, **columns: Any) -> Faces:
         """A copy with some columns replaced; it shares the memory of the rest."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from .faces import Frame
+Frame: TypeAlias = npt.NDArray[np.uint8]
+"""An image array: uint8 RGB, (H, W, 3), C-contiguous."""
 
 
 def as_frame(image: Any, bgr: bool = False, grey: bool = False) -> Frame:

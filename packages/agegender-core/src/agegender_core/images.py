@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ._opencv import quiet_opencv
-from .faces import Frame
 from .files import write_bytes
-from .frames import as_frame
+from .frames import Frame, as_frame
 from .picture_headers import Header, read_header
 
 MAX_PIXELS = 200_000_000
@@ -146,7 +145,7 @@ def _decode(data: bytes, header: Header) -> Frame | None:
             if unchanged.ndim == 2 or unchanged.shape[2] == 3:
                 return _upright(_eight_bits(unchanged), header.orientation or 1)
         if unchanged is not None and unchanged.ndim == 3 and unchanged.shape[2] == 4:
-            return _upright(_on_white(unchanged), header.orientation or 1)
+            return _upright(on_white(unchanged), header.orientation or 1)
     # A format that our header reader doesn't know is turned by OpenCV.
     by_opencv = 0 if header.orientation is None else cv2.IMREAD_IGNORE_ORIENTATION
     frame = _decode_rgb(raw, by_opencv)
@@ -166,7 +165,7 @@ def _decode_heic(data: bytes) -> Frame:
         # libheif turns the picture upright itself.
         picture = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True).to_pillow()
         rgba = np.asarray(picture.convert("RGBA")) if picture.mode in ("RGBA", "LA", "RGBa") else None
-        return np.ascontiguousarray(picture.convert("RGB")) if rgba is None else _on_white(rgba[..., [2, 1, 0, 3]])
+        return np.ascontiguousarray(picture.convert("RGB")) if rgba is None else on_white(rgba[..., [2, 1, 0, 3]])
     except (ValueError, OSError, RuntimeError, EOFError) as error:
         raise _UnreadableError(f"HEIC that can't be decoded: {error}") from None
 
@@ -251,7 +250,7 @@ def read_comment(path: str | os.PathLike[str]) -> str | None:
         return file.read(max(0, int.from_bytes(start[4:6], "big") - 2)).decode(errors="replace")
 
 
-def _on_white(bgra: npt.NDArray[Any]) -> Frame:
+def on_white(bgra: npt.NDArray[Any]) -> Frame:
     """A BGRA picture of any depth as RGB; some rows at a time, since floats take four times the memory."""
     top = float(np.iinfo(bgra.dtype).max)
     flat = np.empty((*bgra.shape[:2], 3), np.uint8)

@@ -5,15 +5,40 @@ from __future__ import annotations
 import math
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from .faces import Faces
+from .columns import FaceColumns
 
-if TYPE_CHECKING:
-    from .pipeline import FrameResult
+
+class FrameFaces(Protocol):
+    """What is written of a frame of a video: see `FrameResult`."""
+
+    @property
+    def index(self) -> int:
+        """The number of the frame in its source, from 0."""
+
+    @property
+    def time(self) -> float:
+        """Seconds since the source's first frame."""
+
+    @property
+    def faces(self) -> FaceColumns:
+        """The faces after all stages."""
+
+    @property
+    def raw(self) -> FaceColumns:
+        """The same rows before smoothing."""
+
+    @property
+    def source(self) -> str:
+        """What the frame is from, or ""."""
+
+    @property
+    def captured(self) -> float | None:
+        """When a live frame came in, in seconds since 1970."""
 
 
 def gender_of(p_male: float) -> Literal["female", "male"]:
@@ -30,7 +55,7 @@ def shown_gender(p_male: float) -> str:
     return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")
 
 
-def face_records(faces: Faces, raw: Faces | None = None) -> list[dict[str, Any]]:
+def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 
     Its keys: ``box`` (left, top, right, bottom in pixels, 2 decimals), ``score`` (4), ``age``, ``age_std`` (years, 2),
@@ -57,7 +82,7 @@ FACE_COLUMNS = (
 """The columns of `face_rows`."""
 
 
-def frame_record(result: FrameResult) -> dict[str, Any]:
+def frame_record(result: FrameFaces) -> dict[str, Any]:
     """One frame of a video: {"source", "frame": its index, "time": seconds (3 decimals), "captured", "faces"}.
 
     ``source`` is there where the frame has one; ``captured``, of live sources, is when the frame came in, as
@@ -72,7 +97,7 @@ def frame_record(result: FrameResult) -> dict[str, Any]:
     }
 
 
-def face_rows(result: FrameResult) -> list[dict[str, Any]]:
+def face_rows(result: FrameFaces) -> list[dict[str, Any]]:
     """One flat dictionary a face of a frame of a video, with the keys `FACE_COLUMNS`: for tables."""
     frame = {
         "source": plain_text(result.source) or None,
@@ -103,7 +128,7 @@ def plain_text(text: str) -> str:
     return escaped.encode("utf-8", "backslashreplace").decode()
 
 
-def _face_record(faces: Faces, raw: Faces | None, row: int) -> dict[str, Any]:
+def _face_record(faces: FaceColumns, raw: FaceColumns | None, row: int) -> dict[str, Any]:
     p_male = _number(faces.p_male, row, 4)
     record: dict[str, Any] = {
         "box": [_number(edges, row, 2) for edges in faces.xyxy.T],
