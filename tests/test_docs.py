@@ -115,7 +115,8 @@ def test_json_of_the_page_is_what_the_commands_print(monkeypatch: pytest.MonkeyP
     from agegender_cli.main import app
 
     monkeypatch.chdir(ROOT)
-    picture, frame = (json.loads(block) for block in blocks((DOCS / "predict-and-stream.md").read_text(), "json"))
+    pages = (DOCS / name for name in ("predict-and-stream.md", "live-video.md"))
+    picture, frame = (json.loads(block) for page in pages for block in blocks(page.read_text(), "json"))
     result = CliRunner().invoke(app, ["predict", "samples/astronaut.jpg", "--format", "json"])
     assert json.loads(result.stdout) == approximately(picture)
     tracks = tmp_path / "tracks.jsonl"

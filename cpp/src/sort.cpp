@@ -23,6 +23,11 @@ SortTracker::SortTracker(const SortOptions& options) : options_(options) {
     throw std::invalid_argument("iou_threshold must be in [0, 1], got " + std::to_string(options.iou_threshold));
 }
 
+void SortTracker::set_max_age(int max_age) {
+  require_count(max_age, "max_age");
+  options_.max_age = max_age;
+}
+
 void SortTracker::reset() noexcept {
   tracks_.clear();
   frames_ = last_id_ = 0;

@@ -337,11 +337,12 @@ def test_too_little_memory_for_one_picture(tmp_path: Path, astronaut_path: Path)
 
 
 def test_several_pictures_at_a_time_give_the_same_rows_in_order(tmp_path: Path, astronaut_path: Path) -> None:
-    frame = read_image(astronaut_path)
+    frame = cv2.imread(str(astronaut_path))
+    assert frame is not None
     for number in range(9):
         # The first are the largest, and so the last to be done.
         small = cv2.resize(frame, None, fx=2 - 0.2 * number, fy=2 - 0.2 * number, interpolation=cv2.INTER_AREA)
-        write_image(tmp_path / f"{number}.png", np.asarray(small, np.uint8))
+        cv2.imwrite(str(tmp_path / f"{number}.png"), small)
     one, four = (run("predict", tmp_path, "--workers", n, "-f", "json", "-q").stdout for n in (1, 4))
     assert one == four
     assert [Path(row["source"]).name for row in json.loads(four)] == [f"{number}.png" for number in range(9)]

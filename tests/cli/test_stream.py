@@ -24,7 +24,7 @@ from agegender_cli.errors import UserError
 from agegender_cli.stream import stream
 from agegender_core import PreprocessSpec
 from agegender_core.faces import Frame
-from agegender_core.video import Source, SourceError, SourceLostError, TimedFrame, open_source
+from agegender_core.sources import Source, SourceError, SourceLostError, TimedFrame, open_source
 
 SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
 FRAMES = 90
@@ -209,19 +209,14 @@ def test_neither_source_nor_model_is_written_over(
     assert sorted(os.listdir()) == names
 
 
-class Broken:
-    """A source that does `fail` after 10 of the sample's frames."""
+class Broken(Source):
+    """A live source that does `fail` after 10 of the sample's frames."""
 
     is_live = True
-    truncated = False
 
     def __init__(self, fail: Exception | type[BaseException]) -> None:
+        super().__init__("camera 0", "camera-0")
         self.source, self.fail = open_source(SAMPLE), fail
-        self.name, self.fps, self.frame_count = "camera 0", self.source.fps, None
-        self.width, self.height = self.source.width, self.source.height
-
-    def __iter__(self) -> Broken:
-        return self
 
     def __next__(self) -> TimedFrame:
         frame = next(self.source)
@@ -229,10 +224,7 @@ class Broken:
             raise self.fail
         return frame
 
-    def __enter__(self) -> Broken:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
+    def close(self) -> None:
         self.source.close()
 
 
@@ -246,7 +238,7 @@ class Broken:
 def test_what_is_done_stays_when_the_source_breaks_off(
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, fail: Any, code: int, message: str
 ) -> None:
-    monkeypatch.setattr("agegender_core.video.open_source", lambda source: Broken(fail))
+    monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Broken(fail))
     output, tracks = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     result = run("0", "--no-show", "--output", output, "--tracks", tracks, "--model", model, "--quiet", code=code)
     assert message in result.stderr
@@ -257,7 +249,7 @@ def test_what_is_done_stays_when_the_source_breaks_off(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_finish_the_files(
     tmp_path: Path, model: Path, number: signal.Signals, start_process: Callable[..., Any]
 ) -> None:
@@ -271,12 +263,37 @@ def test_signals_finish_the_files(
             time.sleep(0.05)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert "Stopped." in errors
     assert "Traceback" not in errors
     lines = lines_of(tracks)
     assert 3 <= len(lines) < FRAMES
     assert abs(sum(1 for _ in open_source(output)) - len(lines)) <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_source_that_stalls_does_not_hold_up_a_signal(
+    tmp_path: Path, model: Path, start_process: Callable[..., Any]
+) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/?password=secret"
+        options = ["--wait", "--stall", "30", "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model]
+        with start_process([sys.executable, "-c", PROGRAM, url, *options], stderr=subprocess.PIPE) as process:
+            deadline = time.monotonic() + 60
+            while not (tmp_path / "t.jsonl").exists():
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            time.sleep(1)
+            start = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert time.monotonic() - start < 3  # under a second on a machine that is not busy
+    assert "secret" not in errors
+    assert "Traceback" not in errors
 
 
 def test_a_recording_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> None:
@@ -302,7 +319,7 @@ def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:
             sink.write(np.full((120, 160, 3), 128, np.uint8), 0.0)
     tracks = tmp_path / "t.jsonl"
     result = run(tmp_path / "grey.avi", "--no-show", "--tracks", tracks, "--model", model)
-    assert "No face was found; --detector yunet" in result.stderr
+    assert "No face was found; --min-face 16 finds smaller ones" in result.stderr
     assert [line["faces"] for line in lines_of(tracks)] == [[]] * 5
 
 
@@ -329,3 +346,159 @@ def test_real_clips(
     assert times == sorted(set(times))
     ids = {face["track_id"] for line in lines for face in line["faces"]} - {-1}
     assert people - 1 <= len(ids) <= people + 1
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> list[Path]:
+    """Two short recordings of the sample, as one/a.avi and two/a.avi: 12 and 7 frames."""
+    from agegender_core.sinks import VideoSink
+
+    images = [frame.image for _, frame in zip(range(12), open_source(SAMPLE), strict=False)]
+    paths = [tmp_path / "one" / "a.avi", tmp_path / "two" / "a.avi"]
+    for path, count in zip(paths, (12, 7), strict=True):
+        path.parent.mkdir()
+        with VideoSink(path, 25) as sink:
+            for number, image in enumerate(images[:count]):
+                sink.write(image, number / 25)
+    return paths
+
+
+def test_several_sources_each_have_their_tracks_and_files(tmp_path: Path, model: Path, clips: list[Path]) -> None:
+    files = ["--output", tmp_path / "{source}.mp4", "--tracks", tmp_path / "all.jsonl"]
+    files += ["--tracks", tmp_path / "{source}.csv", "--summary", tmp_path / "people.jsonl"]
+    result = run(*clips, "--no-show", *files, "--model", model, "--upsample", 0, "--stats", tmp_path / "stats.json")
+    assert "19 frames, 2 tracks" in result.stderr
+    lines = lines_of(tmp_path / "all.jsonl")
+    for clip, count in zip(clips, (12, 7), strict=True):
+        own = [line for line in lines if line["source"] == str(clip)]
+        assert [line["frame"] for line in own] == list(range(count))
+        assert {face["track_id"] for line in own for face in line["faces"]} == {1}
+    assert [sum(1 for _ in open_source(tmp_path / f"a-{n}.mp4")) for n in (1, 2)] == [12, 7]
+    assert [len((tmp_path / f"a-{n}.csv").read_text().splitlines()) for n in (1, 2)] == [13, 8]
+    people = lines_of(tmp_path / "people.jsonl")
+    assert [(row["source"], row["frames"], row["gender"], row["chip"]) for row in people] == [
+        (str(clips[0]), 12, "female", None),
+        (str(clips[1]), 7, "female", None),
+    ]
+    stats = json.loads((tmp_path / "stats.json").read_text())
+    assert [source["frames_processed"] for source in stats["sources"]] == [12, 7]
+    assert stats["sources"][0]["stages_ms"]["Predictor"]["median"] > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--output", "o.mp4"], "--output o.mp4 is one file, and there are several sources"),
+        (["--tracks", "o.txt"], "--tracks o.txt is one file"),
+        (["--no-frames", "--output", "{source}.mp4"], "--no-frames lets no picture out, and --output asks for some"),
+        (["--no-frames", "--tracks", "t.csv", "--show"], "and --show asks for some"),
+        (["--chips", "faces", "--tracks", "t.csv"], "--chips needs --summary"),
+        (["--segment", "10x", "--tracks", "t.csv"], "--segment 10x is no time"),
+        (["--size", "4x4", "--tracks", "t.csv"], "--size is for raw frames on stdin"),
+        (["--size", "4", "--tracks", "t.csv"], "--size 4 is no width and height"),
+        (["--tracks", "t.csv", "--stats", "t.csv"], "are the same file"),
+    ],
+)
+def test_mistakes_with_several_sources(
+    tmp_path: Path, model: Path, clips: list[Path], monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DISPLAY", raising=False)
+    show = [] if "--show" in options else ["--no-show"]
+    result = run(*clips, *show, *options, "--model", model, code=1)
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)
+    assert sorted(os.listdir()) == ["one", "two"]
+
+
+def test_privacy_and_segments(tmp_path: Path, model: Path, clips: list[Path]) -> None:
+    numbers = ["--no-frames", "--summary", "-", "--quiet", "--model", model, "--upsample", 0]
+    result = run(clips[0], *numbers)
+    (row,) = (json.loads(line) for line in result.stdout.splitlines())
+    assert (row["track_id"], row["frames"]) == (1, 12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+    plain, blurred = tmp_path / "plain.mkv", tmp_path / "blurred.mkv"
+    for options in (["--output", plain], ["--output", blurred, "--blur", "--segment", "0.2s"]):
+        run(clips[0], "--no-show", *options, "--model", model, "--upsample", 0)
+    names = sorted(path.name for path in tmp_path.glob("blurred*"))
+    assert names == ["blurred-0001.mkv", "blurred-0002.mkv", "blurred-0003.mkv"]
+    # The middle of the face, where nothing is drawn.
+    inside = np.s_[110:170, 250:310]
+    detail = [
+        np.abs(np.diff(next(open_source(path)).image[inside].astype(int), axis=1)).mean()
+        for path in (plain, tmp_path / names[0])
+    ]
+    assert detail[1] < 0.5 * detail[0]
+
+
+def test_prometheus_can_ask(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+    import urllib.request
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    asked: list[str] = []
+
+    class Asking(Broken):
+        def __next__(self) -> TimedFrame:
+            frame = super().__next__()
+            if frame.index == 9:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                    asked.append(answer.read().decode())
+            return frame
+
+    monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Asking(StopIteration))
+    options = ["--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model, "--quiet"]
+    run("0", *options, "--metrics", port)
+    assert 'agegender_frames_processed_total{source="camera 0"} 9\n' in asked[0]
+    run("0", *options, "--metrics", tmp_path / "m.prom", code=None)
+    assert 'agegender_frames_processed_total{source="camera 0"} ' in (tmp_path / "m.prom").read_text()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("0", *options, "--metrics", taken.getsockname()[1], code=1)
+        assert "can't be listened on" in str(result.exception)
+
+
+def test_max_age_in_detections_still_works(tmp_path: Path, model: Path, clips: list[Path]) -> None:
+    tracks = tmp_path / "t.jsonl"
+    run(clips[0], "--no-show", "--tracks", tracks, "--model", model, "--upsample", 0, "--max-age", 3)
+    assert len(lines_of(tracks)) == 12
+    result = run(clips[0], "--no-show", "--tracks", tracks, "--model", model, "--upsample", 0, "--max-age", 3)
+    assert "--lost-after" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of a process")
+def test_a_full_disk_is_exit_code_1_and_names_the_file(tmp_path: Path, model: Path, clips: list[Path]) -> None:
+    program = (
+        "import resource, signal\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (45_000, 45_000))\n" + PROGRAM
+    )
+    options = [
+        "--upsample",
+        "0",
+        "--model",
+        model,
+        "--no-show",
+        "-o",
+        tmp_path / "o.mkv",
+        "--tracks",
+        tmp_path / "t.csv",
+    ]
+    done = subprocess.run([sys.executable, "-c", program, clips[0], *options], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "o.mkv can't be written: File too large" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sum(1 for _ in open_source(tmp_path / "o.mkv")) >= 1
+    assert len((tmp_path / "t.csv").read_text().splitlines()) > 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="shells")
+def test_a_closed_stdout_is_a_sentence(model: Path, clips: list[Path]) -> None:
+    program = "from agegender_cli.main import main; main()"
+    command = 'exec "$0" -c "$1" stream "$2" --no-show --tracks - --model "$3" >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, program, clips[0], model], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert "stdout: it is closed" in done.stderr
+    assert "internal error" not in done.stderr

@@ -13,7 +13,7 @@ from PIL import Image
 from agegender_core import Aligner, Faces, Pipeline, YuNetDetector, draw_faces, load_predictor, read_image, write_image
 from agegender_core.frames import as_frame
 from agegender_core.pipeline import FrameResult
-from agegender_core.video import TimedFrame
+from agegender_core.sources import TimedFrame
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,9 @@ from agegender_core import load_predictor, read_image
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import Pipeline, face_tracker
 from agegender_core.smoothing import Smoother
+from agegender_core.sources import TimedFrame
+from agegender_core.stages import BatchStage, VideoStage
 from agegender_core.tracking import SortTracker, TrackStage
-from agegender_core.video import TimedFrame
 
 IMAGE = np.zeros((200, 300, 3), np.uint8)
 
@@ -116,10 +117,113 @@ def test_results_come_as_they_are_asked_for() -> None:
     assert detector.calls == 1
 
 
+def test_a_plain_callable_reads_the_time_of_its_frame_from_the_record() -> None:
+    seen = []
+
+    def note(frame: Frame, faces: Faces) -> Faces:
+        seen.append((faces.frame, faces.time, len(faces)))
+        return faces
+
+    source = [TimedFrame(IMAGE, index, time) for index, time in ((0, 0.0), (1, 0.4), (7, 0.5))]
+    results = list(Pipeline([note, MovingFace(), note, TrackStage(), note]).run(source))
+    assert seen == [(index, time, n) for index, time in ((0, 0.0), (1, 0.4), (7, 0.5)) for n in (0, 1, 1)]
+    assert [(result.faces.frame, result.raw.time) for result in results] == [(0, 0.0), (1, 0.4), (7, 0.5)]
+    assert Pipeline([MovingFace()])(IMAGE).time == 0.0
+
+
+class Counter(VideoStage):
+    """Counts its calls, and those of `coast` apart."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.called, self.coasted = 0, 0
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        self.called += 1
+        return faces
+
+    def coast(self, frame: Frame, faces: Faces) -> Faces:
+        self.coasted += 1
+        return faces
+
+
+def test_a_declared_stage_is_reset_and_coasts_and_another_is_warned_of() -> None:
+    counter = Counter()
+    pipeline = Pipeline([MovingFace(), TrackStage(face_tracker()), counter], detect_every=3)
+    for _ in range(2):
+        list(pipeline.run(video(7)))
+        assert (counter.called, counter.coasted) == (3, 4)
+
+    class Former:
+        def at(self, time: float) -> None: ...
+
+        def reset(self) -> None: ...
+
+        def __call__(self, frame: Frame, faces: Faces) -> Faces:
+            return faces
+
+    with pytest.warns(UserWarning, match=r"Former has at\(\) and reset\(\), .*VideoStage; the time is in faces\.time"):
+        Pipeline([Former()])
+
+
+class Batched(BatchStage):
+    """Says of each face how many frames it was looked at with."""
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        return faces.with_columns(age=np.ones(len(faces), np.float32))
+
+    def batch(self, frames: list[Frame], faces: list[Faces]) -> list[Faces]:
+        return [one.with_columns(age=np.full(len(one), len(frames), np.float32)) for one in faces]
+
+
+def test_several_videos_share_the_network_and_nothing_else() -> None:
+    pipeline = Pipeline([MovingFace(), Batched(), TrackStage(face_tracker()), Smoother(), Counter()])
+    frames = list(video(9))
+    rounds = [{0: frames[n], 1: frames[n]} if n % 2 else {0: frames[n]} for n in range(9)]
+    found = list(pipeline.run_many(rounds))
+    assert [number for number, _ in found] == [0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0]
+    assert {float(result.raw.age[0]) for number, result in found if number == 1} == {2.0}
+    assert {float(result.raw.age[0]) for number, result in found if number == 0} == {1.0, 2.0}
+    # Each has track 1 of its own, though the face has moved on in between.
+    assert {int(result.faces.track_id[0]) for _, result in found} == {1}
+    assert pipeline.stages[-1].called == 0
+
+
+@pytest.mark.parametrize(("gap", "kept"), [(0.9, True), (1.1, False)])
+@pytest.mark.parametrize("fps", [4, 25, 60])
+def test_a_lost_face_is_waited_for_by_the_clock(fps: int, gap: float, kept: bool) -> None:
+    def seen(index: int) -> bool:
+        return index < 2 * fps or index >= (2 + gap) * fps
+
+    def detector(frame: Frame, faces: Faces) -> Faces:
+        box = np.array([[10, 20, 70, 80]], np.float32)
+        return Faces(xyxy=box if seen(faces.frame) else np.empty((0, 4), np.float32))
+
+    stages = [detector, TrackStage(SortTracker(25, 0, 0.1, keep_confirmed=True), max_age=1.0)]
+    results = list(Pipeline(stages).run(video(4 * fps, fps)))
+    ids = {int(result.faces.track_id[0]) for result in results if len(result.faces)}
+    assert ids == ({1} if kept else {1, 2})
+
+
+def test_a_network_sees_the_same_in_a_batch_of_several_frames(astronaut_path: Path) -> None:
+    image = read_image(astronaut_path)
+    plain = Pipeline.for_pictures("ssrnet")
+    find, align, *_, predictor = plain.stages
+    cut = align(image, find(image, Faces.empty()))
+    nobody = align(image, Faces.empty())
+    for one, want in zip(predictor.batch([image] * 3, [cut, nobody, cut]), [cut, nobody, cut], strict=True):
+        alone = predictor(image, want)
+        np.testing.assert_allclose(one.age, alone.age, atol=1e-3)
+        np.testing.assert_allclose(one.p_male, alone.p_male, atol=1e-5)
+        np.testing.assert_array_equal(one.xyxy, want.xyxy)
+
+
 def test_wrong_options() -> None:
     with pytest.raises(ValueError, match="detect_every must be 1 or more, got 0"):
         Pipeline([MovingFace()], detect_every=0)
-    with pytest.raises(ValueError, match=r"detect_every=2 needs a stage with coast\(\)"):
+    with pytest.raises(ValueError, match="detect_every=2 needs a tracker"):
         Pipeline([MovingFace(), Smoother()], detect_every=2)
 
 

@@ -15,11 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender_core import frame_sinks
 from agegender_core.faces import Faces, Frame
 from agegender_core.pipeline import FrameResult
-from agegender_core.sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
-from agegender_core.video import open_source
+from agegender_core.sinks import VIDEO_CODECS, DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+from agegender_core.sources import open_source
 
 SIZE = (96, 64)
 
@@ -96,15 +95,52 @@ def test_odd_sizes_are_written(tmp_path: Path) -> None:
     assert sum(1 for _ in source) == 5
 
 
-def test_keep_time_plays_slow_and_fast_sources_at_their_speed(tmp_path: Path) -> None:
-    with VideoSink(tmp_path / "slow.mp4", 25, SIZE, keep_time=True) as sink:
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_frames_are_shown_at_their_times(tmp_path: Path, suffix: str) -> None:
+    times = [3.0, 3.04, 3.12, 3.125, 3.6, 5.0]
+    with VideoSink(tmp_path / f"a{suffix}", 25) as sink:
+        for time in times:
+            sink.write(picture(100), time)
+    found = [frame.time for frame in open_source(tmp_path / f"a{suffix}")]
+    np.testing.assert_allclose(found, np.array(times) - 3.0, atol=1e-3)
+    assert sink.size == SIZE
+
+
+@pytest.mark.parametrize("fps", [118.937, 480.0, 29.97, 0.5])
+def test_any_rate_is_written(tmp_path: Path, fps: float) -> None:
+    with VideoSink(tmp_path / "a.mp4", fps) as sink:
+        for index in range(20):
+            sink.write(picture(100), index / fps)
+    frames = [frame.time for frame in open_source(tmp_path / "a.mp4")]
+    np.testing.assert_allclose(frames, np.arange(20) / fps, atol=1e-3)
+
+
+def test_an_avi_plays_slow_and_fast_sources_at_their_speed(tmp_path: Path) -> None:
+    with VideoSink(tmp_path / "slow.avi", 25, SIZE) as sink:
         for index in range(10):
             sink.write(picture(100), index / 10)
     assert sink.frames == round(0.9 * 25) + 1
-    with VideoSink(tmp_path / "fast.mp4", 25, SIZE, keep_time=True) as sink:
+    with VideoSink(tmp_path / "fast.avi", 25, SIZE) as sink:
         for index in range(100):
             sink.write(picture(100), index / 100)
     assert sink.frames == pytest.approx(25, abs=1)
+
+
+@pytest.mark.parametrize(("size", "written"), [((1, 1), (2, 2)), ((427, 240), (428, 240)), ((63, 97), (64, 98))])
+def test_no_column_or_row_is_lost(tmp_path: Path, size: tuple[int, int], written: tuple[int, int]) -> None:
+    with VideoSink(tmp_path / "a.mp4", 25) as sink:
+        for index in range(3):
+            sink.write(picture(90, size), index / 25)
+    frames = [frame.image for frame in open_source(tmp_path / "a.mp4")]
+    assert [image.shape[1::-1] for image in frames] == [written] * 3
+    if size[0] > 1:
+        assert abs(int(frames[0][20, size[0] - 1, 1]) - 90) < 12
+
+
+def test_keep_time_is_no_longer_needed(tmp_path: Path) -> None:
+    with pytest.warns(DeprecationWarning, match="frames have times"):
+        VideoSink(tmp_path / "a.mp4", 25, SIZE, keep_time=True).close()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -135,7 +171,7 @@ def test_places_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_no_codec_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(frame_sinks.VIDEO_CODECS, ".mp4", ("zzzz",))
+    monkeypatch.setitem(VIDEO_CODECS, ".mp4", ("zzzz",))
     with pytest.raises(SinkError, match="no codec of zzzz"):
         VideoSink(tmp_path / "a.mp4", 25, SIZE)
     assert list(tmp_path.iterdir()) == []
@@ -323,7 +359,7 @@ def test_no_windows_in_this_opencv(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_screen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_sinks.sys, "platform", "linux")
+    monkeypatch.setattr("agegender_core.sinks.window.sys.platform", "linux")
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     with pytest.raises(SinkError, match="there is no screen"):

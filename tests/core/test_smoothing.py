@@ -35,7 +35,7 @@ def coasted(track_id: int = 1) -> Faces:
 
 
 def feed(smoother: Smoother, faces: list[Faces], fps: float = 25.0, start: float = 0.0) -> list[Faces]:
-    return [smoother.at(start + index / fps)(FRAME, each) for index, each in enumerate(faces)]
+    return [smoother(FRAME, each.with_columns(time=start + index / fps)) for index, each in enumerate(faces)]
 
 
 @given(AGES, CHANCES, st.integers(1, 60), st.floats(0.1, 10))
@@ -93,9 +93,9 @@ def test_a_coasted_frame_shows_the_track_and_adds_nothing() -> None:
     pattern = [face(30, 0.8), face(36, 0.4), face(27, 0.9)] * 5
     plain, mixed = Smoother(), Smoother()
     for index, each in enumerate(pattern):
-        one = plain.at(index * 0.2)(FRAME, each)
-        two = mixed.at(index * 0.2)(FRAME, each)
-        between = mixed.at(index * 0.2 + 0.1)(FRAME, coasted())
+        one = plain(FRAME, each.with_columns(time=index * 0.2))
+        two = mixed(FRAME, each.with_columns(time=index * 0.2))
+        between = mixed(FRAME, coasted().with_columns(time=index * 0.2 + 0.1))
         np.testing.assert_array_equal(one.age, two.age)
         np.testing.assert_array_equal(one.p_male, two.p_male)
         np.testing.assert_array_equal(between.age, two.age)
@@ -103,7 +103,7 @@ def test_a_coasted_frame_shows_the_track_and_adds_nothing() -> None:
 
 
 def test_a_coasted_track_without_evidence_stays_unknown() -> None:
-    out = Smoother().at(0.0)(FRAME, coasted(5))
+    out = Smoother()(FRAME, coasted(5).with_columns(time=0.0))
     assert np.isnan(out.age).all()
     assert np.isnan(out.p_male).all()
 
@@ -141,9 +141,9 @@ def test_the_interval_keeps_its_mean_width_about_the_smoothed_age() -> None:
 def test_a_coasted_face_takes_its_tracks_interval() -> None:
     smoother = Smoother()
     feed(smoother, [bounded(30, 8, 12)] * 5)
-    out = smoother.at(1.0)(FRAME, coasted())
+    out = smoother(FRAME, coasted().with_columns(time=1.0))
     assert tuple(out.age_interval[0]) == (22, 42)
-    assert smoother.at(1.1)(FRAME, coasted(track_id=9)).age_interval is None
+    assert smoother(FRAME, coasted(track_id=9).with_columns(time=1.1)).age_interval is None
 
 
 def test_without_intervals_none_are_made_up() -> None:
@@ -166,7 +166,7 @@ def test_tracks_do_not_mix_and_order_is_kept() -> None:
         return Faces(**{name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in names})
 
     feed(smoother, [both(first, second)] * 5)
-    out = smoother.at(1.0)(FRAME, both(second, first))
+    out = smoother(FRAME, both(second, first).with_columns(time=1.0))
     np.testing.assert_array_equal(out.age, column(70, 20))
     np.testing.assert_array_equal(out.track_id, [2, 1])
 
@@ -174,22 +174,22 @@ def test_tracks_do_not_mix_and_order_is_kept() -> None:
 def test_a_face_without_a_track_passes_as_it_is() -> None:
     smoother = Smoother()
     for age in (20, 40, 80):
-        out = smoother.at(0.0)(FRAME, face(age, 0.3, track_id=-1))
+        out = smoother(FRAME, face(age, 0.3, track_id=-1).with_columns(time=0.0))
         assert out.age[0] == age
         assert out.p_male[0] == np.float32(0.3)
 
 
 def test_faces_that_were_never_tracked_come_back_untouched() -> None:
     faces = Faces(xyxy=column(0, 0, 9, 9)[None], age=column(33))
-    assert Smoother().at(0.0)(FRAME, faces) is faces
-    assert len(Smoother().at(0.0)(FRAME, Faces.empty())) == 0
+    assert Smoother()(FRAME, faces) is faces
+    assert len(Smoother()(FRAME, Faces.empty().with_columns(time=0.0))) == 0
 
 
 def test_the_input_is_not_changed() -> None:
     smoother = Smoother()
     feed(smoother, [face(60, 0.9)] * 5)
     faces = face(20, 0.2)
-    out = smoother.at(1.0)(FRAME, faces)
+    out = smoother(FRAME, faces.with_columns(time=1.0))
     assert faces.age[0] == 20
     assert faces.p_male[0] == np.float32(0.2)
     assert out.age[0] > 50
@@ -199,25 +199,36 @@ def test_the_input_is_not_changed() -> None:
 def test_memory_is_bounded_and_lost_tracks_are_forgotten() -> None:
     smoother = Smoother(time_constant=1.0, forget_after=2.0)
     for index in range(3000):
-        smoother.at(index / 100)(FRAME, face(30, 0.5, track_id=index // 10))
+        smoother(FRAME, face(30, 0.5, track_id=index // 10).with_columns(time=index / 100))
     assert len(smoother._tracks) <= 21
     long = Smoother(time_constant=1.0)
     feed(long, [face(30, 0.5)] * 3000, fps=100)
     assert len(long._tracks[1].evidence) <= 512
-    smoother.at(100.0)
+    smoother(FRAME, Faces.empty(time=100.0))
     assert not smoother._tracks
 
 
 def test_time_must_not_go_back_until_reset() -> None:
     smoother = Smoother()
-    smoother.at(2.0)
+    smoother(FRAME, Faces.empty(time=2.0))
     with pytest.raises(ValueError, match=r"got 1\.0 after 2\.0"):
-        smoother.at(1.0)
+        smoother(FRAME, Faces.empty(time=1.0))
     with pytest.raises(ValueError, match="finite"):
-        smoother.at(float("nan"))
+        smoother(FRAME, Faces.empty(time=float("nan")))
     feed(smoother, [face(80, 0.9)], start=3.0)
     smoother.reset()
     assert feed(smoother, [face(20, 0.1)])[0].age[0] == 20
+
+
+def test_the_former_way_to_tell_the_time_works_and_says_what_it_is_now() -> None:
+    told, carried = Smoother(), Smoother()
+    feed(carried, [face(60, 0.9)])
+    with pytest.warns(DeprecationWarning, match=r"the record has the time, Faces\(\.\.\., time=time\)"):
+        told.at(0.0)(FRAME, face(60, 0.9))
+    with pytest.warns(DeprecationWarning, match="no longer needed"):
+        found = told.at(3.0)(FRAME, face(20, 0.1))
+    want = carried(FRAME, face(20, 0.1).with_columns(time=3.0))
+    np.testing.assert_array_equal(found.age, want.age)
 
 
 @pytest.mark.parametrize(

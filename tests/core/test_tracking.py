@@ -106,10 +106,10 @@ def test_stage_coasts_and_resets():
     stage = TrackStage()
     for step in range(6):
         stage(FRAME, faces_at(4 * step, 300))
-    coasted = stage.coast()
+    coasted = stage.coast(FRAME, Faces.empty())
     assert coasted.track_id.tolist() == [2, 1]
     assert coasted.score is None
     np.testing.assert_allclose(coasted.xyxy, row(300, 24), atol=1)
     stage.reset()
-    assert len(stage.coast()) == 0
+    assert len(stage.coast(FRAME, Faces.empty())) == 0
     assert stage(FRAME, faces_at(900)).track_id.tolist() == [1]

@@ -46,6 +46,10 @@ class SortTracker {
   /// Forgets all tracks; ids start from 1 again.
   void reset() noexcept;
 
+  /// From the next update on another max_age: for a limit in seconds, which differs with the rate of the updates.
+  /// Requires: >= 0, else std::invalid_argument.
+  void set_max_age(int max_age);
+
   const SortOptions& options() const noexcept { return options_; }
 
  private:

@@ -104,7 +104,15 @@ class SharedTracker {
  public:
   explicit SharedTracker(const SortOptions& options) : tracker_(options) {}
 
-  const SortOptions& options() const { return tracker_.options(); }  // never written after construction
+  SortOptions options() {
+    SortOptions options;
+    locked([&](auto&) { options = tracker_.options(); });
+    return options;
+  }
+
+  void set_max_age(int max_age) {
+    locked([&](auto&) { tracker_.set_max_age(max_age); });
+  }
 
   std::vector<TrackedBox> update(const py::object& object) {
     const auto boxes = boxes_array(object, "boxes");
@@ -180,12 +188,13 @@ void bind_tracking(py::module_& m) {
           "coast", [](SharedTracker& tracker) { return to_array(tracker.coast()); },
           "One frame without a detection pass: the boxes that the last update gave, moved on; float64 (m, 5).")
       .def("reset", &SharedTracker::reset, "Forget all tracks; ids start from 1 again.")
-      .def_property_readonly("max_age", [](const SharedTracker& tracker) { return tracker.options().max_age; })
-      .def_property_readonly("min_hits", [](const SharedTracker& tracker) { return tracker.options().min_hits; })
+      .def_property(
+          "max_age", [](SharedTracker& tracker) { return tracker.options().max_age; }, &SharedTracker::set_max_age)
+      .def_property_readonly("min_hits", [](SharedTracker& tracker) { return tracker.options().min_hits; })
       .def_property_readonly("iou_threshold",
-                             [](const SharedTracker& tracker) { return tracker.options().iou_threshold; })
+                             [](SharedTracker& tracker) { return tracker.options().iou_threshold; })
       .def_property_readonly("keep_confirmed",
-                             [](const SharedTracker& tracker) { return tracker.options().keep_confirmed; });
+                             [](SharedTracker& tracker) { return tracker.options().keep_confirmed; });
 }
 
 }  // namespace agegender::python

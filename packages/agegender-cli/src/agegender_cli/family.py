@@ -82,6 +82,19 @@ class Command(TyperCommand):
         complete.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return complete
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """The options under the headings that they name, those without one first."""
+        panels: dict[str, list[Any]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_option = parameter.param_type_name == "option"
+                title = (getattr(parameter, "rich_help_panel", None) or "Options") if is_option else "Arguments"
+                panels.setdefault(title, []).append(record)
+        for title in sorted(panels, key=lambda title: title not in ("Arguments", "Options")):
+            with formatter.section(title):
+                formatter.write_dl(panels[title])
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """As `TyperCommand.parse_args`, with old spellings put right, and near ones of a choice named."""
         try:

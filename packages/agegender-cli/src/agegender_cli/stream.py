@@ -1,39 +1,49 @@
-"""``agegender stream``: faces of a video, a camera or a network stream, followed, with ages and genders."""
+"""``agegender stream``: faces of videos, cameras and network streams, followed, with ages and genders."""
 
 from __future__ import annotations
 
+import json
+import math
 import signal
-import time
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import stream_options as options
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, MinFace, Model, Quiet, Threshold, output
+from .options import Detector, DetectorName, Device, DeviceName, MinFace, Model, Quiet, Threshold
 from .output import count, message
 from .progress import progress_bars
-from .targets import refuse_source
+from .stream_health import metrics_file, open_metrics
+from .stream_sinks import Sinks, Targets, open_sinks, refuse_overwriting
 
 if TYPE_CHECKING:
-    from agegender_core.faces import Faces, Frame
-    from agegender_core.pipeline import FrameResult, Pipeline
-    from agegender_core.sinks import FrameSink, ResultSink
-    from agegender_core.video import Source
+    from agegender_core.pipeline import Pipeline
+    from agegender_core.sources import Source
+    from agegender_core.telemetry import Telemetry
+
+_TICK = 0.5  # seconds between two looks at what is to be told
+_LINE = 60.0  # seconds between two lines where no bar is drawn: in the log of a service
 
 
 def stream(
-    source: Annotated[str, typer.Argument(help="A video file, the number of a camera, or a URL (rtsp://, http://).")],
-    output: Annotated[Path | None, output("VIDEO", "Write the video with the faces drawn in.")] = None,
-    tracks: Annotated[
-        str | None, typer.Option(metavar="JSONL", help="Write one JSON object a frame; - is stdout.")
-    ] = None,
-    show: Annotated[
-        bool | None, typer.Option("--show/--no-show", help="Show a window.", show_default="where there is a screen")
-    ] = None,
+    sources: options.Sources,
+    output: options.Output = None,
+    tracks: options.Tracks = None,
+    summary: options.Summary = None,
+    segment: options.Segment = None,
+    show: options.Show = None,
+    wait: options.Wait = False,
+    give_up: options.GiveUp = None,
+    stall: options.Stall = 5.0,
+    size: options.Size = None,
+    fps: options.Fps = None,
     model: Model = None,
     device: Device = DeviceName.AUTO,
     flip: Annotated[
@@ -53,22 +63,48 @@ def stream(
     ] = None,
     threshold: Threshold = None,
     detect_every: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.", rich_help_panel=options.FACES
+        ),
     ] = 1,
-    max_age: Annotated[
-        int | None,
-        typer.Option(min=0, metavar="N", help="Detections to wait for a lost face.", show_default="one second's worth"),
-    ] = None,
-    min_hits: Annotated[int, typer.Option(min=0, metavar="N", help="Detections after the first to show a track.")] = 1,
-    iou: Annotated[float, typer.Option(min=0, max=1, help="Least overlap of a face and its track.")] = 0.1,
+    lost_after: Annotated[
+        float,
+        typer.Option(
+            min=0, metavar="SECONDS", help="Time for which a lost face is waited for.", rich_help_panel=options.FACES
+        ),
+    ] = 1.0,
+    max_age: Annotated[int | None, typer.Option(min=0, metavar="N", hidden=True)] = None,
+    min_hits: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Detections after the first to show a track.", rich_help_panel=options.FACES
+        ),
+    ] = 1,
+    iou: Annotated[
+        float, typer.Option(min=0, max=1, help="Least overlap of a face and its track.", rich_help_panel=options.FACES)
+    ] = 0.1,
     smoothing: Annotated[
-        float, typer.Option(min=0, metavar="SECONDS", help="Time over which a track's ages are averaged; 0 for none.")
+        float,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="Time over which a track's ages are averaged; 0 for none.",
+            rich_help_panel=options.FACES,
+        ),
     ] = 2.0,
+    blur: options.Blur = False,
+    no_frames: options.NoFrames = False,
+    chips: options.Chips = None,
+    stats: options.Stats = None,
+    metrics: options.Metrics = None,
     quiet: Quiet = False,
 ) -> None:
-    """Find and follow faces in a video and estimate their ages and genders.
+    """Find and follow faces in videos and estimate their ages and genders.
 
-    Ctrl-C ends it: what is done stays in the files, which are complete up to there.
+    Of a live source the newest frame is always the next; it is opened again when it is lost. Ctrl-C ends the command:
+    what is done stays in the files, which are complete up to there. With several sources, {source} in the name of a
+    file stands for each one's name.
 
     \b
     Examples:
@@ -76,153 +112,209 @@ def stream(
       agegender stream 0                                  a camera, in a window (q ends)
       agegender stream rtsp://10.0.0.7/live --no-show --tracks - | jq .faces
       agegender stream lobby.mp4 --detect-every 3 -o out.mp4
+      agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
+      agegender stream 0 --no-frames --summary people.csv
     """
     from agegender_core.pipeline import Pipeline, face_tracker
     from agegender_core.smoothing import Smoother
-    from agegender_core.video import open_source
 
+    targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
+    _check(targets, no_frames)
     if upsample and detector is not DetectorName.HOG:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
-    _refuse_overwriting(source, model, output, tracks)
-    with open_source(source) as video:
+    if max_age is not None:
+        message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
+    others = [path for path in (stats, metrics_file(metrics)) if path is not None]
+    refuse_overwriting(sources, model, targets, others)
+    stopped = _Stopped()
+    with ExitStack() as stack:
+        stack.enter_context(_signals(stopped))
+        opened = _open(stack, sources, wait=wait, give_up=give_up, stall=stall, size=options.size_of(size), fps=fps)
         pipeline = Pipeline.for_video(
             model,
             detector=detector.value,
             min_face=min_face,
-            upsample=_upsample(video, detector, min_face) if upsample is None else upsample,
+            upsample=_upsample(opened, detector, min_face) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
-            tracker=face_tracker(
-                max_age=max(1, round(video.fps / detect_every)) if max_age is None else max_age,
-                min_hits=min_hits,
-                iou_threshold=iou,
-            ),
+            tracker=face_tracker(25 if max_age is None else max_age, min_hits=min_hits, iou_threshold=iou),
+            max_age=lost_after if max_age is None else None,
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
             detect_every=detect_every,
             device=device,
         )
-        tally = _run(video, pipeline, _sinks(video, output, tracks, show), quiet)
-    written = [str(path) for path in (output, tracks) if path is not None and str(path) != "-"]
-    _conclude(video, tally, written, quiet)
+        run = _Run(opened, pipeline, open_sinks(opened, targets), stopped, quiet)
+        run.work(metrics)
+    run.conclude(stats)
+
+
+def _check(targets: Targets, no_frames: bool) -> None:
+    if targets.chips is not None and targets.summary is None:
+        raise UserError("--chips needs --summary, whose rows name the pictures", hint="add --summary people.csv")
+    if no_frames:
+        frames = [name for name, given in (("--output", targets.videos), ("--chips", targets.chips)) if given]
+        frames += ["--show"] if targets.show else []
+        if frames:
+            raise UserError(f"--no-frames lets no picture out, and {frames[0]} asks for some", hint="leave one out")
+        targets.show = False
+
+
+def _open(stack: ExitStack, names: Sequence[str], **how: Any) -> list[Source]:
+    from agegender_core.sources import open_source
+
+    if how["size"] is not None and "-" not in names:
+        raise UserError("--size is for raw frames on stdin", hint="agegender stream - --size 640x480")
+    return [
+        stack.enter_context(open_source(name, **{**how, "size": how["size"] if name == "-" else None}))
+        for name in names
+    ]
+
+
+def _upsample(opened: Sequence[Source], detector: DetectorName, min_face: float | None) -> int:
+    if detector is not DetectorName.HOG or min_face is not None or any(source.is_live for source in opened):
+        return 0
+    # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
+    height = min(source.height for source in opened)
+    return 0 if height >= 720 else 1 if height >= 360 else 2
 
 
 @dataclass
-class _Tally:
-    """What was done, and how it ended: `exit_code` 0, or the `problem` in words."""
+class _Stopped:
+    """The signal that came while frames were being worked on, and whether one ends the process at once."""
 
-    frames: int = 0
-    faces: int = 0
-    tracks: set[int] = field(default_factory=set)
-    seconds: float = 0.0
-    exit_code: int = 0
-    problem: str = ""
-
-    def add(self, result: FrameResult) -> None:
-        self.frames += 1
-        self.faces += len(result.faces)
-        if result.faces.track_id is not None:
-            self.tracks.update(number for number in result.faces.track_id.tolist() if number >= 0)
-
-
-def _refuse_overwriting(source: str, model: Path | None, output: Path | None, tracks: str | None) -> None:
-    from agegender_core.frame_sinks import partial_path
-
-    # A video is written under another name at first.
-    written = [("--output", path) for path in ([output, partial_path(output)] if output is not None else [])]
-    written += [("--tracks", Path(tracks))] if tracks is not None and tracks != "-" else []
-    for option, target in written:
-        refuse_source(target, [Path(source), model], option)
-    if len({target.resolve() for _, target in written}) < len(written):
-        raise UserError(f"--output and --tracks are the same file: {output}")
-
-
-def _upsample(video: Source, detector: DetectorName, min_face: float | None) -> int:
-    if detector is not DetectorName.HOG or min_face is not None:
-        return 0
-    # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
-    return 0 if video.is_live or video.height >= 720 else 1 if video.height >= 360 else 2
-
-
-def _sinks(video: Source, output: Path | None, tracks: str | None, show: bool | None) -> list[ResultSink]:
-    from agegender_core.sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
-
-    if show is None:
-        try:
-            window: FrameSink = WindowSink(f"agegender: {video.name}")
-        except SinkError as error:
-            if output is None and tracks is None:
-                raise UserError(
-                    f"nothing to do: {error}, and neither --output nor --tracks is given",
-                    hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
-                ) from None
-            window = NullSink()
-    else:
-        window = WindowSink(f"agegender: {video.name}") if show else NullSink()
-    if output is None and tracks is None and show is False:
-        raise UserError("nothing to do: --no-show, and neither --output nor --tracks is given")
-    size = (video.width, video.height)
-    pictures = [window, VideoSink(output, video.fps, size, keep_time=video.is_live) if output else NullSink()]
-    with ExitStack() as stack:
-        drawn = stack.enter_context(
-            DrawnSink([sink for sink in pictures if not isinstance(sink, NullSink)], draw=_draw_tracks)
-        )
-        sinks: list[ResultSink] = [drawn, JsonlSink(tracks) if tracks else NullSink()]
-        stack.pop_all()
-    return sinks
-
-
-def _draw_tracks(frame: Frame, faces: Faces) -> Frame:
-    from agegender_core.draw import draw_faces
-
-    # A face that was seen only once may be a mistake: it would flash up for one frame. The JSON lines have it.
-    return draw_faces(frame, faces if faces.track_id is None else faces[faces.track_id >= 0])
-
-
-def _run(video: Source, pipeline: Pipeline, sinks: list[ResultSink], quiet: bool) -> _Tally:
-    from agegender_core.video import SourceLostError
-
-    tally, start = _Tally(), time.monotonic()
-    try:
-        with _sigterm_as_interrupt(), ExitStack() as stack:
-            for sink in sinks:
-                stack.enter_context(sink)
-            new_bar = stack.enter_context(progress_bars(quiet, endless=video.frame_count is None))
-            bar = new_bar(Path(video.name).name, video.frame_count, "frames")
-            for result in pipeline.run(video):
-                for sink in sinks:
-                    sink.write(result)
-                tally.add(result)
-                bar.update(tally.frames)
-                if any(sink.done for sink in sinks):
-                    break
-    except KeyboardInterrupt:
-        tally.exit_code, tally.problem = 130, "Stopped"
-    except SourceLostError as error:
-        tally.exit_code, tally.problem = 1, f"Lost the source: {error}"
-    tally.seconds = time.monotonic() - start
-    return tally
-
-
-def _conclude(video: Source, tally: _Tally, written: list[str], quiet: bool) -> None:
-    if video.truncated:
-        message(f"{video.name} ends after {tally.frames} of the {video.frame_count} frames it announces.")
-    problem = f"{tally.problem}. " if tally.problem else ""
-    if problem or not quiet:
-        rate = tally.frames / max(tally.seconds, 1e-9)
-        files = f" Written: {', '.join(written)}." if written and tally.frames else ""
-        counts = f"{count(tally.frames, 'frame')}, {count(len(tally.tracks), 'track')}"
-        message(f"{problem}{counts}, {rate:.1f} frames/s.{files}")
-        if tally.frames and not tally.faces:
-            message("No face was found; --min-face 16 finds smaller ones, --threshold 0.4 less clear ones.")
-    if tally.exit_code:
-        raise typer.Exit(tally.exit_code)
+    number: int | None = None
+    at_once: bool = True
 
 
 @contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Let `kill`, `docker stop` and the like finish the files as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _signals(stopped: _Stopped) -> Iterator[None]:
+    """Let Ctrl-C, `kill`, `docker stop` and a terminal that closes finish the files."""
+
+    def note(number: int, frame: object) -> None:
+        again, stopped.number = stopped.number is not None, number
+        # Between two frames only: an exception would be lost in what calls Python from C, as the writer of videos does.
+        if stopped.at_once or again:
+            raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # One that is ignored, as under nohup, stays ignored.
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, note)
     try:
         yield
+    except KeyboardInterrupt:
+        raise SystemExit(128 + (stopped.number or signal.SIGINT)) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class _Run:
+    """The work, and how it ended: `exit_code` 0, or the `problem` in words."""
+
+    def __init__(
+        self, sources: Sequence[Source], pipeline: Pipeline, sinks: Sinks, stopped: _Stopped, quiet: bool
+    ) -> None:
+        from agegender_core.telemetry import Telemetry
+
+        self._sources, self._pipeline, self._sinks = sources, pipeline, sinks
+        self._stopped, self._quiet = stopped, quiet
+        self.telemetry: Telemetry = Telemetry(sources)
+        self.exit_code = 0
+        self.problem = ""
+        self._written: list[str] = []
+
+    def work(self, metrics: str | None) -> None:
+        from agegender_core.sinks import SinkError
+
+        self._stopped.at_once = False
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(self._sinks)
+                self._take_frames(stack, metrics)
+        except KeyboardInterrupt:
+            self._stopped.number = self._stopped.number or signal.SIGINT
+        except SinkError as error:
+            self.exit_code, self.problem = 1, str(error)
+        self._written = self._sinks.written
+        if self._stopped.number is not None:
+            self.exit_code, self.problem = 128 + self._stopped.number, self.problem or "Stopped"
+        lost = [source.problem for source in self._sources if source.problem]
+        if lost and not self.exit_code:
+            self.exit_code, self.problem = 1, f"Lost the source: {'; '.join(lost)}"
+
+    def _take_frames(self, stack: ExitStack, metrics: str | None) -> None:
+        from agegender_core.sources import take_turns
+
+        total = sum(source.frame_count or 0 for source in self._sources)
+        endless = any(source.frame_count is None for source in self._sources)
+        told = stack.enter_context(open_metrics(metrics, self.telemetry.prometheus))
+        new_bar = stack.enter_context(progress_bars(self._quiet, endless=endless))
+        first = Path(self._sources[0].name).name
+        title = first if len(self._sources) == 1 else f"{len(self._sources)} sources"
+        bar = new_bar(title, None if endless else total, "frames")
+        next_tick = 0.0
+        # A terminal has the bar.
+        next_line = math.inf if self._quiet or not endless or sys.stderr.isatty() else monotonic() + _LINE
+
+        def tick() -> None:
+            nonlocal next_tick, next_line
+            if monotonic() >= next_tick:
+                next_tick = monotonic() + _TICK
+                told.tick()
+                self._tell_notes()
+                bar.update(self.telemetry.frames, note=self.telemetry.line())
+            if monotonic() >= next_line:
+                next_line = monotonic() + _LINE
+                message(f"{count(self.telemetry.frames, 'frame')}, {self.telemetry.line()}")
+            if self._stopped.number is not None:
+                raise KeyboardInterrupt
+
+        tick()
+        for number, result in self._pipeline.run_many(take_turns(self._sources, idle=tick)):
+            self._sinks.write(number, result)
+            self.telemetry.add(number, result)
+            tick()
+            if self._sinks.done:
+                break
+
+    def _tell_notes(self) -> None:
+        for source in self._sources:
+            while source.notes:
+                message(f"{source.notes.popleft()}.")
+
+    def conclude(self, stats: Path | None) -> None:
+        self._tell_notes()
+        telemetry = self.telemetry
+        if stats is not None:
+            from agegender_core.files import write_bytes
+
+            write_bytes(stats, json.dumps(telemetry.document(), indent=2).encode() + b"\n")
+        for number, source in enumerate(self._sources):
+            self._tell_of_source(number, source)
+        for note in self._sinks.notes:
+            message(f"{note}.")
+        if self.problem or not self._quiet:
+            problem = f"{self.problem}. " if self.problem else ""
+            files = f" Written: {', '.join(self._written)}." if self._written and telemetry.frames else ""
+            counts = f"{count(telemetry.frames, 'frame')}, {count(telemetry.tracks, 'track')}"
+            dropped = sum(source.dropped for source in self._sources)
+            drops = f", {count(dropped, 'frame')} dropped" if dropped else ""
+            rate = telemetry.frames / max(telemetry.seconds, 1e-9)
+            message(f"{problem}{counts}, {rate:.1f} frames/s{drops}.{files}")
+            if telemetry.frames and not telemetry.faces:
+                message("No face was found; --min-face 16 finds smaller ones, --threshold 0.4 less clear ones.")
+        if self.exit_code:
+            raise typer.Exit(self.exit_code)
+
+    def _tell_of_source(self, number: int, source: Source) -> None:
+        frames = self.telemetry.processed(number)
+        if source.truncated:
+            message(f"{source.name} ends after {frames} of the {source.frame_count} frames it announces.")
+        uniform = self.telemetry.uniform(number)
+        if uniform and uniform >= frames // 2:
+            message(f"{source.name}: {uniform} of {count(frames, 'frame')} are of one colour all over.")
+        if source.has_sound and source.sound is None and self._sinks.has_videos:
+            message(f"The sound of {source.name} is not recorded: it is live, or comes from elsewhere than a file.")

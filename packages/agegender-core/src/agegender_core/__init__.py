@@ -6,6 +6,7 @@ from importlib.metadata import version as _version
 from .align import Aligner
 from .analyze import analyze
 from .annotated import Annotated
+from .blur import FaceBlur
 from .boxes import iou
 from .decoding import Prediction
 from .detect import HogDetector
@@ -20,11 +21,25 @@ from .pipeline import FrameResult, Pipeline, face_tracker
 from .predict import Predictor, load_predictor
 from .preprocess import preprocess
 from .records import face_records, frame_record
-from .sinks import DrawnSink, JsonlSink, NullSink, SinkError, VideoSink, WindowSink
+from .sinks import (
+    CsvSink,
+    DrawnSink,
+    JsonlSink,
+    MotSink,
+    NullSink,
+    ParquetSink,
+    SegmentedSink,
+    SinkError,
+    SummarySink,
+    VideoSink,
+    WindowSink,
+)
 from .smoothing import Smoother
+from .sources import LiveSource, Recording, Source, SourceError, SourceLostError, TimedFrame, open_source, take_turns
 from .spec import PreprocessSpec
+from .stages import BatchStage, VideoStage
+from .telemetry import Telemetry
 from .tracking import SortTracker, TrackStage
-from .video import Source, SourceError, SourceLostError, TimedFrame, open_source
 from .yunet import YuNetDetector
 
 __version__ = _version("agegender-core")
@@ -32,9 +47,12 @@ __version__ = _version("agegender-core")
 __all__ = [
     "Aligner",
     "Annotated",
+    "BatchStage",
+    "CsvSink",
     "DeviceError",
     "DrawnSink",
     "Face",
+    "FaceBlur",
     "Faces",
     "Frame",
     "FrameResult",
@@ -42,12 +60,17 @@ __all__ = [
     "HogDetector",
     "ImageError",
     "JsonlSink",
+    "LiveSource",
     "ModelFileError",
+    "MotSink",
     "NullSink",
+    "ParquetSink",
     "Pipeline",
     "Prediction",
     "Predictor",
     "PreprocessSpec",
+    "Recording",
+    "SegmentedSink",
     "SinkError",
     "Smoother",
     "SortTracker",
@@ -55,9 +78,12 @@ __all__ = [
     "SourceError",
     "SourceLostError",
     "Stage",
+    "SummarySink",
+    "Telemetry",
     "TimedFrame",
     "TrackStage",
     "VideoSink",
+    "VideoStage",
     "WindowSink",
     "YuNetDetector",
     "__version__",
@@ -72,6 +98,7 @@ __all__ = [
     "open_source",
     "preprocess",
     "read_image",
+    "take_turns",
     "write_image",
 ]
 

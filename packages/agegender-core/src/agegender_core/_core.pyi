@@ -66,8 +66,10 @@ class SortTracker:
 
     @property
     def max_age(self) -> int:
-        """As given."""
+        """As given; may be set, and counts from the next update on."""
 
+    @max_age.setter
+    def max_age(self, max_age: int) -> None: ...
     @property
     def min_hits(self) -> int:
         """As given."""

@@ -80,6 +80,8 @@ class Faces(FormerIntervalEnds):
         age_probs: float32 (n, 101), probability of the ages 0..100; each row sums to 1.
         p_male: float32 (n,), probability of male, in [0, 1].
         track_id: int64 (n,), -1 for a face without a confirmed track.
+        time: seconds since the first frame of the video that these are the faces of; 0 for a picture.
+        frame: number of that frame in its source, from 0; 0 for a picture.
         keypoints: float32 (n, 5, 2), x and y in pixels of the points that the detector itself gives, if it does: the
             eye on the picture's left (of an upright face), that on its right, the tip of the nose, the corners of the
             mouth, left and right.
@@ -104,6 +106,8 @@ class Faces(FormerIntervalEnds):
     p_male: npt.NDArray[np.float32] | None = None
     track_id: npt.NDArray[np.int64] | None = None
     age_interval: npt.NDArray[np.float32] | None = None
+    time: float = 0.0
+    frame: int = 0
     keypoints: npt.NDArray[np.float32] | None = None
     quality: npt.NDArray[np.float32] | None = None
     picture: Frame | Callable[[], Frame] | None = None
@@ -128,9 +132,9 @@ class Faces(FormerIntervalEnds):
                 raise ValueError(f"Faces.{name} has {len(column)} rows, but there are {len(self.xyxy)} boxes")
 
     @classmethod
-    def empty(cls) -> Faces:
-        """No faces: what a pipeline starts from."""
-        return cls(xyxy=np.empty((0, 4), np.float32), score=np.empty(0, np.float32))
+    def empty(cls, time: float = 0.0, frame: int = 0) -> Faces:
+        """No faces: what a pipeline starts from; `time` and `frame` are those of the frame."""
+        return cls(xyxy=np.empty((0, 4), np.float32), score=np.empty(0, np.float32), time=time, frame=frame)
 
     def __len__(self) -> int:
         return len(self.xyxy)

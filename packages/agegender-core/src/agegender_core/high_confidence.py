@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .faces import Faces, Frame
+from .stages import VideoStage
 
 _FORGET_AFTER = 1000
 
 
-class HighConfidenceFilter:
+class HighConfidenceFilter(VideoStage):
     """A stage after the tracker that drops detections of low confidence unless their track has had a better one.
 
     A face stays if its score reaches `threshold`, or if its track has done so in this frame or an earlier one. So the

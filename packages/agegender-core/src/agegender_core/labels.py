@@ -39,7 +39,7 @@ def _digit_height() -> float:
     return float(rows[-1] - rows[0]) / 4.0
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def label_masks(text: str, height: int) -> LabelMasks:
     """The masks of a label whose digits are `height` pixels tall. Cached: don't write into them."""
     large = height * _OVERSAMPLING

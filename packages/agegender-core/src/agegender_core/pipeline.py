@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, Self, runtime_checkable
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Self
 
 from .align import Aligner
 from .detect import DEFAULT_DETECTOR, make_detector, scores_of
@@ -15,37 +18,12 @@ from .high_confidence import HighConfidenceFilter
 from .predict import load_predictor
 from .quality import FaceQuality
 from .smoothing import Smoother
+from .sources.frames import TimedFrame
+from .stages import BatchStage, VideoStage
 from .tracking import SortTracker, TrackStage
-from .video import TimedFrame
 
 _WEAKER = 0.2
-
-
-@runtime_checkable
-class TimedStage(Protocol):
-    """A stage that works over time: a pipeline passes it each frame's time first."""
-
-    def at(self, time: float) -> object:
-        """Set the time of the next frame, in seconds."""
-
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """The stage itself."""
-
-
-@runtime_checkable
-class CoastingStage(Protocol):
-    """A stage that can predict where the faces are by now without the frame: a tracker."""
-
-    def coast(self) -> Faces:
-        """The faces of a frame that the detector skips."""
-
-    def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """The stage itself."""
-
-
-@runtime_checkable
-class _Resettable(Protocol):
-    def reset(self) -> object: ...
+_SECOND = 1.0  # A face that turns away comes back within it or not at all.
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +35,10 @@ class FrameResult:
         time: seconds since the source's first frame.
         image: uint8 RGB (H, W, 3), as it came.
         faces: the faces after all stages.
-        raw: the same rows before the last stage that works over time; `faces` itself where there is none.
+        raw: the same rows before the last stage that smooths; `faces` itself where there is none.
+        source: what the frame is from, as in `TimedFrame`.
+        captured: when the frame came in, in seconds since 1970 (UTC): of live sources alone, ``None`` of others.
+        seconds: what each stage took, by its name; a share of it where several videos went through it at once.
     """
 
     index: int
@@ -65,33 +46,49 @@ class FrameResult:
     image: Frame
     faces: Faces
     raw: Faces
+    source: str = ""
+    captured: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+class _Video:
+    """One of the videos that go through a pipeline: its own copies of what keeps state, and its frames so far."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.stages = stages
+        self.frames = 0
+        for stage in stages:
+            if isinstance(stage, VideoStage):
+                stage.reset()
 
 
 class Pipeline:
     """Stages in the order in which they work; callable on a picture, and `run` on a video.
 
-    Any callable ``(frame, faces) -> faces`` is a stage. Two more abilities are used in a video where a stage has them:
-    ``reset()`` is called before the first frame, ``at(seconds)`` before each.
+    Any callable ``(frame, faces) -> faces`` is a stage; the record says when its frame was taken (`faces.time`,
+    `faces.frame`). One that keeps state over a video is a `VideoStage`.
 
     Args:
         stages: in order; the first one gets `Faces.empty`.
         detect_every: in a video, run all stages on the first frame that comes and on each n-th after it only. On the
-            frames between, the tracker (the stage with ``coast()``) says where the faces are, and the stages after it
+            frames between, the tracker (the stage that `follows`) says where the faces are, and the stages after it
             go on from there.
 
     Raises:
-        ValueError: `detect_every` is below 1, or above 1 without a stage that can coast.
+        ValueError: `detect_every` is below 1, or above 1 without a tracker.
     """
 
     def __init__(self, stages: Sequence[Stage], detect_every: int = 1) -> None:
         self.stages = tuple(stages)
+        for stage in self.stages:
+            _tell_of_former_protocol(stage)
         if detect_every < 1:
             raise ValueError(f"detect_every must be 1 or more, got {detect_every}")
-        coasting = [place for place, stage in enumerate(self.stages) if isinstance(stage, CoastingStage)]
-        if detect_every > 1 and not coasting:
-            raise ValueError(f"detect_every={detect_every} needs a stage with coast(), such as TrackStage")
+        following = [n for n, stage in enumerate(self.stages) if isinstance(stage, VideoStage) and stage.follows]
+        if detect_every > 1 and not following:
+            raise ValueError(f"detect_every={detect_every} needs a tracker, such as TrackStage")
         self.detect_every = detect_every
-        self._coasting = coasting[0] if coasting else 0
+        self._tracker = following[0] if following else 0
 
     @classmethod
     def for_pictures(
@@ -163,6 +160,7 @@ class Pipeline:
         threads: int = 1,
         flip: bool | None = False,
         tracker: SortTracker | None = None,
+        max_age: float | None = None,
         smoother: Stage | None = None,
         detect_every: int = 1,
         device: str = "cpu",
@@ -180,11 +178,13 @@ class Pipeline:
             threads: as in `for_pictures`.
             flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
             tracker: by default `face_tracker`.
+            max_age: seconds that a lost face is waited for; ``None``: one second with the default tracker, the
+                tracker's own count of detection passes with another.
             smoother: by default `Smoother`.
             detect_every: see the class.
             device: as in `for_pictures`.
         """
-        track = TrackStage(face_tracker() if tracker is None else tracker)
+        track = TrackStage(face_tracker() if tracker is None else tracker, _max_age(tracker, max_age))
         smooth = Smoother() if smoother is None else smoother
         weaker, sure = threshold, []
         if isinstance(detector, str):
@@ -229,30 +229,98 @@ class Pipeline:
             source: frames; those of `open_source` are RGB.
             bgr: the frames' channels are blue, green, red; the results' images are RGB.
         """
-        for stage in self.stages:
-            if isinstance(stage, _Resettable):
-                stage.reset()
+        video = _Video(self.stages)
+        for frame in source:
+            yield from self._results([video], [frame], bgr)
+
+    def run_many(
+        self, rounds: Iterable[Mapping[int, TimedFrame]], *, bgr: bool = False
+    ) -> Iterator[tuple[int, FrameResult]]:
+        """The results of several videos at once, each with a tracker and a smoother of its own.
+
+        The detector looks at one frame after the other, the network at all faces of a round in one batch.
+
+        Args:
+            rounds: frames by the number of their video, at most one of each; those of `take_turns`. A video's stages
+                are made when its first frame comes.
+            bgr: as in `run`.
+        """
+        videos: dict[int, _Video] = {}
+        for frames in rounds:
+            for number in frames:
+                if number not in videos:
+                    own = [copy.deepcopy(stage) if isinstance(stage, VideoStage) else stage for stage in self.stages]
+                    videos[number] = _Video(own)
+            results = self._results([videos[number] for number in frames], list(frames.values()), bgr)
+            yield from zip(frames, results, strict=True)
+
+    def _results(self, videos: Sequence[_Video], frames: Sequence[TimedFrame], bgr: bool) -> list[FrameResult]:
+        images = [as_frame(frame.image, bgr, grey=True) for frame in frames]
+        faces = [Faces.empty(frame.time, frame.index) for frame in frames]
+        raw: list[Faces | None] = [None] * len(frames)
+        seconds: list[dict[str, float]] = [{} for _ in frames]
         # Counted here: a source that skips frames has gaps in its own numbers.
-        for count, frame in enumerate(source):
-            rgb = replace(frame, image=as_frame(frame.image, bgr, grey=True))
-            yield self._result(rgb, coast=count % self.detect_every > 0)
+        coasting = [video.frames % self.detect_every > 0 for video in videos]
+        for video in videos:
+            video.frames += 1
+        for place, shared in enumerate(self.stages):
+            active = [n for n in range(len(videos)) if not coasting[n] or place >= self._tracker]
+            if not active:
+                continue
+            if isinstance(shared, VideoStage) and shared.smooths:
+                raw = [one if n in active else raw[n] for n, one in enumerate(faces)]
+            name, start = _name_of(shared), perf_counter()
+            if isinstance(shared, BatchStage) and len(active) > 1:
+                found = shared.batch([images[n] for n in active], [faces[n] for n in active])
+            else:
+                found = [_call(videos[n].stages[place], images[n], faces[n], coasting[n]) for n in active]
+            taken = (perf_counter() - start) / len(active)
+            for n, one in zip(active, found, strict=True):
+                faces[n] = _stamped(one, frames[n])
+                seconds[n][name] = seconds[n].get(name, 0.0) + taken
+        return [
+            FrameResult(
+                frame.index,
+                frame.time,
+                image,
+                found,
+                found if before is None else _stamped(before, frame),
+                frame.source,
+                frame.captured,
+                spent,
+            )
+            for frame, image, found, before, spent in zip(frames, images, faces, raw, seconds, strict=True)
+        ]
 
-    def _result(self, frame: TimedFrame, coast: bool) -> FrameResult:
-        faces, stages = Faces.empty(), self.stages
-        if coast:
-            faces, stages = self._coast(), self.stages[self._coasting + 1 :]
-        raw = None
-        for stage in stages:
-            if isinstance(stage, TimedStage):
-                raw = faces
-                stage.at(frame.time)
-            faces = stage(frame.image, faces)
-        return FrameResult(frame.index, frame.time, frame.image, faces, faces if raw is None else raw)
 
-    def _coast(self) -> Faces:
-        stage = self.stages[self._coasting]
-        assert isinstance(stage, CoastingStage)
-        return stage.coast()
+def _max_age(tracker: SortTracker | None, max_age: float | None) -> float | None:
+    return _SECOND if tracker is None and max_age is None else max_age
+
+
+def _call(stage: Stage, image: Frame, faces: Faces, coast: bool) -> Faces:
+    return stage.coast(image, faces) if coast and isinstance(stage, VideoStage) else stage(image, faces)
+
+
+def _stamped(faces: Faces, frame: TimedFrame) -> Faces:
+    """A stage that makes its record anew, as a detector may, need not think of the time."""
+    if (faces.time, faces.frame) == (frame.time, frame.index):
+        return faces
+    return faces.with_columns(time=frame.time, frame=frame.index)
+
+
+def _name_of(stage: Stage) -> str:
+    return getattr(stage, "__name__", type(stage).__name__)
+
+
+def _tell_of_former_protocol(stage: Stage) -> None:
+    former = [name for name in ("at", "coast", "reset") if callable(getattr(stage, name, None))]
+    if former and not isinstance(stage, VideoStage):
+        names = " and ".join(f"{name}()" for name in former)
+        warnings.warn(
+            f"{_name_of(stage)} has {names}, which no pipeline calls of a plain stage: derive it from "
+            "agegender_core.VideoStage; the time is in faces.time",
+            stacklevel=3,
+        )
 
 
 def face_tracker(max_age: int = 25, min_hits: int = 1, iou_threshold: float = 0.1) -> SortTracker:

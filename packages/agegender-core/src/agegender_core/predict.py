@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from .onnx_runtime import ModelFileError as ModelFileError
 from .onnx_runtime import open_session
 from .preprocess import preprocess
 from .spelling import with_near_names
+from .stages import BatchStage
 
 MODELS_PATH = Path(__file__).parent / "models"
 # More at a time are no faster, and the memory for the faces of a crowd is never given back.
 _BATCH = 32
 DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
 """The better of the models that come with the package; the other, "ssrnet", is the smaller and faster."""
+
+_PREDICTED = ("age", "age_std", "age_interval", "age_probs", "p_male")
 
 
 def load_predictor(
@@ -57,7 +61,7 @@ def model_names() -> list[str]:
     return sorted(path.stem for path in MODELS_PATH.glob("*.onnx"))
 
 
-class Predictor:
+class Predictor(BatchStage):
     """A model file as a stage: fills age, age_std, p_male and, where the model has them, age_probs and age_interval.
 
     What the model has not learned stays ``None``: a training on faces without genders makes no gender up.
@@ -111,22 +115,29 @@ class Predictor:
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
         `bgr`: see `Pipeline`.
         """
+        faces = self._fitting(frame, faces, bgr)
+        assert faces.chips is not None
+        prediction = self.predict_chips(faces.chips)
+        return faces.with_columns(**{name: getattr(prediction, name) for name in _PREDICTED})
+
+    def batch(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> list[Faces]:
+        """As the call, for the faces of several frames, which go through the network together."""
+        cut = [self._fitting(frame, one) for frame, one in zip(frames, faces, strict=True)]
+        ends = np.cumsum([len(one) for one in cut])[:-1]
+        prediction = self.predict_chips(np.concatenate([one.chips for one in cut if one.chips is not None]))
+        parts: dict[str, list[Any]] = {
+            name: [None] * len(cut) if column is None else np.split(column, ends)
+            for name, column in ((name, getattr(prediction, name)) for name in _PREDICTED)
+        }
+        return [one.with_columns(**{name: parts[name][place] for name in _PREDICTED}) for place, one in enumerate(cut)]
+
+    def _fitting(self, frame: Frame, faces: Faces, bgr: bool = False) -> Faces:
         fits = (
             faces.chips is not None
             and faces.chips.shape[1] == self.spec.chip_size
             and faces.chip_padding == self.spec.chip_padding
         )
-        if not fits:
-            faces = self._aligner(as_frame(frame, bgr), faces)
-        assert faces.chips is not None
-        prediction = self.predict_chips(faces.chips)
-        return faces.with_columns(
-            age=prediction.age,
-            age_std=prediction.age_std,
-            age_interval=prediction.age_interval,
-            age_probs=prediction.age_probs,
-            p_male=prediction.p_male,
-        )
+        return faces if fits else self._aligner(as_frame(frame, bgr), faces)
 
     def predict_chips(self, chips: npt.NDArray[np.uint8]) -> Prediction:
         """Predict from chips that were cut with the spec's chip_size and chip_padding.

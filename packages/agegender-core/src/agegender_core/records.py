@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -21,6 +23,14 @@ class FrameFaces(Protocol):
     @property
     def time(self) -> float:
         """Seconds since the source's first frame."""
+
+    @property
+    def source(self) -> str:
+        """The name of the frame's source, where it has one."""
+
+    @property
+    def captured(self) -> float | None:
+        """When a live source's frame came in, in seconds since 1970."""
 
     @property
     def faces(self) -> FaceColumns:
@@ -65,13 +75,57 @@ def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dic
     return [_face_record(faces, raw, row) for row in range(len(faces))]
 
 
+FACE_COLUMNS = (
+    *("source", "frame", "time", "captured", "track_id", "left", "top", "right", "bottom", "score", "age", "age_std"),
+    *("age_interval_low", "age_interval_high", "gender", "p_male", "raw_age", "raw_p_male", "quality"),
+)
+"""The columns of `face_rows`."""
+
+
 def frame_record(result: FrameFaces) -> dict[str, Any]:
-    """One frame of a video: {"frame": its index, "time": seconds (3 decimals), "faces": `face_records`}."""
+    """One frame of a video: {"source", "frame": its index, "time": seconds (3 decimals), "captured", "faces"}.
+
+    ``source`` is there where the frame has one; ``captured``, of live sources, is when the frame came in, as
+    "2026-11-26T13:15:00.042Z"; ``faces`` are `face_records`.
+    """
     return {
+        **({"source": plain_text(result.source)} if result.source else {}),
         "frame": result.index,
         "time": round(result.time, 3),
+        **({"captured": utc_text(result.captured)} if result.captured is not None else {}),
         "faces": face_records(result.faces, raw=result.raw),
     }
+
+
+def face_rows(result: FrameFaces) -> list[dict[str, Any]]:
+    """One flat dictionary a face of a frame of a video, with the keys `FACE_COLUMNS`: for tables."""
+    frame = {
+        "source": plain_text(result.source) or None,
+        "frame": result.index,
+        "time": round(result.time, 3),
+        "captured": utc_text(result.captured),
+    }
+    rows = []
+    for record in face_records(result.faces, raw=result.raw):
+        edges = dict(zip(("left", "top", "right", "bottom"), record.pop("box"), strict=True))
+        low, high = record.pop("age_interval") or (None, None)
+        raw = {f"raw_{name}": value for name, value in record.pop("raw").items()}
+        merged = {**frame, **edges, **record, **raw, "age_interval_low": low, "age_interval_high": high}
+        rows.append({name: merged.get(name) for name in FACE_COLUMNS})
+    return rows
+
+
+def utc_text(seconds: float | None) -> str | None:
+    """Seconds since 1970 as "2026-11-26T13:15:00.042Z"."""
+    if seconds is None:
+        return None
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+
+
+def plain_text(text: str) -> str:
+    """Bytes of a file's name that are no UTF-8 become ``\\xe9`` and the like: JSON has no other way to say them."""
+    escaped = re.sub("[\udc80-\udcff]", lambda byte: f"\\x{ord(byte[0]) - 0xDC00:02x}", text)
+    return escaped.encode("utf-8", "backslashreplace").decode()
 
 
 def _face_record(faces: FaceColumns, raw: FaceColumns | None, row: int) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .quality import face_quality
+from .stages import VideoStage
 from .weighted import weighted_quantile
 
 FloatArray = npt.NDArray[np.float64]
@@ -95,7 +97,7 @@ class _Track:
         return max(p_male, 0.5) if self.male else min(p_male, 0.4999)
 
 
-class Smoother:
+class Smoother(VideoStage):
     """A stage that replaces what a predictor says of tracked faces by what their track says so far.
 
     The columns are age, age_std, age_interval and p_male.
@@ -110,8 +112,8 @@ class Smoother:
     A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
     (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
 
-    The stage needs the time of each frame before the frame: ``smoother.at(seconds)(frame, faces)``; a `Pipeline` does
-    so. It holds the state of one video: use it in order and from one thread.
+    The time of each frame is that of its record, `faces.time`. The stage holds the state of one video: use it in order
+    and from one thread.
 
     Args:
         time_constant: seconds, > 0.
@@ -122,6 +124,8 @@ class Smoother:
     Raises:
         ValueError: an option is out of its range.
     """
+
+    smooths: ClassVar[bool] = True
 
     def __init__(self, time_constant: float = 2.0, hysteresis: float = 0.1, forget_after: float = 10.0) -> None:
         for name, value in (("time_constant", time_constant), ("forget_after", forget_after)):
@@ -137,28 +141,37 @@ class Smoother:
     def reset(self) -> None:
         """Forget all tracks and the time, for a new video."""
         self._time = -math.inf
+        self._told: float | None = None
         self._tracks: dict[int, _Track] = {}
 
     def at(self, time: float) -> Smoother:
-        """Say when the next frame was taken, in seconds; gives the smoother itself.
+        """The former way to say when the next frame was taken: now that is `faces.time`. Goes with the next release."""
+        warnings.warn(
+            "Smoother.at(time) is no longer needed: the record has the time, Faces(..., time=time)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        self._told = time
+        return self
 
-        Raises:
-            ValueError: not a finite number, or before the last one.
-        """
+    def _advance(self, time: float) -> None:
         if not (math.isfinite(time) and time >= self._time):
             raise ValueError(f"time must be finite and must not go back: got {time} after {self._time}")
         self._time = time
         gone = [number for number, track in self._tracks.items() if time - track.seen > self.forget_after]
         for number in gone:
             del self._tracks[number]
-        return self
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
-        """Take in the evidence of one frame; `frame` is not read. Without `at`, the time stands still."""
+        """Take in the evidence of one frame; `frame` is not read.
+
+        Raises:
+            ValueError: `faces.time` is not finite, or is before the last one.
+        """
+        self._advance(faces.time if self._told is None else self._told)
+        self._told = None
         if faces.track_id is None:
             return faces
-        if not math.isfinite(self._time):
-            self._time = 0.0
         columns: dict[str, npt.NDArray[np.float32]] = {
             name: np.full(shape, np.nan, np.float32) if column is None else column.copy()
             for name in Smoothed._fields

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from . import _core
 from .boxes import as_boxes
 from .faces import Faces, Frame
+from .stages import VideoStage
 
 
 class SortTracker(_core.SortTracker):
@@ -67,32 +69,54 @@ class SortTracker(_core.SortTracker):
         return super().update_with_rows(as_boxes(boxes))
 
 
-class TrackStage:
+class TrackStage(VideoStage):
     """Fills ``track_id``: int64 (n,), -1 for a face without a confirmed track. Boxes and the order of rows stay.
 
     One stage follows one video; it keeps state, so frames go through it in order.
 
     Args:
         tracker: by default `SortTracker()`.
+        max_age: seconds that a lost face is waited for, by the times of the frames, whatever their rate; then the
+            stage sets the tracker's own `max_age`, which counts updates. ``None``: that of the tracker counts.
+
+    Raises:
+        ValueError: `max_age` is below 0.
     """
 
-    def __init__(self, tracker: SortTracker | None = None) -> None:
+    follows: ClassVar[bool] = True
+
+    def __init__(self, tracker: SortTracker | None = None, max_age: float | None = None) -> None:
+        if max_age is not None and not max_age >= 0:
+            raise ValueError(f"max_age must be a number of seconds of 0 or more, got {max_age}")
         self.tracker = SortTracker() if tracker is None else tracker
+        self.max_age = max_age
+        self._updates: deque[float] = deque()
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
         """One frame with a detection pass. Raises ValueError for a box that `SortTracker.update` refuses."""
+        if self.max_age is not None:
+            self._updates.append(faces.time)
+            while self._updates[0] < faces.time - self.max_age:
+                self._updates.popleft()
+            self.tracker.max_age = len(self._updates) - 1
         tracks, rows = self.tracker.update_with_rows(faces.xyxy)
         track_id = np.full(len(faces), -1, np.int64)
         track_id[rows] = tracks[:, 4].astype(np.int64)
         return faces.with_columns(track_id=track_id)
 
-    def coast(self) -> Faces:
+    def coast(self, frame: Frame, faces: Faces) -> Faces:
         """One frame without a detection pass: the tracks that the last frame showed, newest first, where they should be
         by now; only ``xyxy`` and ``track_id`` are filled.
         """
         tracks = self.tracker.coast()
-        return Faces(xyxy=tracks[:, :4].astype(np.float32), track_id=tracks[:, 4].astype(np.int64))
+        return Faces(
+            xyxy=tracks[:, :4].astype(np.float32),
+            track_id=tracks[:, 4].astype(np.int64),
+            time=faces.time,
+            frame=faces.frame,
+        )
 
     def reset(self) -> None:
         """Forget all tracks, for a new video."""
+        self._updates.clear()
         self.tracker.reset()

@@ -1,0 +1,150 @@
+"""The options of ``agegender stream``, by what they are about."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import UserError
+
+SOURCES, FACES, RESULTS, PRIVACY, HEALTH = "Sources", "Faces and tracks", "Results", "Privacy", "Health"
+
+Sources = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="SOURCE...",
+        help="A video file, a folder or a glob of pictures, the number of a camera, a URL (rtsp://, http://), or - for "
+        "stdin. Several are followed at once.",
+    ),
+]
+Wait = Annotated[
+    bool, typer.Option("--wait", help="Wait for a live source that isn't there yet.", rich_help_panel=SOURCES)
+]
+GiveUp = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="End when a lost source could not be opened again so many times in a row.",
+        show_default="never",
+        rich_help_panel=SOURCES,
+    ),
+]
+Stall = Annotated[
+    float,
+    typer.Option(
+        min=0.1, metavar="SECONDS", help="Without data for so long a live source is lost.", rich_help_panel=SOURCES
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(metavar="WxH", help="With -: raw RGB frames of this size in pixels.", rich_help_panel=SOURCES),
+]
+Fps = Annotated[
+    float | None,
+    typer.Option(
+        min=0.001,
+        max=1000,
+        metavar="NUMBER",
+        help="Frames per second of pictures, and of MJPEG and raw frames on stdin.",
+        show_default="25",
+        rich_help_panel=SOURCES,
+    ),
+]
+Output = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="VIDEO",
+        help="Write the video with the faces drawn in: .mp4, .mov, .mkv or .avi; may be repeated.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Tracks = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write the faces of each frame: .jsonl (- is that on stdout), .csv, .parquet, or .txt as the MOT "
+        "benchmarks have it; may be repeated.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Summary = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write one row a finished track, .csv or .jsonl (- is that on stdout): when it was seen, its age and "
+        "gender.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Segment = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Begin new files after so long, as 90s, 10m or 1h; they are numbered, those of live sources named by "
+        "time.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Show = Annotated[
+    bool | None,
+    typer.Option(
+        "--show/--no-show", help="Show a window.", show_default="where there is a screen", rich_help_panel=RESULTS
+    ),
+]
+Blur = Annotated[
+    bool, typer.Option("--blur", help="Make faces unrecognisable in videos and windows.", rich_help_panel=PRIVACY)
+]
+NoFrames = Annotated[
+    bool,
+    typer.Option("--no-frames", help="Only numbers leave the process: no video, no window.", rich_help_panel=PRIVACY),
+]
+Chips = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="With --summary: also write the best picture of each track's face.",
+        rich_help_panel=PRIVACY,
+    ),
+]
+Stats = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Write at the end, as JSON: frames, drops, ages of frames, time of each stage, memory.",
+        rich_help_panel=HEALTH,
+    ),
+]
+Metrics = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE|PORT",
+        help="The same for Prometheus, all along: a file, or a port of this machine (HOST:PORT for others).",
+        rich_help_panel=HEALTH,
+    ),
+]
+
+
+def seconds_of(text: str | None, option: str) -> float | None:
+    """A time such as 90s, 10m or 1h in seconds. Raises UserError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    if not found or float(found[1]) <= 0:
+        raise UserError(f"{option} {text} is no time", hint=f"as in {option} 90s, {option} 10m or {option} 1h")
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[found[2]]
+
+
+def size_of(text: str | None) -> tuple[int, int] | None:
+    """A size such as 640x480. Raises UserError for anything else."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text.strip())
+    if not found or min(int(found[1]), int(found[2])) < 1:
+        raise UserError(f"--size {text} is no width and height", hint="as in --size 640x480")
+    return int(found[1]), int(found[2])

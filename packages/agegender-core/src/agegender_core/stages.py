@@ -1,0 +1,57 @@
+"""What a stage declares that keeps state over a video, or that works on several frames at once."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
+
+from .faces import Faces, Frame
+
+
+class VideoStage(ABC):
+    """A stage that keeps the state of one video: a tracker, a smoother.
+
+    It gets the frames in order and from one thread; when each was taken is in `faces.time`. A `Pipeline` calls `reset`
+    before the first frame of a video, and gives each of several videos a copy of its own (`copy.deepcopy`).
+
+    On a frame that the detector skips, a pipeline begins with the stage that `follows`, and calls `coast` of it and of
+    every `VideoStage` after it in place of the stage itself.
+
+    Attributes:
+        follows: its `coast` says where the faces are by now: a tracker.
+        smooths: it replaces ages and genders: `FrameResult.raw` has them as they were before the last such stage.
+    """
+
+    follows: ClassVar[bool] = False
+    smooths: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """One frame on which the stages before this one ran."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Forget everything, for a new video."""
+
+    def coast(self, frame: Frame, faces: Faces) -> Faces:
+        """One frame that the detector skipped; by default the same as any other.
+
+        Args:
+            frame: as ever.
+            faces: for the stage that `follows` none, with the time and number of the frame; for the others what the
+                stage before gave.
+        """
+        return self(frame, faces)
+
+
+class BatchStage(ABC):
+    """A stage that is faster on the faces of several frames at once: a network."""
+
+    @abstractmethod
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        """One frame."""
+
+    @abstractmethod
+    def batch(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> list[Faces]:
+        """Several frames, of as many videos: to each its faces, as the stage itself gives them."""
