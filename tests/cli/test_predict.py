@@ -336,6 +336,18 @@ def test_too_little_memory_for_one_picture(tmp_path: Path, astronaut_path: Path)
     assert len(small["faces"]) == 1
 
 
+def test_several_pictures_at_a_time_give_the_same_rows_in_order(tmp_path: Path, astronaut_path: Path) -> None:
+    frame = cv2.imread(str(astronaut_path))
+    assert frame is not None
+    for number in range(9):
+        # The first are the largest, and so the last to be done.
+        small = cv2.resize(frame, None, fx=2 - 0.2 * number, fy=2 - 0.2 * number, interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), small)
+    one, four = (run("predict", tmp_path, "--workers", n, "-f", "json", "-q").stdout for n in (1, 4))
+    assert one == four
+    assert [Path(row["source"]).name for row in json.loads(four)] == [f"{number}.png" for number in range(9)]
+
+
 def test_whatever_happens_with_one_picture_the_others_go_on(
     tmp_path: Path, astronaut_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,7 +370,7 @@ def test_whatever_happens_with_one_picture_the_others_go_on(
 
     monkeypatch.setattr(Pipeline, "__call__", fails)
     monkeypatch.delenv("AGEGENDER_DEBUG", raising=False)
-    result = CliRunner().invoke(app, ["predict", str(tmp_path), "-f", "json"])
+    result = CliRunner().invoke(app, ["predict", str(tmp_path), "--workers", "1", "-f", "json"])
     assert result.exit_code == 0
     rows = json.loads(result.stdout)
     assert [row["error"] for row in rows] == [

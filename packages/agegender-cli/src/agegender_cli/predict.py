@@ -6,7 +6,9 @@ import csv
 import math
 import os
 import sys
+from collections import deque
 from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +74,10 @@ def predict(
     allow_urls: Annotated[
         bool, typer.Option("--allow-urls", help="PATH may be the http or https address of a picture.")
     ] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, metavar="N", help="Pictures at a time.", show_default="as many as cores, up to 8"),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the faces in pictures and estimate their ages and genders.
@@ -113,9 +119,9 @@ def predict(
     tally = _Tally(total=len(found.pictures))
     writer = _WRITERS[format_]()
     try:
-        with closing(_with_progress(found.pictures, quiet)) as pictures:
-            for picture in pictures:
-                row = _row(picture, pipeline, targets.get(picture.name))
+        rows = _rows(found.pictures, pipeline, targets, _cores() if workers is None else workers)
+        with closing(_with_progress(rows, len(found.pictures), quiet)) as shown:
+            for row in shown:
                 tally.add(row)
                 writer.write(row)
     except KeyboardInterrupt:
@@ -147,6 +153,29 @@ def _tell_of_the_rest(found: Found, output: Path | None, quiet: bool) -> None:
 def _shorten(files: list[Path]) -> str:
     names = [file.name for file in files[:4]]
     return ", ".join(names) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
+
+
+def _cores() -> int:
+    allowed = getattr(os, "sched_getaffinity", None)
+    return min(8, len(allowed(0)) if allowed is not None else os.cpu_count() or 1)
+
+
+def _rows(
+    pictures: list[Picture], pipeline: Pipeline, targets: dict[str, Path], workers: int
+) -> Generator[dict[str, Any], None, None]:
+    """The results in the order of the pictures; so many of these are in work at a time."""
+    waiting: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(min(workers, len(pictures))) as executor:
+        try:
+            for picture in pictures:
+                waiting.append(executor.submit(_row, picture, pipeline, targets.get(picture.name)))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def _row(picture: Picture, pipeline: Pipeline, drawing: Path | None) -> dict[str, Any]:
@@ -242,12 +271,14 @@ def _conclude(tally: _Tally, output: Path | None, hint: str, quiet: bool) -> Non
         message(f"  hint: where no face was found: {hint}")
 
 
-def _with_progress(pictures: list[Picture], quiet: bool) -> Generator[Picture, None, None]:
-    with progress_bars(quiet or len(pictures) < 5) as new_bar:
-        bar = new_bar("Pictures", len(pictures), "pictures")
-        for number, picture in enumerate(pictures):
-            yield picture
-            bar.update(number + 1, len(pictures))
+def _with_progress(
+    rows: Generator[dict[str, Any], None, None], total: int, quiet: bool
+) -> Generator[dict[str, Any], None, None]:
+    with closing(rows), progress_bars(quiet or total < 5) as new_bar:
+        bar = new_bar("Pictures", total, "pictures")
+        for number, row in enumerate(rows):
+            bar.update(number + 1, total)
+            yield row
 
 
 class _JsonLines:

@@ -25,6 +25,14 @@ class FrameFaces(Protocol):
         """Seconds since the source's first frame."""
 
     @property
+    def source(self) -> str:
+        """The name of the frame's source, where it has one."""
+
+    @property
+    def captured(self) -> float | None:
+        """When a live source's frame came in, in seconds since 1970."""
+
+    @property
     def faces(self) -> FaceColumns:
         """The faces after all stages."""
 
