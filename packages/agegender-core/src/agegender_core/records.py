@@ -40,14 +40,6 @@ class FrameFaces(Protocol):
     def raw(self) -> FaceColumns:
         """The same rows before smoothing."""
 
-    @property
-    def source(self) -> str:
-        """What the frame is from, or ""."""
-
-    @property
-    def captured(self) -> float | None:
-        """When a live frame came in, in seconds since 1970."""
-
 
 def gender_of(p_male: float) -> Literal["female", "male"]:
     """The word for a probability of male: "male" from 0.5 up."""
