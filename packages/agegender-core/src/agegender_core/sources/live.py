@@ -70,6 +70,8 @@ class LiveSource(Source):
             with self._condition:
                 while self._waiting is None and not self._over:
                     self._condition.wait(_LOOK)
+                if self._waiting is not None:
+                    self.height, self.width = self._waiting.raw.image().shape[:2]
             if self._error is not None and self.received == 0:
                 raise self._error
 
