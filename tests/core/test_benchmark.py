@@ -13,6 +13,7 @@ from agegender_core.benchmark import SAMPLE, measure_stages
 STAGES = [
     "decode",
     "detect",
+    "detect by hog",
     "align",
     "preprocess",
     "predict (with preprocess)",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .align import Aligner
-from .detect import HogDetector
+from .detect import HogDetector, make_detector
 from .faces import Faces
 from .images import decode_image, read_image
 from .pipeline import Pipeline
@@ -53,7 +53,8 @@ def measure_stages(
     """
     path = Path(picture)
     frame, data = read_image(path), path.read_bytes()
-    detector, predictor = HogDetector(), load_predictor(model, threads=threads, device=device)
+    detector, hog = make_detector(threads=threads), HogDetector()
+    predictor = load_predictor(model, threads=threads, device=device)
     spec = predictor.spec
     aligner = Aligner(spec.chip_size, spec.chip_padding)
     found = detector(frame, Faces.empty())
@@ -66,6 +67,7 @@ def measure_stages(
     stages: list[tuple[str, Callable[[], object]]] = [
         ("decode", lambda: decode_image(data, str(path))),
         ("detect", lambda: detector(frame, Faces.empty())),
+        ("detect by hog", lambda: hog(frame, Faces.empty())),
         ("align", lambda: aligner(frame, found)),
         ("preprocess", lambda: preprocess(chips, spec)),
         ("predict (with preprocess)", lambda: predictor.predict_chips(chips)),
@@ -80,7 +82,7 @@ def measure_stages(
         "width": frame.shape[1],
         "height": frame.shape[0],
         "faces": len(found),
-        "simd": detector.simd,
+        "simd": hog.simd,
         "model": predictor.name,
         "device": predictor.provider,
         "threads": threads,
