@@ -2,8 +2,13 @@
 
 import warnings
 
-from .sources import MediaClock, Source, SourceError, SourceLostError, TimedFrame, WallClock, open_source
+from . import sources
 
-__all__ = ["MediaClock", "Source", "SourceError", "SourceLostError", "TimedFrame", "WallClock", "open_source"]
+_MOVED = ("MediaClock", "Source", "SourceError", "SourceLostError", "TimedFrame", "WallClock", "open_source")
 
-warnings.warn("agegender_core.video is now called agegender_core.sources", DeprecationWarning, stacklevel=2)
+
+def __getattr__(name: str) -> object:
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("agegender_core.video is now called agegender_core.sources", DeprecationWarning, stacklevel=2)
+    return getattr(sources, name)
