@@ -17,7 +17,7 @@ import typer
 
 from . import stream_options as options
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, MinFace, Model, Quiet, Threshold
+from .options import Detector, DetectorName, Device, DeviceName, MinFaceOfFrames, Model, Quiet, Threshold
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
@@ -50,7 +50,7 @@ def stream(
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
     detector: Detector = DetectorName.YUNET,
-    min_face: MinFace = None,
+    min_face: MinFaceOfFrames = None,
     upsample: Annotated[
         int | None,
         typer.Option(
