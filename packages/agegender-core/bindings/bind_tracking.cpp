@@ -191,10 +191,8 @@ void bind_tracking(py::module_& m) {
       .def_property(
           "max_age", [](SharedTracker& tracker) { return tracker.options().max_age; }, &SharedTracker::set_max_age)
       .def_property_readonly("min_hits", [](SharedTracker& tracker) { return tracker.options().min_hits; })
-      .def_property_readonly("iou_threshold",
-                             [](SharedTracker& tracker) { return tracker.options().iou_threshold; })
-      .def_property_readonly("keep_confirmed",
-                             [](SharedTracker& tracker) { return tracker.options().keep_confirmed; });
+      .def_property_readonly("iou_threshold", [](SharedTracker& tracker) { return tracker.options().iou_threshold; })
+      .def_property_readonly("keep_confirmed", [](SharedTracker& tracker) { return tracker.options().keep_confirmed; });
 }
 
 }  // namespace agegender::python
