@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from . import _core
 from .boxes import as_boxes
+from .cuts import CutDetector
 from .faces import Faces, Frame
 from .stages import VideoStage
 
@@ -72,7 +73,8 @@ class SortTracker(_core.SortTracker):
 class TrackStage(VideoStage):
     """Fills ``track_id``: int64 (n,), -1 for a face without a confirmed track. Boxes and the order of rows stay.
 
-    One stage follows one video; it keeps state, so frames go through it in order.
+    One stage follows one video; it keeps state, so frames go through it in order. Where the video cuts to another
+    picture all tracks end: who comes after has a new id, also where a face happens to be in the same place.
 
     Args:
         tracker: by default `SortTracker()`.
@@ -91,9 +93,12 @@ class TrackStage(VideoStage):
         self.tracker = SortTracker() if tracker is None else tracker
         self.max_age = max_age
         self._updates: deque[float] = deque()
+        self._cut = CutDetector()
+        self._ids = self._ids_before = 0
 
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
         """One frame with a detection pass. Raises ValueError for a box that `SortTracker.update` refuses."""
+        self._end_tracks_at_a_cut(frame)
         if self.max_age is not None:
             self._updates.append(faces.time)
             while self._updates[0] < faces.time - self.max_age:
@@ -101,17 +106,18 @@ class TrackStage(VideoStage):
             self.tracker.max_age = len(self._updates) - 1
         tracks, rows = self.tracker.update_with_rows(faces.xyxy)
         track_id = np.full(len(faces), -1, np.int64)
-        track_id[rows] = tracks[:, 4].astype(np.int64)
+        track_id[rows] = self._numbered(tracks)
         return faces.with_columns(track_id=track_id)
 
     def coast(self, frame: Frame, faces: Faces) -> Faces:
         """One frame without a detection pass: the tracks that the last frame showed, newest first, where they should be
         by now; only ``xyxy`` and ``track_id`` are filled.
         """
+        self._end_tracks_at_a_cut(frame)
         tracks = self.tracker.coast()
         return Faces(
             xyxy=tracks[:, :4].astype(np.float32),
-            track_id=tracks[:, 4].astype(np.int64),
+            track_id=self._numbered(tracks),
             time=faces.time,
             frame=faces.frame,
         )
@@ -120,3 +126,17 @@ class TrackStage(VideoStage):
         """Forget all tracks, for a new video."""
         self._updates.clear()
         self.tracker.reset()
+        self._cut.reset()
+        self._ids = self._ids_before = 0
+
+    def _end_tracks_at_a_cut(self, frame: Frame) -> None:
+        if self._cut(frame):
+            self._updates.clear()
+            self.tracker.reset()
+            self._ids_before = self._ids
+
+    def _numbered(self, tracks: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+        """The tracker counts from 1 after a cut; ids of one video go on."""
+        ids = tracks[:, 4].astype(np.int64) + self._ids_before
+        self._ids = max(self._ids, int(ids.max(initial=0)))
+        return ids
