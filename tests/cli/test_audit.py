@@ -59,6 +59,7 @@ def test_one_store_is_printed_and_its_page_is_written_into_it(make_store: MakeSt
     assert (store.path / "audit" / "ages.png").exists()
 
 
+@pytest.mark.slow
 def test_several_stores_are_compared_and_a_page_is_only_written_when_asked(
     make_store: MakeStore, tmp_path: Path
 ) -> None:
@@ -72,6 +73,7 @@ def test_several_stores_are_compared_and_a_page_is_only_written_when_asked(
     assert "<title>Audit of left, right</title>" in page
 
 
+@pytest.mark.slow
 def test_strict_ends_with_1_when_something_is_there_twice(make_store: MakeStore, tmp_path: Path) -> None:
     store = make_store("twice", n=10)
     assert run(store.path, "--strict").exit_code == 0
@@ -90,6 +92,7 @@ def test_json_is_one_document(make_store: MakeStore) -> None:
     assert report["overlaps"]["between"][0]["equal_files"] == 0
 
 
+@pytest.mark.slow
 def test_labels_alone_are_shown_beside_a_store(make_store: MakeStore, tmp_path: Path) -> None:
     folder = tmp_path / "wiki-labels"
     folder.mkdir()
@@ -116,6 +119,7 @@ def test_bad_usage_is_refused(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
+@pytest.mark.slow
 def test_no_page_replaces_what_is_not_ours(make_store: MakeStore, tmp_path: Path) -> None:
     store = make_store("apart", n=20)
     page = tmp_path / "audit.html"

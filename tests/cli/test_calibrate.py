@@ -17,6 +17,9 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.export import export_onnx
 from agegender_train.models import build_model, get_network
 
+# Reports and calibrations of real networks.
+pytestmark = pytest.mark.slow
+
 app = typer.Typer()
 app.command()(calibrate)
 

@@ -19,6 +19,9 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.evaluation import evaluate
 from agegender_train.report import write_report
 
+# Reports and calibrations of real networks.
+pytestmark = pytest.mark.slow
+
 app = typer.Typer()
 app.command()(compare)
 app.command()(card)

@@ -87,7 +87,14 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("kind", ["fresh", "unwritable", "read-only system"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("fresh", marks=pytest.mark.slow),
+        pytest.param("unwritable", marks=pytest.mark.slow),
+        "read-only system",
+    ],
+)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_no_socket_and_no_file_that_was_not_asked_for(tmp_path: Path, name: str, kind: str) -> None:
     words, expected = COMMANDS[name]
