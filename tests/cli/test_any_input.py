@@ -112,7 +112,7 @@ def test_each_of_a_thousand_made_files_is_a_row(tmp_path: Path) -> None:
             assert 0.5 * COUNT < COUNT - len(errors) < COUNT
         else:
             lines = list(csv.reader(io.StringIO(text, newline="")))
-            assert {len(line) for line in lines} == {15}
+            assert {len(line) for line in lines} == {16}
             rows = lines[1:]
         assert len(rows) == COUNT
         assert f"{COUNT:,} pictures, " in done.stderr.decode("utf-8")

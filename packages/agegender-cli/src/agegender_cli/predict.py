@@ -169,10 +169,18 @@ def _rows(
         try:
             for picture in pictures:
                 waiting.append(executor.submit(_row, picture, pipeline, targets.get(picture.name)))
-                if len(waiting) > workers:
-                    yield waiting.popleft().result()
+                while len(waiting) > workers or (waiting and waiting[0].done()):
+                    yield waiting[0].result()
+                    waiting.popleft()
             while waiting:
-                yield waiting.popleft().result()
+                yield waiting[0].result()
+                waiting.popleft()
+        except KeyboardInterrupt:
+            # What is in work is finished, and counts: its drawing may be there already.
+            begun = [future for future in waiting if not future.cancel()]
+            for future in begun:
+                yield future.result()
+            raise
         finally:
             for future in waiting:
                 future.cancel()
