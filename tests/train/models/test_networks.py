@@ -17,7 +17,7 @@ from agegender_train.models.ssrnet import SoftStagewiseRegression
 from agegender_train.training import train
 
 SMALL: dict[str, dict[str, Any]] = {
-    "inceptionv3": {"input_size": 75, "weights": "none", "batch_size": 8},
+    "inceptionv3": {"input_size": 75, "weights": "none", "batch_size": 8, "learning_rate": 0.0003},
     "mobilenetv2": {"input_size": 32, "weights": "none", "model_options": {"alpha": 0.1, "dropout": 0}},
     "mobilenetv3": {"input_size": 32, "weights": "none", "model_options": {"alpha": 0.1, "dropout": 0}},
     "ssrnet": {"model_options": {"width": 0.25}, "learning_rate": 0.01},
@@ -38,7 +38,7 @@ def test_layers_stay_in_the_modules_that_older_checkpoints_name() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(SMALL))
 def test_two_epochs_lower_the_loss(name: str, make_store: Any, tmp_path: Path) -> None:
-    store = make_store(n=32 if name == "inceptionv3" else 96)
+    store = make_store(n=64 if name == "inceptionv3" else 96)
     asked = {"epochs": 2, "batch_size": 8, "validation_fraction": 0.0, "ema": 0.0, **PLAIN, **SMALL[name]}
     result = train([store], tmp_path / "run", recommended(name, **asked, frozen_epochs=0))
     losses = [row["loss"] for row in result.history]
