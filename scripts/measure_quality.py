@@ -1,9 +1,12 @@
-"""Print what small, blurred, turned, cut-off and doubtful faces cost in years and in genders, and draw it.
+r"""Print what small, blurred, turned, cut-off and doubtful faces cost in years and in genders, and draw it.
 
-    uv run python scripts/measure_quality.py utkface UTKFace.tar --pictures 2000 --output docs/images/quality.png
+    uv run python scripts/measure_quality.py utkface UTKFace.tar --pictures 1200 --output docs/images/quality.png
+    uv run python scripts/measure_quality.py fairface train-1.zip train-2.zip fairface_label_train.csv \
+        --kept-out-of stores/fairface --unchanged
 
-The faces of a dataset with exact ages are made small, blurred or cut off, and found, aligned and judged again. The
-constants of `agegender_core.quality` come from these tables.
+The faces of a dataset are made small, blurred or cut off, and found, aligned and judged again; with --unchanged they
+are judged as they are only. The constants of `agegender_core.quality` come from these tables. Of a label that is an
+interval, the error is the distance from it. --kept-out-of: see compare_detectors.py.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+from compare_detectors import kept_out_files, middle_face
 
 from agegender_core import Aligner, Faces, Frame, YuNetDetector, decode_image, load_predictor
 from agegender_core.quality import FaceQuality, frontality, sharpness
@@ -86,8 +90,10 @@ class Judge:
             assert found.quality is not None
             assert found.score is not None
             assert sample.age_low is not None
+            assert sample.age_high is not None
+            age = float(found.age[0])
             rows.append((
-                abs(float(found.age[0]) - sample.age_low),
+                max(sample.age_low - age, age - sample.age_high, 0.0),
                 float(sample.gender is not None and int(found.p_male[0] >= 0.5) != sample.gender),
                 float(known.xyxy[0, 2] - known.xyxy[0, 0]),
                 float(found.score[0]),
@@ -109,21 +115,19 @@ def line(name: str, found: dict[str, npt.NDArray[np.float64]], rows: npt.NDArray
         )
 
 
-def cases_of(dataset: str, sources: list[Path], pictures: int, seed: int) -> list[Case]:
+def cases_of(dataset: str, sources: list[Path], pictures: int, seed: int, kept_out: set[str] | None) -> list[Case]:
     files = FileTree.open(*sources)
     samples = [
         entry
         for entry in get_dataset(dataset).entries(files)
-        if isinstance(entry, Sample) and entry.age_low is not None and entry.age_low == entry.age_high
+        if isinstance(entry, Sample) and entry.age_low is not None and (kept_out is None or entry.key in kept_out)
     ]
     detector, cases = YuNetDetector(threshold=0.3), []
     for row in np.sort(np.random.default_rng(seed).permutation(len(samples))[:pictures]):
         frame = decode_image(files.read(samples[row].file), samples[row].file)
         faces = detector(frame, Faces.empty())
         if len(faces):
-            middle = np.array([frame.shape[1], frame.shape[0]]) / 2
-            away = np.abs((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2 - middle).max(axis=1)
-            cases.append((frame, faces[[int(away.argmin())]], samples[row]))
+            cases.append((frame, middle_face(faces, frame.shape[1], frame.shape[0]), samples[row]))
     return cases
 
 
@@ -162,22 +166,31 @@ def main() -> None:
     parser.add_argument("--model")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, help="write the plot here")
+    parser.add_argument("--kept-out-of", type=Path, metavar="STORE")
+    parser.add_argument("--validation", type=float, default=0.05)
+    parser.add_argument("--unchanged", action="store_true")
     args = parser.parse_args()
-    cases, judge = cases_of(args.dataset, args.sources, args.pictures, args.seed), Judge(args.model)
+    kept_out = None if args.kept_out_of is None else kept_out_files(args.kept_out_of, args.validation, args.seed)
+    pictures = args.pictures if kept_out is None else len(kept_out)
+    cases = cases_of(args.dataset, args.sources, pictures, args.seed, kept_out)
+    judge = Judge(args.model)
     print(f"{'':28}{'faces':>7}{'years':>8}{'gender':>9}{'sharpness':>11}{'quality':>9}")
     whole = judge(cases, as_it_is)
     line("as they are", whole)
-    sides = {}
-    for side in SIDES:
+    sides: dict[float, dict[str, npt.NDArray[np.float64]]] = {}
+    for side in () if args.unchanged else SIDES:
         large = [case for case in cases if case[1].xyxy[0, 2] - case[1].xyxy[0, 0] >= side]
         sides[side] = judge(large, smaller(side))
         line(f"{side} pixels", sides[side])
     every = [whole, *sides.values()]
     for title, values, change in (("blur of {:g} sides", BLURS, blurred), ("cut off by {:g} sides", CUTS, cut_off)):
-        for value in values:
+        for value in () if args.unchanged else values:
             every.append(judge(cases, change(value)))
             line(title.format(value), every[-1])
-    for name, edges in (("score", (0, 0.6, 0.7, 0.8, 0.85, 0.9, 1.01)), ("frontality", (0, 0.2, 0.4, 0.6, 0.8, 1.01))):
+    for name, edges in (
+        ("score", (0, 0.8, 0.85, 0.88, 0.9, 0.92, 0.94, 1.01)),
+        ("frontality", (0, 0.2, 0.4, 0.6, 0.8, 1.01)),
+    ):
         for low, high in itertools.pairwise(edges):
             line(f"{name} {low:g} to {high:g}", whole, (whole[name] >= low) & (whole[name] < high))
     # All conditions together: the error falls as the quality rises.

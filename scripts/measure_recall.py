@@ -69,7 +69,7 @@ def main() -> None:
         print(video.name)
         with open_source(str(video)) as source:
             frames = [frame.image for number, frame in enumerate(source) if number % args.every == 0]
-        yardstick = YuNetDetector(threshold=0.7, min_face=16, turned=False)
+        yardstick = YuNetDetector(threshold=0.7, min_face=16, straighten=False)
         cases = [(frame, yardstick(frame, Faces.empty()).xyxy) for frame in frames]
         for name in DETECTORS:
             measured(name, make_detector(name, video=True), cases)

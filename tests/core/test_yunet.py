@@ -14,7 +14,7 @@ import pytest
 from agegender_core import Aligner, Faces, Frame, HogDetector, Pipeline, YuNetDetector, open_source, read_image
 from agegender_core.detect import make_detector
 from agegender_core.predict import DEFAULT_MODEL_PATH
-from agegender_core.turned import roll
+from agegender_core.upright import roll
 from agegender_core.yunet import YUNET_PATH
 
 
@@ -147,10 +147,17 @@ def in_the_corners(portrait: Frame, scale: float, height: int, width: int) -> Fr
     return frame
 
 
-def test_large_frames_are_searched_in_tiles(portrait: Frame) -> None:
+def test_large_frames_are_searched_in_tiles(portrait: Frame, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = in_the_corners(portrait, 0.3, 1500, 1900)
-    faces = YuNetDetector(min_face=12)(frame, Faces.empty())
+    detector, sizes = YuNetDetector(min_face=12), []
+    monkeypatch.setattr(
+        detector, "_find", lambda tile, least: sizes.append(tile.shape) or YuNetDetector._find(detector, tile, least)
+    )
+    faces = detector(frame, Faces.empty())
     assert len(faces) == 9
+    # Six tiles of the finest level, and the next one whole.
+    assert sum(max(size) > 512 for size in sizes) == 7
+    assert max(max(size) for size in sizes) <= 1280
     assert len(YuNetDetector(min_face=60)(frame, Faces.empty())) < 9
     head = cv2.resize(portrait[20:240, 120:340], None, fx=0.3, fy=0.3, interpolation=cv2.INTER_AREA)
     (alone,) = YuNetDetector(min_face=12)(np.asarray(head, np.uint8), Faces.empty()).xyxy

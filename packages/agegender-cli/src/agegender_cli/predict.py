@@ -48,7 +48,7 @@ _COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "botto
 _FACE = ("age", "age_std", "gender", "p_male")
 _INTERVAL = ("age_interval_low", "age_interval_high")
 _LATER = ("quality",)
-_UNCLEAR = 0.3
+_MOST_WORKERS = 8
 
 
 def predict(
@@ -101,6 +101,7 @@ def predict(
         raise _no_pictures(paths, found)
     targets = {} if output is None else drawing_targets(found.pictures, output)
 
+    from agegender_core.cpus import usable_cpus
     from agegender_core.pipeline import Pipeline
 
     pipeline = Pipeline.for_pictures(
@@ -119,7 +120,9 @@ def predict(
     tally = _Tally(total=len(found.pictures))
     writer = _WRITERS[format_]()
     try:
-        rows = _rows(found.pictures, pipeline, targets, _cores() if workers is None else workers)
+        rows = _rows(
+            found.pictures, pipeline, targets, min(_MOST_WORKERS, usable_cpus()) if workers is None else workers
+        )
         with closing(_with_progress(rows, len(found.pictures), quiet)) as shown:
             for row in shown:
                 tally.add(row)
@@ -153,11 +156,6 @@ def _tell_of_the_rest(found: Found, output: Path | None, quiet: bool) -> None:
 def _shorten(files: list[Path]) -> str:
     names = [file.name for file in files[:4]]
     return ", ".join(names) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
-
-
-def _cores() -> int:
-    allowed = getattr(os, "sched_getaffinity", None)
-    return min(8, len(allowed(0)) if allowed is not None else os.cpu_count() or 1)
 
 
 def _rows(
@@ -351,6 +349,8 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from agegender_core.records import UNREADABLE
+
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("picture", overflow="fold")
     # A model file without a calibrated interval gives none, and then there is no column for it.
@@ -371,7 +371,7 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
                 _age(face),
                 *([_interval(face)] if bounded else []),
                 _gender(face),
-                style="dim" if (face["quality"] or 0) < _UNCLEAR else None,
+                style="dim" if (face["quality"] or 0) < UNREADABLE else None,
             )
         if row["error"] is not None and row["faces"]:
             table.add_row(Text(), Text(plain(row["error"], controls=False), style="red"))

@@ -20,6 +20,7 @@ from .onnx_runtime import DeviceError, ModelFileError
 from .pipeline import FrameResult, Pipeline, face_tracker
 from .predict import Predictor, load_predictor
 from .preprocess import preprocess
+from .quality import FaceQuality
 from .records import face_records, frame_record
 from .sinks import (
     CsvSink,
@@ -53,6 +54,7 @@ __all__ = [
     "DrawnSink",
     "Face",
     "FaceBlur",
+    "FaceQuality",
     "Faces",
     "Frame",
     "FrameResult",

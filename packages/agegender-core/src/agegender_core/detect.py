@@ -88,7 +88,7 @@ def make_detector(
         return HogDetector(upsample if min_face is None else _doublings(min_face, upsample), least)
     if upsample:
         raise ValueError("upsample is for the hog detector; yunet finds small faces without it, see min_face")
-    search: dict[str, Any] = {"max_pixels": VIDEO_PIXELS, "turned": False} if video else {}
+    search: dict[str, Any] = {"max_pixels": VIDEO_PIXELS, "straighten": False} if video else {}
     return YuNetDetector(threshold=least, min_face=min_face, any_rotation=any_rotation, threads=threads, **search)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from .columns import FaceColumns
 from .frames import Frame, as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
-from .records import shown_gender
+from .records import UNREADABLE, shown_gender
 
 PALETTE: tuple[Color, ...] = (
     (86, 180, 233),
@@ -30,8 +30,8 @@ NEUTRAL: Color = (235, 235, 235)
 _DARK: Color = (16, 20, 24)
 _LIGHT: Color = (255, 255, 255)
 _SUBPIXEL_BITS = 4
-# Faces of a lower quality are drawn paler the lower it is, and from some point on without a text that means nothing.
-_CLEAR, _PALEST, _UNREADABLE = 0.6, 0.35, 0.3
+# Faces of a lower quality are drawn paler the lower it is, and below UNREADABLE without a text that means nothing.
+_CLEAR, _PALEST = 0.6, 0.35
 Box: TypeAlias = tuple[float, float, float, float]
 
 
@@ -90,7 +90,7 @@ def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: boo
     labels: list[PixelBox] = []
     # By track, not by row, so that the same labels give way in every frame.
     for row in sorted(pixels, key=lambda row: (track_of(faces, row), row)):
-        readable = faces.quality is None or not faces.quality[row] < _UNREADABLE
+        readable = faces.quality is None or not faces.quality[row] < UNREADABLE
         if readable and (text := label_of(faces, row)):
             others = [face for other, face in pixels.items() if other != row]
             color = color_of(track_of(faces, row))

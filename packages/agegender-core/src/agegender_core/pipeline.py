@@ -131,21 +131,9 @@ class Pipeline:
             threshold=threshold,
             threads=threads,
         )
-        return cls._of(find, FaceQuality(min_quality), model, threads, flip, device)
-
-    @classmethod
-    def _of(
-        cls,
-        find: Stage,
-        quality: FaceQuality,
-        model: str | os.PathLike[str] | None,
-        threads: int,
-        flip: bool | None,
-        device: str,
-    ) -> Self:
         predictor = load_predictor(model, threads=threads, flip=flip, device=device)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
-        return cls([find, aligner, quality, predictor])
+        return cls([find, aligner, FaceQuality(min_quality), predictor])
 
     @classmethod
     def for_video(
@@ -186,14 +174,14 @@ class Pipeline:
         """
         track = TrackStage(face_tracker() if tracker is None else tracker, _max_age(tracker, max_age))
         smooth = Smoother() if smoother is None else smoother
-        weaker, sure = threshold, []
+        weaker, confident = threshold, []
         if isinstance(detector, str):
             scores = scores_of(detector)
             if threshold is None:
                 threshold = scores.threshold
             scores.check(threshold)
             weaker = max(threshold - _WEAKER, (threshold + scores.least) / 2)
-            sure = [HighConfidenceFilter(threshold)]
+            confident = [HighConfidenceFilter(threshold)]
         find = make_detector(
             detector,
             min_face=min_face,
@@ -203,8 +191,8 @@ class Pipeline:
             threads=threads,
             video=True,
         )
-        found = cls._of(find, FaceQuality(), model, threads, flip, device).stages
-        return cls([*found, track, *sure, smooth], detect_every=detect_every)
+        found = cls.for_pictures(model, detector=find, threads=threads, flip=flip, device=device).stages
+        return cls([*found, track, *confident, smooth], detect_every=detect_every)
 
     def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
         """The faces of one picture.

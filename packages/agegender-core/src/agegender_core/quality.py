@@ -12,8 +12,8 @@ FloatArray = npt.NDArray[np.float64]
 
 # What is left of 1 as a trait gets worse: the error of the built-in model (in years and in genders, the mean of both
 # ratios) on clear faces, divided by its error on such faces. Side, sharpness and the part inside the frame are from
-# 1,199 faces of UTKFace that were made small, blurred and cut off (scripts/measure_quality.py); YuNet's score and
-# frontality from the 2,025 faces of FairFace that the model was not trained on. HOG's score says little.
+# 1,199 faces of UTKFace that were made small, blurred and cut off; YuNet's score and frontality from the 2,025 faces of
+# FairFace that the model was not trained on. scripts/measure_quality.py prints both. HOG's score says little.
 _SIDE = ((8, 12, 16, 24, 32, 48, 96), (0.25, 0.44, 0.59, 0.79, 0.86, 0.93, 1.0))
 _SHARPNESS = ((0.06, 0.083, 0.1, 0.12, 0.16, 0.19, 0.24, 0.3), (0.15, 0.25, 0.5, 0.6, 0.8, 0.86, 0.94, 1.0))
 _INSIDE = ((0.0, 0.5, 0.6, 0.7, 0.8, 0.9), (0.1, 0.65, 0.72, 0.82, 0.93, 1.0))

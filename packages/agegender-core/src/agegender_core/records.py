@@ -50,6 +50,10 @@ UNSURE = 0.7
 """Below this probability a gender is shown with a question mark: it is wrong in three or four of ten faces."""
 
 
+UNREADABLE = 0.3
+"""Of faces of a lower quality nothing is written into drawings, and tables show them dim."""
+
+
 def shown_gender(p_male: float) -> str:
     """The word for a probability of male as people see it: with a question mark where it is unsure."""
     return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from .faces import Faces, Frame
 from .frames import as_frame
 from .onnx_runtime import ModelFileError, open_session
-from .search import Level, best_of_overlapping, in_core, levels
-from .turned import Upright, roll
+from .pyramid import Level, best_of_overlapping, in_core, levels
+from .upright import Upright, roll
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,8 +60,8 @@ class YuNetDetector:
         min_face: side in pixels of the smallest faces to look for, 4 or more. Time grows with its inverse square. By
             default 16, and more in frames of over `max_pixels`, so that no more pixels than that are searched.
         max_pixels: see `min_face`; without effect where that is given.
-        turned: look a second time, turned upright, at faces that lean or are unsure, of 32 pixels or more: finds and
-            straightens faces that lean by up to some 45 degrees, for about a millisecond each.
+        straighten: look a second time, upright, at faces of 32 pixels or more that lean or are unsure: finds faces that
+            lean by up to some 45 degrees, and how far they lean.
         any_rotation: look at the frame turned by 90, 180 and 270 degrees, too: four times the time.
         threads: threads of ONNX Runtime within one call.
 
@@ -76,7 +76,7 @@ class YuNetDetector:
         threshold: float = 0.6,
         min_face: float | None = None,
         max_pixels: float = 4_000_000,
-        turned: bool = True,
+        straighten: bool = True,
         any_rotation: bool = False,
         threads: int = 1,
     ) -> None:
@@ -87,11 +87,13 @@ class YuNetDetector:
         if not max_pixels >= 4096:
             raise ValueError(f"max_pixels must be 4096 or more, got {max_pixels}")
         self.model_path = YUNET_PATH if model is None else Path(model)
-        self._made_of = self.model_path.absolute(), threshold, min_face, max_pixels, turned, any_rotation, threads
+        self._made_of = self.model_path.absolute(), threshold, min_face, max_pixels, straighten, any_rotation, threads
         self.threshold = threshold
         self.min_face = min_face
         self.max_pixels = max_pixels
-        self.turned = turned
+        self.straighten = straighten
+        # Of a face that leans before it is looked at upright.
+        self._least = threshold / 2
         self.any_rotation = any_rotation
         if self.model_path.is_dir():
             raise IsADirectoryError(f"{self.model_path} is a folder, not a model file")
@@ -125,13 +127,17 @@ class YuNetDetector:
         `bgr`: see `Pipeline`.
         """
         frame = as_frame(frame, bgr)
+        boxes, points, scores = self._search_all_ways(frame) if self.any_rotation else self._search(frame)
+        return Faces(_hog_boxes(boxes, points), scores, keypoints=points)
+
+    def _search_all_ways(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
         found = [
             _turn_back(*self._search(np.ascontiguousarray(np.rot90(frame, quarters))), frame, quarters)
-            for quarters in (range(4) if self.any_rotation else range(1))
+            for quarters in range(4)
         ]
         boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
-        return Faces(_hog_boxes(boxes[rows], points[rows]), scores[rows], keypoints=points[rows])
+        return boxes[rows], points[rows], scores[rows]
 
     def smallest_face(self, width: int, height: int) -> float:
         """Side in pixels of the smallest faces that are looked for in a frame of that size."""
@@ -142,12 +148,12 @@ class YuNetDetector:
     def _search(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
         height, width = frame.shape[:2]
         scale = _FACE / self.smallest_face(width, height)
-        least = self.threshold / 2 if self.turned else self.threshold
+        least = self._least if self.straighten else self.threshold
         found = [self._search_level(frame, level, least) for level in levels(width, height, scale)]
         boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
         boxes, points, scores = boxes[rows], points[rows], scores[rows]
-        return self._straightened(frame, boxes, points, scores) if self.turned else (boxes, points, scores)
+        return self._straightened(frame, boxes, points, scores) if self.straighten else (boxes, points, scores)
 
     def _search_level(self, frame: Frame, level: Level, threshold: float) -> tuple[Floats, Floats, Floats]:
         resized = frame
@@ -195,7 +201,7 @@ class YuNetDetector:
     ) -> tuple[Floats, Floats, float] | None:
         """The face in the middle of a patch around `centre` that is turned by `angle`: box, points and score."""
         patch = Upright.cut(frame, centre, 2 * side, angle, _PATCH)
-        boxes, points, scores = self._find(patch.image, self.threshold / 2)
+        boxes, points, scores = self._find(patch.image, self._least)
         away = np.abs((boxes[:, :2] + boxes[:, 2:]) / 2 - _PATCH / 2).max(axis=1)
         if not (away < _PATCH / 5).any():
             return None

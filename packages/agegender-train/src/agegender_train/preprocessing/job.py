@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agegender_core._opencv import quiet_opencv
+from agegender_core.cpus import usable_cpus
 from agegender_train import __version__
 from agegender_train.audit import write_audit
 from agegender_train.datasets import Dataset, get_dataset
@@ -94,7 +95,7 @@ def preprocess(
         raise ValueError(f"limit must be at least 1, got {limit}")
     if near_duplicates is not None and not 0 <= near_duplicates <= MAX_NEAR_DUPLICATES:
         raise ValueError(f"near_duplicates must be in 0..{MAX_NEAR_DUPLICATES} bits, got {near_duplicates}")
-    workers = _cpus() if workers is None else workers
+    workers = usable_cpus() if workers is None else workers
     if workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if scheduler is not None and tools is not None:
@@ -122,10 +123,6 @@ def preprocess(
         if report and not (complete and (out / "audit.html").exists()):
             write_audit(out, files)
         return json.loads((out / "audit.json").read_bytes())  # type: ignore[no-any-return]
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _recipe(

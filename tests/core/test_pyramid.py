@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_core.search import Level, best_of_overlapping, in_core, levels
+from agegender_core.pyramid import Level, best_of_overlapping, in_core, levels
 
 SIDES = st.integers(1, 9000)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agegender_core.turned import Upright, roll
+from agegender_core.upright import Upright, roll
 
 # Eyes, nose and mouth of an upright face.
 UPRIGHT = np.array([[-20, -15], [20, -15], [0, 5], [-14, 25], [14, 25]], np.float32)
