@@ -22,6 +22,7 @@ import pytest
 
 from agegender_core.blur import FaceBlur
 from agegender_core.faces import Faces
+from agegender_core.images import read_image
 from agegender_core.pipeline import FrameResult
 from agegender_core.sinks import (
     CsvSink,
@@ -106,6 +107,7 @@ import test_more_sinks as here
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # then writing on is an error, as on a full disk
 make = {{".jsonl": here.JsonlSink, ".csv": here.CsvSink, ".parquet": here.ParquetSink}}.get({suffix!r})
 sink = make(sys.argv[1]) if make else here.VideoSink(sys.argv[1], 25)
+sys.dont_write_bytecode = True  # a module that is first imported under the limit would be cached cut short
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     with sink:
@@ -357,6 +359,15 @@ def test_a_track_is_one_row_when_it_is_over(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.png"))
 
 
+def test_sources_of_the_same_name_keep_chips_of_their_own(tmp_path: Path) -> None:
+    with SummarySink(tmp_path / "all.csv", chips=tmp_path / "chips") as sink:
+        for source, level in (("north/a.mp4", 90), ("south/a.mp4", 200)):
+            sink.write(result(0, source=source, chips=np.full((1, 20, 20, 3), level, np.uint8)))
+    rows = {row["source"]: row for row in csv.DictReader((tmp_path / "all.csv").read_text().splitlines())}
+    assert {read_image(row["chip"])[0, 0, 0] for row in rows.values()} == {90, 200}
+    assert read_image(rows["south/a.mp4"]["chip"])[0, 0, 0] == 200
+
+
 def test_a_closed_stdout_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     with pytest.raises(SinkError, match="stdout: it is closed"):
@@ -364,8 +375,6 @@ def test_a_closed_stdout_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_blurred_faces_lose_their_detail_and_nothing_else_does(astronaut_path: Path) -> None:
-    from agegender_core import read_image
-
     image = read_image(astronaut_path)
     face = Faces(xyxy=np.array([[179, 83, 267, 171]], np.float32), track_id=np.array([-1]))
     blur = FaceBlur(hold=0.5)

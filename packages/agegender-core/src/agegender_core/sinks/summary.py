@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import numpy.typing as npt
 from agegender_core.images import write_image
 from agegender_core.quality import face_quality
 from agegender_core.records import gender_of, plain_text, utc_text
+from agegender_core.sources.addresses import slug_of
 
 from .base import SinkError
 from .rows import RowFile, csv_row
@@ -43,10 +45,15 @@ class _Mean:
         return round(self.total / self.weight, digits) if self.weight else None
 
 
+class _Moment(NamedTuple):
+    time: float
+    captured: float | None
+
+
 @dataclass
 class _Track:
-    first: FrameResult
-    last: FrameResult
+    first: _Moment
+    last: _Moment
     frames: int = 0
     age: _Mean = field(default_factory=_Mean)
     low: _Mean = field(default_factory=_Mean)
@@ -80,6 +87,7 @@ class SummarySink:
         self._file = RowFile(path)
         self._over_after = over_after
         self._chips = None if chips is None else Path(chips)
+        self._slugs: dict[str, str] = {}
         self._tracks: dict[tuple[str, int], _Track] = {}
         if self._csv:
             self._file.write_row(csv_row(SUMMARY_COLUMNS))
@@ -106,9 +114,11 @@ class SummarySink:
             self._write_track(key, self._tracks.pop(key))
 
     def _add(self, result: FrameResult, row: int, number: int, quality: float) -> None:
-        slim = _without_picture(result)
-        track = self._tracks.setdefault((result.source, number), _Track(slim, slim))
-        track.last = slim
+        now, key = _Moment(result.time, result.captured), (result.source, number)
+        if key not in self._tracks:
+            self._tracks[key] = _Track(now, now)
+        track = self._tracks[key]
+        track.last = now
         track.frames += 1
         faces = result.raw
         if faces.age is not None:
@@ -146,17 +156,23 @@ class SummarySink:
         self._file.write_row(csv_row(row.values()) if self._csv else json.dumps(row, ensure_ascii=False))
 
     def _write_chip(self, source: str, number: int, track: _Track) -> str | None:
-        from agegender_core.sources.addresses import slug_of
-
         if self._chips is None or track.chip is None:
             return None
-        path = self._chips / f"{slug_of(source)}-{number}.png"
+        path = self._chips / f"{self._slug_of(source)}-{number}.png"
         try:
             self._chips.mkdir(parents=True, exist_ok=True)
             write_image(path, track.chip)
         except OSError as error:
             raise SinkError(f"{path} can't be written: {error.strerror or error}") from None
         return str(path)
+
+    def _slug_of(self, source: str) -> str:
+        """Like `slug_of`, but no two sources share one: files of the same name may lie in two folders."""
+        if source not in self._slugs:
+            plain = slug_of(source)
+            slugs = itertools.chain([plain], (f"{plain}.{number}" for number in itertools.count(2)))
+            self._slugs[source] = next(slug for slug in slugs if slug not in self._slugs.values())
+        return self._slugs[source]
 
     def close(self) -> None:
         """Write the tracks that are left, and close the file. May be called twice."""
@@ -172,13 +188,3 @@ class SummarySink:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
-
-
-def _without_picture(result: FrameResult) -> FrameResult:
-    """The same without what takes memory: a track may last for hours."""
-    from dataclasses import replace
-
-    from agegender_core.faces import Faces
-
-    nobody = Faces.empty()
-    return replace(result, image=np.empty((0, 0, 3), np.uint8), faces=nobody, raw=nobody)
