@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,3 +55,18 @@ def test_figures_of_a_run(tmp_path: Path) -> None:
     memory = memory_mb()
     assert memory is not None
     assert 30 < memory < 20_000
+
+
+@pytest.mark.parametrize(("platform", "most"), [("darwin", 250_000_000), ("freebsd14", 244_141)])
+def test_memory_without_proc_is_in_megabytes(monkeypatch: pytest.MonkeyPatch, platform: str, most: int) -> None:
+    resource = pytest.importorskip("resource")
+
+    def absent(self: Path, *_: object) -> str:
+        raise FileNotFoundError(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", absent)
+        patch.setattr(sys, "platform", platform)
+        patch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=most))
+        memory = memory_mb()
+    assert memory == pytest.approx(250.0, abs=0.1)

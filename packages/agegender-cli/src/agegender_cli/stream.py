@@ -300,10 +300,8 @@ class _Run:
             problem = f"{self.problem}. " if self.problem else ""
             files = f" Written: {', '.join(self._written)}." if self._written and telemetry.frames else ""
             counts = f"{count(telemetry.frames, 'frame')}, {count(telemetry.tracks, 'track')}"
-            dropped = sum(source.dropped for source in self._sources)
-            drops = f", {count(dropped, 'frame')} dropped" if dropped else ""
-            rate = telemetry.frames / max(telemetry.seconds, 1e-9)
-            message(f"{problem}{counts}, {rate:.1f} frames/s{drops}.{files}")
+            drops = f", {count(telemetry.dropped, 'frame')} dropped" if telemetry.dropped else ""
+            message(f"{problem}{counts}, {telemetry.rate:.1f} frames/s{drops}.{files}")
             if telemetry.frames and not telemetry.faces:
                 message("No face was found; --min-face 16 finds smaller ones, --threshold 0.4 less clear ones.")
         if self.exit_code:

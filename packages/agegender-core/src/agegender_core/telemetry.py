@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
@@ -122,6 +123,16 @@ class Telemetry:
         """Confirmed so far."""
         return sum(tally.tracks for tally in self._tallies)
 
+    @property
+    def dropped(self) -> int:
+        """Frames of live sources that came while another one was at work."""
+        return sum(source.dropped for source in self._sources)
+
+    @property
+    def rate(self) -> float:
+        """Frames per second since the beginning."""
+        return self.frames / max(self.seconds, 1e-9)
+
     def uniform(self, number: int) -> int:
         """Frames of a source that were of one colour all over: a covered lens, or a decoder that fails."""
         return self._tallies[number].uniform
@@ -135,14 +146,13 @@ class Telemetry:
         since = time.monotonic() - _RECENT
         recent = [age for when, age in self._recent if when >= since]
         ages = sorted(age for age in recent if age is not None)
-        dropped = sum(source.dropped for source in self._sources)
         shown = sum(len(tally.shown) for tally in self._tallies)
         rate = len(recent) / min(_RECENT, max(self.seconds, 1e-9))
         parts = [f"{rate:.1f} frames/s, {shown} in view"]
         if ages:
             parts.append(f"{1000 * ages[len(ages) // 2]:.0f} ms old")
         if any(source.is_live for source in self._sources):
-            parts.append(f"{dropped:,} dropped")
+            parts.append(f"{self.dropped:,} dropped")
         return ", ".join(parts)
 
     def document(self) -> dict[str, Any]:
@@ -165,10 +175,9 @@ class Telemetry:
                 "problem": source.problem or None,
             }
             sources.append(entry)
-        seconds = self.seconds
         return {
-            "seconds": round(seconds, 3),
-            "frames_per_second": round(self.frames / max(seconds, 1e-9), 2),
+            "seconds": round(self.seconds, 3),
+            "frames_per_second": round(self.rate, 2),
             "memory_mb": memory_mb(),
             "sources": sources,
         }
@@ -239,5 +248,7 @@ def memory_mb() -> float | None:
             import resource
         except ImportError:
             return None
-        return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, 1)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        # macOS counts in bytes, others in KiB.
+        return round(most * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
