@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .clocks import MediaClock
+from .clocks import MediaClock, WallClock
 from .frames import RawFrame, Reader, Source, SourceError, SourceLostError, TimedFrame, sane_fps
 from .recording import no_frame_reason
 
@@ -62,7 +61,7 @@ class LiveSource(Source):
         self._stop = threading.Event()
         self._wake: Callable[[], object] = lambda: None
         self._clock = MediaClock(self.fps)
-        self._start: float | None = None
+        self._wall_clock = WallClock()
         self._last = -1.0
         self._thread = threading.Thread(target=self._work, name=f"reads {name}", daemon=True)
         self._thread.start()
@@ -147,10 +146,8 @@ class LiveSource(Source):
         if not self.is_live:
             seconds = self._clock(raw.seconds)
         else:
-            now = time.monotonic()
-            self._start = now if self._start is None else self._start
             # Two frames may come within one tick of the clock.
-            seconds = self._last = max(now - self._start, self._last + 1e-6)
+            seconds = self._last = max(self._wall_clock(raw.seconds), self._last + 1e-6)
         with self._condition:
             while not self.is_live and self._waiting is not None and not self._stop.is_set():
                 self._condition.wait(_LOOK)

@@ -30,7 +30,6 @@ class AvReader:
         source: what `av.open` takes.
         name: for messages.
         is_live: frames come at their own pace; ``None``: unless there is a duration.
-        container_format: FFmpeg's name of the format, if it can't be told from the data.
         options: FFmpeg's, for the container.
         timeout: seconds for opening, and seconds for reading; ``None``: as long as it takes.
 
@@ -44,7 +43,6 @@ class AvReader:
         name: str,
         *,
         is_live: bool | None = False,
-        container_format: str | None = None,
         options: dict[str, str] | None = None,
         timeout: tuple[float, float] | None = None,
     ) -> None:
@@ -55,9 +53,7 @@ class AvReader:
         self.has_sound = False
         self.problem = ""
         try:
-            self._container: Any = av.open(
-                source, format=container_format, options=options or {}, timeout=timeout, metadata_errors="replace"
-            )
+            self._container: Any = av.open(source, options=options or {}, timeout=timeout, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if not isinstance(source, str):
                 source.close()
@@ -88,10 +84,9 @@ class AvReader:
             self._stream.codec_context.flags |= int(Flags.low_delay)
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate else 0.0
-        self.duration = None if container.duration is None else container.duration / 1e6
         self.frame_count: int | None = None
         if not self.is_live:
-            estimated = 0 if self.duration is None else round(self.duration * self.fps)
+            estimated = 0 if container.duration is None else round(container.duration / 1e6 * self.fps)
             self.frame_count = self._stream.frames or estimated or None
         self._packets: Iterator[Any] = iter(container.demux(self._stream))
         self._decoded: deque[Any] = deque()

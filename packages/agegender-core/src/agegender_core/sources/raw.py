@@ -44,7 +44,7 @@ class RawReader:
                 self.broken += bool(data)
                 return None
             data += part
-        image = np.frombuffer(bytes(data), np.uint8).reshape(height, width, 3)
+        image = np.frombuffer(data, np.uint8).reshape(height, width, 3)
         return RawFrame(math.nan, time.time(), lambda: image)
 
     def close(self) -> None:
