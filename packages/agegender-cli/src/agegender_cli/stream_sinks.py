@@ -14,6 +14,7 @@ from .targets import refuse_source
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
+    from agegender_core.pipeline import FrameResult
     from agegender_core.sinks import FrameSink, ResultSink
     from agegender_core.sources import Source
 
@@ -51,6 +52,11 @@ class Targets:
         named += [("--summary", Path(self.summary))] if self.summary not in (None, "-") else []
         return named
 
+    @property
+    def writes_anything(self) -> bool:
+        """Whether there is a file or stdout among them: without, there is the window at most."""
+        return bool(self.files) or "-" in [*self.tracks, self.summary]
+
 
 class Sinks:
     """The open sinks of all sources, closed together.
@@ -65,7 +71,7 @@ class Sinks:
         self._of_source, self._named, self._videos = of_source, named, videos
         self._stack = ExitStack()
 
-    def write(self, number: int, result: Any) -> None:
+    def write(self, number: int, result: FrameResult) -> None:
         """Hand a result to the sinks of the source of that number."""
         for sink in self._of_source[number]:
             sink.write(result)
@@ -130,8 +136,8 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
         for number, source in enumerate(sources):
             source.slug = f"{source.slug}-{number + 1}"
     windows = _windows(sources, targets)
-    if not targets.files and "-" not in [*targets.tracks, targets.summary] and not any(windows):
-        raise UserError("nothing to do: --no-show, and neither --output nor --tracks is given")
+    if not targets.writes_anything and not any(windows):
+        raise UserError("nothing to do: --no-show, and none of --output, --tracks and --summary is given")
     named: list[Callable[[], list[str]]] = []
     of_source: list[list[ResultSink]] = [[] for _ in sources]
     videos: list[Any] = []
@@ -170,9 +176,9 @@ def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | No
     except SinkError as error:
         if targets.show:
             raise
-        if not targets.files and "-" not in [*targets.tracks, targets.summary]:
+        if not targets.writes_anything:
             raise UserError(
-                f"nothing to do: {error}, and neither --output nor --tracks is given",
+                f"nothing to do: {error}, and none of --output, --tracks and --summary is given",
                 hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
             ) from None
         return [None] * len(sources)
@@ -186,12 +192,12 @@ def _unnamed(option: str, path: object) -> UserError:
     )
 
 
-def _segmented(make: Callable[[Path], Any], path: Path, source: Source | None, targets: Targets) -> Any:
+def _segmented(make: Callable[[Path], Any], path: Path, source: Source, targets: Targets) -> Any:
     from agegender_core.sinks import SegmentedSink
 
     if targets.segment is None:
         return make(path)
-    return SegmentedSink(make, path, targets.segment, stamped=source is None or source.is_live)
+    return SegmentedSink(make, path, targets.segment, stamped=source.is_live)
 
 
 def _names(sink: Any, path: Path) -> list[str]:
