@@ -63,15 +63,15 @@ class _Tally:
         self._known: OrderedDict[int, None] = OrderedDict()
         self.shown: set[int] = set()
 
-    def add(self, result: FrameResult) -> None:
+    def add(self, result: FrameResult, age: float | None) -> None:
         self.processed += 1
         self.faces += len(result.faces)
         sample = result.image[::16, ::16]
         self.uniform += bool((sample == sample[0, 0]).all())
         for name, seconds in result.seconds.items():
             self.stages.setdefault(name, Durations()).add(seconds)
-        if result.captured is not None:
-            self.age.add(time.time() - result.captured)
+        if age is not None:
+            self.age.add(age)
         ids = [] if result.faces.track_id is None else result.faces.track_id.tolist()
         self.shown = {number for number in ids if number >= 0}
         for number in self.shown:
@@ -97,9 +97,10 @@ class Telemetry:
 
     def add(self, number: int, result: FrameResult) -> None:
         """One frame of the source of that number is done: to be called when all sinks have it."""
-        self._tallies[number].add(result)
+        age = None if result.captured is None else time.time() - result.captured
+        self._tallies[number].add(result, age)
         now = time.monotonic()
-        self._recent.append((now, None if result.captured is None else time.time() - result.captured))
+        self._recent.append((now, age))
         while self._recent[0][0] < now - _RECENT:
             self._recent.popleft()
 
