@@ -142,8 +142,8 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
     of_source: list[list[ResultSink]] = [[] for _ in sources]
     videos: list[Any] = []
     with ExitStack() as stack:
-        for number, source in enumerate(sources):
-            frame_sinks: list[FrameSink] = [windows[number]] if windows[number] is not None else []  # type: ignore[list-item]
+        for number, (source, window) in enumerate(zip(sources, windows, strict=True)):
+            frame_sinks: list[FrameSink] = [] if window is None else [window]
             for path in targets.videos:
                 videos.append(stack.enter_context(_video(source, path, len(sources), targets, named)))
                 frame_sinks.append(videos[-1])
