@@ -148,7 +148,7 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(model: Path) -> None:
         ([SAMPLE.with_name("astronaut.jpg"), "--tracks", "t.jsonl"], SourceError, "is a picture.*agegender predict"),
         ([SAMPLE, "--no-show"], UserError, "none of --output, --tracks and --summary"),
         ([SAMPLE], UserError, "none of --output, --tracks and --summary"),
-        ([SAMPLE, "--no-show", "--output", "out.gif"], ValueError, r"must end in \.mp4"),
+        ([SAMPLE, "--no-show", "--output", "out.gif"], ValueError, r"out\.gif: a video's name ends in \.mp4"),
         ([SAMPLE, "--no-show", "--output", "no/folder/out.mp4"], OSError, "there is no folder"),
         ([SAMPLE, "--no-show", "--output", "a.mp4", "--tracks", "no/t.jsonl"], OSError, "can't be written"),
         ([SAMPLE, "--no-show", "--output", SAMPLE], UserError, "astronaut.mp4 itself, which is read"),

@@ -22,9 +22,9 @@ def drawing_targets(pictures: Sequence[Picture], output: Path) -> dict[str, Path
     Raises:
         UserError: a file would be replaced that is no drawing, or `output` doesn't fit.
     """
-    from agegender_core.images import PICTURE_SUFFIXES
+    from agegender_core.images import has_picture_suffix
 
-    one_file = not output.is_dir() and output.suffix.lower() in PICTURE_SUFFIXES
+    one_file = not output.is_dir() and has_picture_suffix(output)
     if one_file:
         targets = {picture.name: output for picture in pictures}
         _check_file(pictures, output)

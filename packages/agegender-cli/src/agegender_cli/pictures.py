@@ -72,8 +72,6 @@ def find_pictures(paths: Sequence[str], output: Path | None, allow_urls: bool) -
     Raises:
         UserError: a path leads nowhere, or to the folder where the results go.
     """
-    from agegender_core.images import PICTURE_SUFFIXES
-
     search = _Search(None if output is None else identity(output))
     found: dict[str, Picture] = {}
     for text in paths:
@@ -89,12 +87,12 @@ def find_pictures(paths: Sequence[str], output: Path | None, allow_urls: bool) -
                 raise UserError(
                     f"--output {output} is the folder of the pictures itself", hint="Choose another folder."
                 )
-            for one in search.folder(path, PICTURE_SUFFIXES):
+            for one in search.folder(path):
                 found.setdefault(one.name, one)
         elif path.exists():
             found.setdefault(str(path), _from_file(path))
         else:
-            for one in search.glob(text, PICTURE_SUFFIXES):
+            for one in search.glob(text):
                 found.setdefault(one.name, one)
     return Found(list(found.values()), search.skipped, search.left_out)
 
@@ -149,8 +147,10 @@ class _Search:
         self.skipped: list[Path] = []
         self.left_out: list[Path] = []
 
-    def folder(self, top: Path, suffixes: frozenset[str]) -> Iterator[Picture]:
+    def folder(self, top: Path) -> Iterator[Picture]:
         """All below a folder. One that can't be opened gives a picture that can't be read."""
+        from agegender_core.images import is_picture_file
+
         errors: list[OSError] = []
         files: list[tuple[Path, bool]] = []
         for folder, folders, names in os.walk(top, onerror=errors.append):
@@ -161,8 +161,7 @@ class _Search:
         for path, here in sorted(files):
             if path.name.startswith("."):
                 continue
-            # A named pipe of such a name would be waited for without an end.
-            if path.suffix.lower() not in suffixes or (path.exists() and not path.is_file()):
+            if not is_picture_file(path):
                 self.skipped += [] if here else [path]
             elif here or (self.output is not None and identity(path) == self.output):
                 self.left_out.append(path)
@@ -170,8 +169,10 @@ class _Search:
                 yield _from_file(path)
         yield from map(_that_fails, errors)
 
-    def glob(self, text: str, suffixes: frozenset[str]) -> Iterator[Picture]:
+    def glob(self, text: str) -> Iterator[Picture]:
         """What a glob matches."""
+        from agegender_core.images import has_picture_suffix
+
         matches = [Path(match) for match in sorted(glob.glob(text, recursive=True)) if os.path.isfile(match)]
         if not matches:
             raise UserError(f"{text}: there is no such file, folder or match")
@@ -179,7 +180,7 @@ class _Search:
         literal = next((number for number, part in enumerate(parts) if glob.has_magic(part)), len(parts))
         asked_for = self._is_inside(Path(*parts[:literal]))
         for path in matches:
-            if path.suffix.lower() not in suffixes:
+            if not has_picture_suffix(path):
                 self.skipped.append(path)
             elif not asked_for and self._is_inside(path):
                 self.left_out.append(path)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
-from .images import PICTURE_SUFFIXES, ImageError, decode_image, on_white, read_image
+from .images import ImageError, decode_image, has_picture_suffix, is_picture_file, on_white, read_image
 from .pipeline import Pipeline
 from .predict import model_names
 
@@ -152,7 +152,7 @@ def _files(path: str) -> Iterable[Any] | None:
     if os.path.lexists(path) or not glob.has_magic(path):
         return None
     matches = [match for match in sorted(glob.glob(path, recursive=True)) if os.path.isfile(match)]
-    pictures = [Path(match) for match in matches if Path(match).suffix.lower() in PICTURE_SUFFIXES]
+    pictures = [Path(match) for match in matches if has_picture_suffix(Path(match))]
     if not pictures:
         raise FileNotFoundError(f"{path} matches no picture")
     return pictures
@@ -161,11 +161,7 @@ def _files(path: str) -> Iterable[Any] | None:
 def _below(top: str) -> Iterator[Path | OSError]:
     errors: list[OSError] = []
     paths = [Path(folder) / name for folder, _, names in os.walk(top, onerror=errors.append) for name in names]
-    for path in sorted(paths):
-        hidden, wanted = path.name.startswith("."), path.suffix.lower() in PICTURE_SUFFIXES
-        # A named pipe of such a name would be waited for without an end.
-        if wanted and not hidden and (path.is_file() or not path.exists()):
-            yield path
+    yield from filter(is_picture_file, sorted(paths))
     yield from errors
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import cv2
@@ -26,6 +26,20 @@ PICTURE_SUFFIXES = frozenset((
 ))  # fmt: skip
 """How the names of pictures end, in lower case, in every format that a camera, a phone, OpenCV or Pillow writes: what
 can't be decoded is to be a result with its reason, and not to be passed over."""
+
+
+def has_picture_suffix(path: PurePath) -> bool:
+    """Whether a file's name ends as those of pictures do."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_picture_file(path: Path) -> bool:
+    """Whether a file that lies in a folder is to be read as a picture; a link that leads nowhere is, and fails then.
+
+    What begins with a dot is hidden, and a named pipe would be waited for without an end.
+    """
+    return not path.name.startswith(".") and has_picture_suffix(path) and (path.is_file() or not path.exists())
+
 
 _ROWS = 64
 _OVERSHOOT = 0.1  # beyond black and white: what a sharpening filter leaves in floating-point pixels

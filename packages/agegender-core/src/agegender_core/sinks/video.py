@@ -117,7 +117,7 @@ class VideoSink:
         self.path = Path(path)
         self._suffix = self.path.suffix.lower()
         if self._suffix not in VIDEO_CODECS:
-            raise ValueError(f"path must end in {', '.join(VIDEO_CODECS)}, got {self.path}")
+            raise ValueError(f"{self.path}: a video's name ends in {', '.join(VIDEO_CODECS)}")
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"fps must be above 0, got {fps}")
         if size is not None and min(size) < 1:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agegender_core.files import is_utf8
-from agegender_core.images import PICTURE_SUFFIXES
+from agegender_core.images import has_picture_suffix, is_picture_file
 
 from . import opencv
 from .addresses import is_url, masked, slug_of
@@ -75,11 +75,11 @@ def open_source(
         return _open_url(source, stall, wait, give_up)
     path = Path(source)
     if path.is_dir():
-        pictures = [one for one in path.rglob("*") if one.suffix.lower() in PICTURE_SUFFIXES and one.is_file()]
+        pictures = [one for one in path.rglob("*") if is_picture_file(one)]
         return _open_pictures(pictures, str(path), fps or DEFAULT_FPS)
     if not path.exists() and glob.has_magic(str(path)):
         found = [Path(one) for one in glob.glob(str(path), recursive=True)]
-        if len(found) == 1 and found[0].suffix.lower() not in PICTURE_SUFFIXES:
+        if len(found) == 1 and not has_picture_suffix(found[0]):
             return _open_file(found[0])
         return _open_pictures([one for one in found if one.is_file()], str(path), fps or DEFAULT_FPS)
     return _open_file(path)
@@ -129,11 +129,13 @@ def _open_file(path: Path) -> Source:
         from . import pyav
 
         found = pyav.open_file(path)
-        picture = found.is_picture or (path.suffix.lower() in PICTURE_SUFFIXES - {".gif"} and found.frame_count == 1)
+        picture = found.is_picture or (
+            has_picture_suffix(path) and path.suffix.lower() != ".gif" and found.frame_count == 1
+        )
         reader: Reader = found
     else:
         reader = opencv.open_file(path)
-        picture = path.suffix.lower() in PICTURE_SUFFIXES and not (reader.frame_count or 0) > 1
+        picture = has_picture_suffix(path) and not (reader.frame_count or 0) > 1
     if picture:
         reader.close()
         raise SourceError(f"{path} is a picture, not a video: `read_image` and `agegender predict` take it")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from agegender_core.images import PICTURE_SUFFIXES
+from agegender_core.images import has_picture_suffix
 
 _NO_ARCHIVES = frozenset((
     ".csv", ".tsv", ".txt", ".mat", ".json", ".jsonl", ".xml", ".pts", ".md", ".html", ".pdf", ".py", ".m",
@@ -14,7 +14,7 @@ _NO_ARCHIVES = frozenset((
 
 def is_picture(name: str) -> bool:
     """Whether a file's suffix is that of a picture."""
-    return PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+    return has_picture_suffix(PurePosixPath(name))
 
 
 def may_be_archive(name: str) -> bool:
