@@ -41,6 +41,12 @@ _FACE = 16.0
 _LEANS, _SURE = 10.0, 0.92
 _PATCH, _TURNS = 160, (30.0, -30.0, 60.0, -60.0)
 _LEAST_TURNED = 32.0
+# Hair above a face, or the gap between two, now and then passes for a face. Of two squares that overlap by such an IoU
+# the surer stays alone if the other lies above or below it, so many sides across at most (of two people, one would hide
+# the other's mouth); or if they overlap more, and the other's score is low. The boxes of the smallest faces are too
+# coarse for the second. Chosen on 2,675 faces of clips, photos, FG-NET and FairFace, of which each pair was looked at.
+_ABOVE_OVERLAP, _ACROSS = 0.1, 0.35
+_BESIDE_OVERLAP, _BESIDE_SCORE = 0.2, 0.75
 # Of OpenCV Zoo's own file, which is the same network with a fixed input.
 _ZOO_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
@@ -128,7 +134,9 @@ class YuNetDetector:
         """
         frame = as_frame(frame, bgr)
         boxes, points, scores = self._search_all_ways(frame) if self.any_rotation else self._search(frame)
-        return Faces(_hog_boxes(boxes, points), scores, keypoints=points)
+        squares = _hog_boxes(boxes, points)
+        rows = _without_doubles(squares, points, scores)
+        return Faces(squares[rows], scores[rows], keypoints=points[rows])
 
     def _search_all_ways(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
         found = [
@@ -265,6 +273,26 @@ def _hog_boxes(boxes: Floats, points: Floats) -> Floats:
     squares: Floats = np.round(np.hstack([centre - side / 2, centre + side / 2])).astype(np.float32)
     squares[:, 2:] += 1
     return squares
+
+
+def _without_doubles(squares: Floats, points: Floats, scores: Floats) -> list[int]:
+    """The rows that stay, where a part of a face, or the gap between two, was taken for another one; best first."""
+    sides = squares[:, 2] - squares[:, 0]
+    middles = (squares[:, :2] + squares[:, 2:]) / 2
+    angles = np.radians(roll(points))
+    kept: list[int] = []
+    for row in range(len(squares)):
+        corner = np.minimum(squares[row, 2:], squares[kept, 2:])
+        shared = (corner - np.maximum(squares[row, :2], squares[kept, :2])).clip(0).prod(axis=1)
+        overlap = shared / (sides[row] ** 2 + sides[kept] ** 2 - shared)
+        away = middles[row] - middles[kept]
+        across = np.abs(away[:, 0] * np.cos(angles[kept]) + away[:, 1] * np.sin(angles[kept]))
+        doubled = (overlap > _ABOVE_OVERLAP) & (across < _ACROSS * np.minimum(sides[row], sides[kept]))
+        if scores[row] < _BESIDE_SCORE and sides[row] >= _FACE:
+            doubled |= overlap > _BESIDE_OVERLAP
+        if not doubled.any():
+            kept.append(row)
+    return kept
 
 
 def _turn_back(
