@@ -219,6 +219,7 @@ def test_a_crowd_and_a_group_are_found(shared_data: Path) -> None:
         ([(0, 0, 80, 0.92), (10, -48, 90, 0.82)], [0]),  # hair above it
         ([(0, 0, 80, 0.92), (0, 45, 60, 0.84)], [0]),  # a hand below it
         ([(0, 0, 80, 0.92), (0, -80, 70, 0.7)], [0, 1]),  # a head higher, behind it
+        ([(0, 0, 80, 0.92), (0, -60, 80, 0.91)], [0, 1]),  # above it in a mosaic of faces
         ([(0, 0, 80, 0.89), (36, 8, 70, 0.62)], [0]),  # between two people
         ([(0, 0, 80, 0.89), (45, 10, 55, 0.85)], [0, 1]),  # half hidden by it, but clear
         ([(0, 0, 80, 0.89), (62, 10, 80, 0.62)], [0, 1]),  # beside it

@@ -42,10 +42,11 @@ _LEANS, _SURE = 10.0, 0.92
 _PATCH, _TURNS = 160, (30.0, -30.0, 60.0, -60.0)
 _LEAST_TURNED = 32.0
 # Hair above a face, or the gap between two, now and then passes for a face. Of two squares that overlap by such an IoU
-# the surer stays alone if the other lies above or below it, so many sides across at most (of two people, one would hide
-# the other's mouth); or if they overlap more, and the other's score is low. The boxes of the smallest faces are too
-# coarse for the second. Chosen on 2,675 faces of clips, photos, FG-NET and FairFace, of which each pair was looked at.
-_ABOVE_OVERLAP, _ACROSS = 0.1, 0.35
+# the surer stays alone if the other has less than such a score and lies above or below it, so many sides across at most
+# (of two people, one would hide the other's mouth); or if they overlap more, and the other's score is lower still. The
+# boxes of the smallest faces are too coarse for the second. Chosen on 2,675 faces of clips, photos, FG-NET and
+# FairFace, of which each pair was looked at.
+_ABOVE_OVERLAP, _ABOVE_SCORE, _ACROSS = 0.1, 0.85, 0.35
 _BESIDE_OVERLAP, _BESIDE_SCORE = 0.2, 0.75
 # Of OpenCV Zoo's own file, which is the same network with a fixed input.
 _ZOO_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
@@ -288,6 +289,7 @@ def _without_doubles(squares: Floats, points: Floats, scores: Floats) -> list[in
         away = middles[row] - middles[kept]
         across = np.abs(away[:, 0] * np.cos(angles[kept]) + away[:, 1] * np.sin(angles[kept]))
         doubled = (overlap > _ABOVE_OVERLAP) & (across < _ACROSS * np.minimum(sides[row], sides[kept]))
+        doubled &= scores[row] < _ABOVE_SCORE
         if scores[row] < _BESIDE_SCORE and sides[row] >= _FACE:
             doubled |= overlap > _BESIDE_OVERLAP
         if not doubled.any():
