@@ -23,6 +23,7 @@ from .frames import as_frame
 from .images import ImageError, decode_image, has_picture_suffix, is_picture_file, on_white, read_image
 from .pipeline import Pipeline
 from .predict import model_names
+from .spelling import with_near_names
 
 OnError: TypeAlias = Literal["keep", "skip", "raise"]
 _PICTURE_ERRORS = (ValueError, OSError, MemoryError, cv2.error)
@@ -112,6 +113,9 @@ def analyze(
         raise ValueError(f"on_error must be one of {', '.join(get_args(OnError))}, got {on_error!r}")
     # What is no picture is said before the models are loaded.
     several = _several(source)
+    for name in options.keys() - AnalyzeOptions.__annotations__.keys():
+        unknown = TypeError(f"analyze() got an unexpected keyword argument {name!r}")
+        raise with_near_names(unknown, name, AnalyzeOptions.__annotations__)
     chosen: dict[str, Any] = {"model": _stamped(model), "flip": flip, "device": device, "threads": threads, **options}
     chosen |= {name: value for name, value in (("detector", detector), ("threshold", threshold)) if value is not None}
     pipeline = _pipeline(chosen)
@@ -130,9 +134,12 @@ def _several(source: Any) -> Iterable[Any] | None:
         return None
     if isinstance(source, Iterable) and not isinstance(source, dict) and not hasattr(source, "__array__"):
         return source
+    hint = ": pass numpy.asarray(source)" if hasattr(source, "__array__") else ""
+    if source is None:
+        hint = ": cv2.imread gives None for a file that is not there or no picture; pass its path instead"
     raise TypeError(
         f"source must be a path, bytes, a picture of Pillow's, a uint8 array, or several of them, "
-        f"got {type(source).__name__}" + (": pass numpy.asarray(source)" if hasattr(source, "__array__") else "")
+        f"got {type(source).__name__}{hint}"
     )
 
 
