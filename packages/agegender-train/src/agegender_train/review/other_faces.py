@@ -26,7 +26,7 @@ from agegender_train.store.faces import face_columns, write_face
 Box = tuple[int, int, int, int]
 
 _LONGEST = 1600
-_KEPT = 4
+_KEPT = 2
 
 
 @dataclass(frozen=True)
