@@ -71,6 +71,7 @@ class _Track:
 
     def __init__(self) -> None:
         self.evidence: deque[Evidence] = deque(maxlen=_CAPACITY)
+        self.quality = math.nan
         self.male: bool | None = None
         self.seen = 0.0
 
@@ -109,8 +110,9 @@ class Smoother(VideoStage):
     the mean of the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames
     of one person err alike, so more of them do not make an age more certain.
 
-    A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
-    (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
+    A face without an age (one that the network did not look at in this frame) takes its track's values, its last
+    quality too, and adds nothing. A face without a track (``track_id`` -1) passes as it is, but for age_probs, which
+    have no smoothed counterpart and are dropped.
 
     The time of each frame is that of its record, `faces.time`. The stage holds the state of one video: use it in order
     and from one thread.
@@ -127,7 +129,7 @@ class Smoother(VideoStage):
 
     smooths: ClassVar[bool] = True
 
-    def __init__(self, time_constant: float = 2.0, hysteresis: float = 0.1, forget_after: float = 10.0) -> None:
+    def __init__(self, time_constant: float = 4.0, hysteresis: float = 0.15, forget_after: float = 10.0) -> None:
         for name, value in (("time_constant", time_constant), ("forget_after", forget_after)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a number of seconds above 0, got {value}")
@@ -180,7 +182,7 @@ class Smoother(VideoStage):
         age, p_male = columns["age"], columns["p_male"]
         below, above = age - columns["age_interval"][:, 0], columns["age_interval"][:, 1] - age
         # A quality is the inverse of an error, and evidence counts by the inverse of its variance.
-        quality = np.square(face_quality(faces) if faces.quality is None else faces.quality.astype(np.float64))
+        known = face_quality(faces).astype(np.float32) if faces.quality is None else faces.quality.copy()
         predicted = [column for column, given in ((age, faces.age), (p_male, faces.p_male)) if given is not None]
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:
@@ -189,11 +191,16 @@ class Smoother(VideoStage):
             track.seen = self._time
             if predicted and all(math.isfinite(column[row]) for column in predicted):
                 seen = age[row], columns["age_std"][row], below[row], above[row], p_male[row]
-                track.evidence.append(Evidence(self._time, quality[row], *seen))
+                track.evidence.append(Evidence(self._time, float(known[row]) ** 2, *seen))
+            if math.isnan(known[row]):
+                known[row] = track.quality
+            track.quality = float(known[row])
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
                 for name, value in smoothed._asdict().items():
                     columns[name][row] = value
         if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
             del columns["age_interval"]
+        if faces.quality is not None:
+            columns["quality"] = known
         return faces.with_columns(**columns, age_probs=None)
