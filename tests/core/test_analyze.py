@@ -145,7 +145,9 @@ def test_a_picture_of_pillow_is_turned_upright_and_laid_on_white(image: Frame) -
         ("data:image/png;base64,AAAA", ValueError, "nothing is fetched"),
         ("nowhere.jpg", FileNotFoundError, "nowhere.jpg"),
         ("nowhere/*.jpg", FileNotFoundError, "matches no picture"),
+        ("", ValueError, "got an empty text"),
         (b"", ImageError, "empty"),
+        (io.BytesIO(), ImageError, r"was read before: seek\(0\)"),
         (b"hello", ImageError, "not a picture"),
         (np.zeros((4, 4, 3), np.float32), ValueError, "pass \\(255"),
         (np.zeros((4, 4, 2), np.uint8), ValueError, "got shape"),
@@ -338,6 +340,8 @@ def test_annotated_pictures(astronaut_path: Path, image: Frame, tmp_path: Path) 
     np.testing.assert_array_equal(
         np.asarray(Faces(faces.xyxy).annotate(bgr, bgr=True)), Faces(faces.xyxy).annotate(image)
     )
+    with pytest.raises(FileNotFoundError, match=rf"'{tmp_path}/nowhere/drawn\.png'$"):
+        drawn.save(tmp_path / "nowhere" / "drawn.png")
     with pytest.raises(ValueError, match="don't know their picture"):
         Faces(faces.xyxy).annotate()
 

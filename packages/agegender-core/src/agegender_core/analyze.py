@@ -147,6 +147,8 @@ def _files(path: str) -> Iterable[Any] | None:
     """The files of a folder or a glob, and errors of folders that can't be opened; ``None`` for a single file."""
     if not isinstance(path, str):
         raise TypeError("source must be a path as text: pass os.fsdecode(path)")
+    if not path:
+        raise ValueError("source must be a path, got an empty text")
     if re.match(r"[a-z][a-z0-9+.-]+://|data:", path, re.IGNORECASE):
         raise ValueError(
             f"{path[:80]} is an address, and nothing is fetched: download the picture, and pass its path or its bytes"
@@ -212,6 +214,9 @@ def _read(source: Any, bgr: bool) -> tuple[Frame, Callable[[], Frame] | None]:
         content = source.read()
         if not isinstance(content, bytes):
             raise TypeError(f"source must be open for reading bytes, and gave {type(content).__name__}")
+        if not content:
+            name = _name(source) or "picture"
+            raise ImageError(f"{name}: nothing is left to read: the file is empty, or was read before: seek(0)")
         again = partial(decode_image, content, _name(source) or "picture")
         return again(), again
     if isinstance(source, bytes | bytearray | memoryview) or (isinstance(source, np.ndarray) and source.ndim == 1):
