@@ -22,11 +22,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import cv2
 import dlib
 import numpy as np
-from agegender_train.models import build_model
 from measure_tracks import Score, read_people
 
 from agegender_core import Faces, FrameResult, Pipeline, SortTracker, YuNetDetector, open_source
 from agegender_core.align import LANDMARKS_PATH
+from agegender_train.models import build_model
 
 
 class OldWay:

@@ -129,7 +129,8 @@ class Smoother(VideoStage):
     Age is the `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by
     more than `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is
     the mean of the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames
-    of one person err alike, so more of them do not make an age more certain.
+    of one person err alike, so more of them do not make an age more certain. Narrower by the law of large numbers it
+    would hold too seldom: scripts/measure_track_intervals.py.
 
     Where all looks of a second contradict those before them, by 15 years or in the gender, the track has gone over to
     another person, and its values begin anew.
