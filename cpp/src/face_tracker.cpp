@@ -15,6 +15,7 @@ constexpr double kWideGrowth = 0.3;
 constexpr double kNewGrowth = 0.5;
 constexpr double kMargin = 0.1;
 constexpr double kRounding = 1e-6;  // scores come as float32
+constexpr double kSamePlace = 0.04;
 // A face that is lost has mostly stopped or turned: its expected speed falls to 1/e in so many seconds.
 constexpr double kStopping = 0.2;
 // After a longer gap nobody is where they were heading.
@@ -22,6 +23,13 @@ constexpr double kLongestStep = 1;
 
 void require_number(bool in_range, const char* what, double value) {
   if (!in_range) throw std::invalid_argument(std::string(what) + ", got " + std::to_string(value));
+}
+
+// Between the centres, in sides of `from`.
+double moved(const Box& to, const Box& from) {
+  const double x = std::abs(to.x1 + to.x2 - from.x1 - from.x2) / 2;
+  const double y = std::abs(to.y1 + to.y2 - from.y1 - from.y2) / 2;
+  return std::max(x / (from.x2 - from.x1), y / (from.y2 - from.y1));
 }
 
 Box grown(const Box& box, double part) {
@@ -114,7 +122,10 @@ void FaceTracker::update(const BoxesView& boxes, const double* scores, double ti
     track.seen = time;
     track.misses = 0;
     track.moving = true;
-    track.evidence += scores[row] - base;
+    // A poster or a screen gives the same weak answer for ever: it says something once.
+    const bool elsewhere = moved(track.filter.box(), track.last_place) > kSamePlace;
+    if (elsewhere) track.last_place = track.filter.box();
+    if (elsewhere || scores[row] >= options_.threshold + kMargin - kRounding) track.evidence += scores[row] - base;
     ids[row] = confirm(track);
   }
   for (std::size_t place = 0; place < taken_.size(); ++place)
@@ -123,7 +134,7 @@ void FaceTracker::update(const BoxesView& boxes, const double* scores, double ti
   tracks_.erase(std::remove_if(tracks_.begin(), tracks_.end(), unconfirmed), tracks_.end());
   for (const std::size_t row : strong_)
     if (track_of_[row] == kUnassigned) {
-      tracks_.push_back({ScaledBoxFilter(boxes[row]), time, scores[row] - base});
+      tracks_.push_back({ScaledBoxFilter(boxes[row]), boxes[row], time, scores[row] - base});
       ids[row] = confirm(tracks_.back());
     }
 }

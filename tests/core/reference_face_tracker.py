@@ -100,7 +100,13 @@ class PlainFaceTracker:
         taken = {row for row, _ in pairs}
         for row, track in sorted(pairs, key=lambda pair: pair[0]):
             track["filter"].update(boxes[row])
-            track.update(seen=time, misses=0, moving=True, evidence=track["evidence"] + self._evidence(scores[row]))
+            track.update(seen=time, misses=0, moving=True)
+            place, last = track["filter"].x[:4], track["place"]
+            moved = (np.abs(place[:2] - last[:2]) / last[2:]).max() > 0.04
+            if moved:
+                track["place"] = place.copy()
+            if moved or scores[row] >= self.threshold + 0.1 - 1e-6:
+                track["evidence"] += self._evidence(scores[row])
             ids[row] = self._confirmed(track)
         for track in free:
             track["misses"] += 1
@@ -108,6 +114,7 @@ class PlainFaceTracker:
         for row in strong:
             if row not in taken:
                 track = {"filter": TextbookFilter(boxes[row]), "seen": time, "misses": 0, "moving": False, "id": -1}
+                track["place"] = track["filter"].x[:4].copy()
                 track["evidence"] = self._evidence(scores[row])
                 self.tracks.append(track)
                 ids[row] = self._confirmed(track)

@@ -57,11 +57,15 @@ def test_gives_the_tracks_of_the_plain_reference(seed: int, frames: int, options
 
 
 def test_evidence_adds_up_to_a_track() -> None:
-    def first_frame(score: float) -> int:
+    def first_frame(score: float, step: float) -> int | None:
         tracker = FaceTracker()
-        return next(n for n in range(100) if tracker.update([box(10)], [score], n / 25)[0] == 1)
+        ids = [tracker.update([box(10 + step * n)], [score], n / 25)[0] for n in range(200)]
+        return ids.index(1) if 1 in ids else None
 
-    assert [first_frame(score) for score in (0.95, 0.9, 0.7, 0.6)] == [0, 0, 1, 3]
+    assert [first_frame(score, 4.0) for score in (0.95, 0.9, 0.7, 0.6)] == [0, 0, 1, 3]
+    # What stands still, and is no clear face, is not taken for one.
+    assert [first_frame(score, 0.0) for score in (0.95, 0.9, 0.7, 0.69)] == [0, 0, 1, None]
+    assert first_frame(0.65, 0.3) is not None
 
 
 def test_weak_detections_carry_a_track_on_but_begin_none() -> None:

@@ -57,6 +57,7 @@ class FaceTracker {
  private:
   struct Track {
     ScaledBoxFilter filter;  ///< at time_
+    Box last_place;          ///< where it was when it last had moved
     double seen;             ///< time of its last detection, seconds
     double evidence;         ///< sum of its scores less threshold - 0.1
     int misses = 0;          ///< updates since its last detection

@@ -84,7 +84,9 @@ class FaceTracker(_core.FaceTracker):
     Args:
         threshold: the least score of a detection that begins a track.
         evidence: a track is confirmed when the scores of its detections, each less `threshold` - 0.1, add up to so
-            much: by default at once with a score of 0.9, after two detections with 0.7, after four with 0.6.
+            much: by default at once with a score of 0.9, after two detections with 0.7, after four with 0.6. Below
+            `threshold` + 0.1 those count alone that have moved, so that a poster or a screen that is taken for a face
+            with a low score does not become a track.
         max_age: seconds that a lost face is waited for, >= 0.
         iou_threshold: the least IoU, in [0, 1], of a detection and a track's expected box, both grown by a tenth of
             their side or more.
