@@ -59,6 +59,7 @@ def outputs_of(model: Any, batch: np.ndarray) -> tuple[dict[str, np.ndarray], Co
         ("mobilenetv2", {"input_size": 75, "alpha": 0.35}),
         ("mobilenetv3", {}),
         ("inceptionv3", {"input_size": 107}),
+        ("efficientnetlite2", {"input_size": 75, "alpha": 0.35}),
     ],
 )
 def test_every_network_gives_what_keras_gives(tmp_path: Path, name: str, options: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from agegender_train.runs.settings import Settings
 from agegender_train.training.phases import plan_phases
 
 SMALLEST = {
+    "efficientnetlite0": {"input_size": 32, "alpha": 0.1},
     "inceptionv3": {"input_size": 75},
     "mobilenetv2": {"input_size": 32, "alpha": 0.1},
     "mobilenetv3": {"input_size": 32, "alpha": 0.1},

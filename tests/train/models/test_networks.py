@@ -22,12 +22,14 @@ SMALL: dict[str, dict[str, Any]] = {
     "mobilenetv3": {"input_size": 32, "weights": "none", "model_options": {"alpha": 0.1, "dropout": 0}},
     "ssrnet": {"model_options": {"width": 0.25}, "learning_rate": 0.01},
 }
+# Of the layers of MobileNetV2: test_efficientnet_lite.py has one of them take a step, which needs no minute.
+ELSEWHERE = ["efficientnetlite0", "efficientnetlite1", "efficientnetlite2"]
 # What a few steps teach a small network must not drown in chance: no dropout, and faces as they are.
 PLAIN = {"augmentation": Augmentation.none(), "seed": 2}
 
 
 def test_none_is_forgotten() -> None:
-    assert sorted(SMALL) == network_names()
+    assert sorted([*SMALL, *ELSEWHERE]) == network_names()
 
 
 def test_layers_stay_in_the_modules_that_older_checkpoints_name() -> None:

@@ -72,12 +72,7 @@ def build_with_heads(
         FileNotFoundError: there is no such file.
         OSError: ImageNet's weights can't be downloaded.
     """
-    if input_size < smallest:
-        raise ValueError(f"input_size must be at least {smallest} pixels, got {input_size}")
-    if not 0 < options.get("alpha", 1) <= 4:
-        raise ValueError(f"alpha must be in (0, 4], got {options['alpha']}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+    check_options(input_size, smallest, options.get("alpha", 1), dropout)
     if weights not in (None, "imagenet") and not Path(weights).is_file():
         raise FileNotFoundError(f"no file with weights at {weights}")
     try:
@@ -106,14 +101,29 @@ def build_with_heads(
         failed.add_note("--weights none starts from random weights, which needs many more epochs")
         raise failed from None
     trunk = _ours(trunk)
-    x = layers.GlobalAveragePooling2D(name=HEAD_LAYERS[0])(trunk.output)
+    return with_heads(name, trunk.input, trunk.output, dropout)
+
+
+def check_options(input_size: int, smallest: int, alpha: float, dropout: float) -> None:
+    """Raises ValueError if an argument of a network with a trunk is out of its range; see `build_with_heads`."""
+    if input_size < smallest:
+        raise ValueError(f"input_size must be at least {smallest} pixels, got {input_size}")
+    if not 0 < alpha <= 4:
+        raise ValueError(f"alpha must be in (0, 4], got {alpha}")
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be in [0, 1), got {dropout}")
+
+
+def with_heads(name: str, image: Any, features: Any, dropout: float) -> keras.Model:
+    """The model from `image` to the two heads, on a trunk that gives `features` float (n, h, w, c)."""
+    x = layers.GlobalAveragePooling2D(name=HEAD_LAYERS[0])(features)
     x = layers.Dropout(dropout, name=HEAD_LAYERS[1])(x)
     # In float32 whatever the policy of the rest: probabilities of 101 ages are small numbers.
     outputs = {
         "age": layers.Dense(AGES, activation="softmax", dtype="float32", name="age")(x),
         "gender": layers.Dense(2, activation="softmax", dtype="float32", name="gender")(x),
     }
-    return keras.Model(trunk.input, outputs, name=name)
+    return keras.Model(image, outputs, name=name)
 
 
 def pretrained(name: str, build: Callable[..., keras.Model], input_size: int) -> Network:

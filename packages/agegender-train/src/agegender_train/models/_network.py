@@ -23,6 +23,8 @@ class Network:
         heads: for `age` and `gender` the output's name and how it is decoded, as a model file's `agegender.heads`.
         head_layers: names of the layers after the trunk that ImageNet's weights are for; empty without a trunk.
         recipe: recommended `Settings`, where they differ from the defaults.
+        heads_in: those of "age" and "gender" that a value of `Settings.weights` brings with the trunk, already trained;
+            raises what `build` would raise where there are no such weights.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Network:
     heads: Mapping[str, Mapping[str, str]]
     head_layers: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    heads_in: Callable[[str], frozenset[str]] = lambda weights: frozenset()
 
     @property
     def decoder(self) -> Decoder:

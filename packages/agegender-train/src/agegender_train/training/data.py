@@ -74,6 +74,10 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
         ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
     """
     objective = Objective(network, settings)
+    if settings.weights.endswith(".keras"):
+        unknown = set(untrained_before(Path(settings.weights)))
+    else:
+        unknown = {"age", "gender"} - network.heads_in(settings.weights)
     faces = FaceSet(stores, settings.cache_bytes)
     spec = PreprocessSpec(
         input_size=settings.input_size or network.input_size,
@@ -111,9 +115,6 @@ def gather(stores: Sequence[Store], settings: Settings, network: Network, replic
             f"there is nothing to learn from in these {len(training)} faces: no age, and not both genders, whose loss "
             "has a weight above 0"
         )
-    unknown = (
-        set(untrained_before(Path(settings.weights))) if settings.weights.endswith(".keras") else {"age", "gender"}
-    )
     untrained = tuple(head for head in ("age", "gender") if head not in learned and head in unknown)
     _check_choice_of_best(settings, faces.labels[validation], learned)
     return TrainingData(
