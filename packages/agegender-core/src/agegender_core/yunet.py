@@ -154,7 +154,7 @@ class YuNetDetector:
         if len(expected) * _NEAR**2 > self.max_pixels:
             return self(frame, Faces.empty())
         centres, sides = (expected[:, :2] + expected[:, 2:]) / 2, (expected[:, 2:] - expected[:, :2]).max(axis=1)
-        columns = math.ceil(math.sqrt(len(expected)))
+        columns = max(1, math.ceil(math.sqrt(len(expected))))
         places = np.stack(np.divmod(np.arange(len(expected)), columns)[::-1], axis=1) * _NEAR
         patches = np.zeros((*(places.max(axis=0, initial=0) + _NEAR)[::-1], 3), np.uint8)
         corners, scales = np.zeros((len(expected), 2)), np.ones(len(expected))
@@ -163,7 +163,7 @@ class YuNetDetector:
             patches[top : top + patch.shape[0], left : left + patch.shape[1]] = patch
         boxes, points, scores = self._find(patches, self.threshold)
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
-        across, down = np.minimum(middle.max(axis=0, initial=0), middle).astype(int).T // _NEAR
+        across, down = (middle // _NEAR).astype(int).T
         rows = np.clip(down * columns + across, 0, len(expected) - 1)
         # A face between two patches is none.
         inside = (np.abs(middle - places[rows] - _NEAR / 2) < _NEAR / 2 - _SEAM).all(axis=1)
