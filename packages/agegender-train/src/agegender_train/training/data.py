@@ -78,6 +78,7 @@ def gather(
 
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
+        FileNotFoundError: there are no such weights to start from.
     """
     objective = Objective(network, settings)
     if settings.weights.endswith(".keras"):
