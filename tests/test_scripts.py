@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
@@ -19,7 +20,12 @@ IMPORTED = {"large_photos.py"}
 ELSEWHERE = {"mxnet_forward.py"}
 """Runs in an environment of its own; see tests/train/baselines/test_mxnet_parity.py."""
 
-NEEDS = {"compare_landmarks.py": "dlib", "train_landmark_model.py": "dlib", "compare_preprocess.py": "dlib"}
+NEEDS = {
+    "compare_landmarks.py": "dlib",
+    "compare_live.py": "dlib",
+    "train_landmark_model.py": "dlib",
+    "compare_preprocess.py": "dlib",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +64,29 @@ def test_a_pasted_face_counts_where_the_boxes_meet() -> None:
 
     photos = LargePhotos({"a": (0, 0, 100, 100), "b": (0, 0, 100, 100), "c": (0, 0, 100, 100)})
     assert photos.count_right({"a": (0, 0, 100, 50), "b": (50, 50, 150, 150), "c": ()}) == 1
+
+
+def test_tracks_are_scored_by_the_people_in_them(tmp_path: Path) -> None:
+    from measure_tracks import Score, read_people
+
+    from agegender_core import Faces, FrameResult
+
+    file = tmp_path / "people.txt"
+    rows = [
+        f"{frame},{person},{100 * person},0,50,50,{int(person < 3)}" for frame in range(1, 11) for person in (1, 2, 3)
+    ]
+    file.write_text("\n".join(rows))
+    score = Score(read_people(file))
+    for frame in range(10):
+        ids = [7, 8] if frame < 5 else [8, 9]  # 7 is lost, 8 goes over to person 1
+        boxes = np.array([[100, 0, 150, 50], [200, 0, 250, 50], [500, 0, 550, 50]], np.float32)
+        male = np.array([0.2 + 0.6 * (frame % 2), 0.9, np.nan], np.float32)
+        faces = Faces(boxes, track_id=np.array([*ids, 4]), p_male=male)
+        score.add(FrameResult(frame, frame / 25, np.zeros((4, 4, 3), np.uint8), faces, faces), boxes[[0, 2]])
+    people, tracks, false, switches, recall, of_yardstick, *changes = score.row().split()
+    assert (people, tracks, false, switches) == ("2/2", "4", "1", "2")
+    assert (recall, of_yardstick) == ("100.0%", "100.0%")
+    assert changes[0] == changes[1] != "0"
 
 
 def test_demo_faces_become_a_plot_of_their_pairs(

@@ -20,19 +20,6 @@ void predict(MotionCovariance& p, double velocity_drift) noexcept {
   p.velocity += velocity_drift;
 }
 
-void correct(Motion& state, const MotionCovariance& p, double noise, double measured) noexcept {
-  const double step = (measured - state.value) / (p.value + noise);
-  state.value += p.value * step;
-  state.velocity += p.cross * step;
-}
-
-void correct(MotionCovariance& p, double noise) noexcept {
-  const double total = p.value + noise;
-  p.velocity -= p.cross * p.cross / total;
-  p.value *= noise / total;
-  p.cross *= noise / total;
-}
-
 Box checked(const Box& box) {
   const double row[] = {box.x1, box.y1, box.x2, box.y2};
   require_boxes({row, 1, 4}, "box");

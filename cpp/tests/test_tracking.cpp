@@ -13,6 +13,7 @@
 
 #include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
+#include "agegender/face_tracker.hpp"
 #include "agegender/kalman.hpp"
 #include "agegender/sort.hpp"
 #include "check.hpp"
@@ -249,6 +250,64 @@ void test_steady_state_does_not_allocate() {
   CHECK(allocations == before);
 }
 
+using FaceIds = std::vector<std::int64_t>;
+
+void test_face_tracker() {
+  FaceTracker tracker;
+  std::vector<std::int64_t> ids;
+  std::vector<FollowedBox> boxes;
+  const double sure[] = {0.95, 0.95, 0.3};
+  for (int step = 0; step < 10; ++step) {
+    const Row row({10.0 * step, 900, 500});
+    tracker.update(row.view(), sure, 0.04 * step, ids);
+    CHECK(ids == FaceIds{1, 2, 0});
+  }
+  // The expected places change nothing; the time of a coast does.
+  tracker.expected(0.44, boxes);
+  tracker.expected(0.44, boxes);
+  CHECK(boxes.size() == 2 && near(boxes[0].box.x1, 110, 3) && near(boxes[1].box.x1, 900, 1));
+  tracker.coast(0.40, boxes);
+  CHECK(boxes.size() == 2 && boxes[0].id == 1 && near(boxes[0].box.x1, 100, 3));
+  const Row none({});
+  for (int step = 0; step < 60; ++step) tracker.update(none.view(), sure, 0.5 + 0.04 * step, ids);
+  tracker.expected(3, boxes);
+  CHECK(boxes.empty());
+
+  const Row bad({0});
+  const double nan = kNan;
+  CHECK_THROWS(std::invalid_argument, tracker.update(bad.view(), &nan, 4, ids));
+  CHECK_THROWS(std::invalid_argument, tracker.update(bad.view(), sure, 1, ids));
+  CHECK_THROWS(std::invalid_argument, tracker.update(bad.view(), sure, kInf, ids));
+  for (const FaceTrackerOptions& options : {FaceTrackerOptions{kNan, 0, 0, 0}, FaceTrackerOptions{0, kNan, 0, 0},
+                                            FaceTrackerOptions{0, 0, -1, 0}, FaceTrackerOptions{0, 0, 0, 2}})
+    CHECK_THROWS(std::invalid_argument, FaceTracker{options});
+}
+
+void test_faces_in_any_order_and_of_any_size() {
+  std::mt19937 random(3);
+  std::uniform_real_distribution<double> place(-2000, 2000), size(1e-3, 900), score(0, 1), wait(0, 3);
+  FaceTracker tracker;
+  std::vector<std::int64_t> ids;
+  std::vector<FollowedBox> boxes;
+  double time = 0;
+  for (int frame = 0; frame < 3000; ++frame) {
+    std::vector<double> numbers, scores;
+    for (unsigned box = 0; box < random() % 12; ++box) {
+      const double x = place(random), y = place(random);
+      numbers.insert(numbers.end(), {x, y, x + size(random), y + size(random)});
+      scores.push_back(score(random));
+    }
+    time += frame % 3 ? 0.04 : wait(random);
+    tracker.update({numbers.data(), scores.size(), 4}, scores.data(), time, ids);
+    CHECK(ids.size() == scores.size());
+    tracker.expected(time + 0.04, boxes);
+    for (const FollowedBox& followed : boxes) {
+      const Box& box = followed.box;
+      CHECK(std::isfinite(box.x1 + box.y1 + box.x2 + box.y2) && box.x2 - box.x1 > 0.5 && box.y2 - box.y1 > 0.5);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace agegender
 
@@ -265,5 +324,7 @@ int main() {
   test_bad_boxes_change_nothing();
   test_coast();
   test_steady_state_does_not_allocate();
+  test_face_tracker();
+  test_faces_in_any_order_and_of_any_size();
   return test::report();
 }

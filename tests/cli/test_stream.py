@@ -107,18 +107,48 @@ def test_the_sample_is_tracked_from_end_to_end(tmp_path: Path, model: Path) -> N
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "out.mp4"]
 
 
-def test_detecting_on_some_frames_keeps_ages_on_the_others(tmp_path: Path, model: Path) -> None:
+@pytest.mark.parametrize("tracker", ["faces", "sort"])
+def test_detecting_on_some_frames_keeps_ages_on_the_others(tmp_path: Path, model: Path, tracker: str) -> None:
     tracks = tmp_path / "out.jsonl"
-    run(SAMPLE, "--no-show", "--tracks", tracks, "--model", model, "--detect-every", 3)
+    run(SAMPLE, "--no-show", "--tracks", tracks, "--model", model, "--detect-every", 3, "--tracker", tracker)
     lines = lines_of(tracks)
     assert len(lines) == FRAMES
-    for line in lines[4:]:
+    looks = 0
+    for line in lines[10:]:
         (face,) = line["faces"]
         assert face["track_id"] == 1
         assert face["age"] is not None
-        coasted = line["frame"] % 3 != 0
-        assert (face["raw"]["age"] is None) == coasted
+        assert face["quality"] > 0.9
+        looks += face["raw"]["age"] is not None
+        # SORT's boxes move on; around those of the other tracker faces are looked for.
+        coasted = tracker == "sort" and line["frame"] % 3 != 0
         assert (face["score"] is None) == coasted
+    assert 5 <= looks <= 12
+
+
+def test_blurred_videos_are_searched_in_each_frame(tmp_path: Path, model: Path) -> None:
+    def searches(*options: object) -> int:
+        stats = tmp_path / "stats.json"
+        run(SAMPLE, "--no-show", "--model", model, "--stats", stats, "--tracks", tmp_path / "t.jsonl", *options)
+        return json.loads(stats.read_text())["sources"][0]["stages_ms"]["YuNetDetector"]["frames"]
+
+    assert searches() == 18  # 3.6 s, five times a second
+    assert searches("--blur", "--output", tmp_path / "blurred.mp4") == FRAMES
+    assert searches("--blur", "--detect-every", 4) == 23
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--detect-every", "0"], "--detect-every 0 is no number of frames"),
+        (["--detect-every", "often"], "--detect-every often is no number of frames"),
+        (["--min-hits", "1"], "--min-hits is for --tracker sort"),
+        (["--iou", "0.1"], "--iou is for --tracker sort"),
+    ],
+)
+def test_wrong_options_of_tracking(options: list[str], message: str) -> None:
+    result = run(SAMPLE, "--no-show", "--tracks", "-", *options, code=None)
+    assert message in str(result.exception)
 
 
 def test_json_lines_on_stdout_and_nothing_else(model: Path) -> None:
@@ -472,9 +502,35 @@ def test_prometheus_can_ask(tmp_path: Path, model: Path, monkeypatch: pytest.Mon
 
 def test_max_age_in_detections_still_works(tmp_path: Path, model: Path, clips: list[Path]) -> None:
     tracks = tmp_path / "t.jsonl"
-    run(clips[0], "--no-show", "--tracks", tracks, "--model", model, "--upsample", 0, "--max-age", 3)
+    run(
+        clips[0],
+        "--no-show",
+        "--tracks",
+        tracks,
+        "--model",
+        model,
+        "--tracker",
+        "sort",
+        "--upsample",
+        0,
+        "--max-age",
+        3,
+    )
     assert len(lines_of(tracks)) == 12
-    result = run(clips[0], "--no-show", "--tracks", tracks, "--model", model, "--upsample", 0, "--max-age", 3)
+    result = run(
+        clips[0],
+        "--no-show",
+        "--tracks",
+        tracks,
+        "--model",
+        model,
+        "--tracker",
+        "sort",
+        "--upsample",
+        0,
+        "--max-age",
+        3,
+    )
     assert "--lost-after" in result.stderr
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from agegender_core import load_predictor, read_image
 from agegender_core.faces import Faces, Frame
-from agegender_core.pipeline import Pipeline, face_tracker
+from agegender_core.pipeline import Pipeline
 from agegender_core.smoothing import Smoother
 from agegender_core.sources import TimedFrame
 from agegender_core.stages import BatchStage, VideoStage
@@ -61,7 +61,7 @@ def test_stages_run_in_order_on_a_picture() -> None:
 
 
 def test_a_video_is_tracked_and_smoothed_and_keeps_raw_values() -> None:
-    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(face_tracker()), Smoother()])
+    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(), Smoother()])
     results = list(pipeline.run(video(20)))
     assert [result.index for result in results] == list(range(20))
     assert [result.time for result in results] == [index / 25 for index in range(20)]
@@ -78,7 +78,7 @@ def test_without_a_stage_over_time_raw_is_the_result() -> None:
 
 def test_between_detections_the_tracker_says_where_faces_are() -> None:
     detector, guess = MovingFace(step=3), Guess()
-    pipeline = Pipeline([detector, guess, TrackStage(face_tracker()), Smoother()], detect_every=3)
+    pipeline = Pipeline([detector, guess, TrackStage(), Smoother()], detect_every=3)
     results = list(pipeline.run(video(31)))
     assert detector.calls == guess.calls == 11
     for result in results[10:]:
@@ -95,7 +95,7 @@ def test_between_detections_the_tracker_says_where_faces_are() -> None:
 @pytest.mark.parametrize(("start", "step"), [(1, 1), (4, 1), (0, 2), (1, 2), (0, 3), (2, 3)])
 def test_detect_every_counts_the_frames_that_come(start: int, step: int) -> None:
     detector = MovingFace()
-    pipeline = Pipeline([detector, Guess(), TrackStage(face_tracker())], detect_every=3)
+    pipeline = Pipeline([detector, Guess(), TrackStage()], detect_every=3)
     results = list(pipeline.run(itertools.islice(video(60), start, None, step)))
     detected = [count for count, result in enumerate(results) if result.faces.score is not None]
     assert detected == list(range(0, len(results), 3))
@@ -103,8 +103,50 @@ def test_detect_every_counts_the_frames_that_come(start: int, step: int) -> None
     assert [result.index for result in results] == list(range(start, 60, step))
 
 
+class Slow:
+    """A detector that says it took a while: `clock` is what the pipeline reads."""
+
+    def __init__(self, clock: list[float], seconds: float) -> None:
+        self.clock, self.seconds = clock, seconds
+        self.times: list[float] = []
+
+    def __call__(self, frame: Frame, faces: Faces) -> Faces:
+        self.times.append(faces.time)
+        self.clock[0] += self.seconds
+        return Faces(xyxy=np.array([[10, 20, 70, 80]], np.float32), score=np.full(1, 0.95, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("live", "seconds", "wait"),
+    [(False, 0.01, 0.2), (False, 9.0, 0.2), (True, 0.01, 0.2), (True, 0.2, 0.5), (True, 9, 1)],
+)
+def test_a_search_now_and_then_and_of_a_live_source_as_often_as_there_is_time_for(
+    monkeypatch: pytest.MonkeyPatch, live: bool, seconds: float, wait: float
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr("agegender_core.pipeline.perf_counter", lambda: clock[0])
+    detector = Slow(clock, seconds)
+    pipeline = Pipeline([detector, TrackStage()], detect_every="auto")
+    source = [TimedFrame(IMAGE, n, n / 50, captured=1e9 + n / 50 if live else None) for n in range(200)]
+    results = list(pipeline.run(source))
+    np.testing.assert_allclose(np.diff(detector.times), wait)
+    assert {int(number) for result in results for number in result.faces.track_id} == {1}
+
+
+def test_a_video_is_searched_where_it_cuts() -> None:
+    def picture(seed: int) -> Frame:
+        small = np.random.default_rng(seed).integers(0, 255, (9, 16, 1), np.uint8)
+        return np.ascontiguousarray(small.repeat(20, axis=0).repeat(20, axis=1).repeat(3, axis=2))
+
+    detector = Slow([0.0], 0.0)
+    shots = [picture(1)] * 7 + [picture(2)] * 8
+    results = list(Pipeline([detector, TrackStage()], detect_every=5).run(map(TimedFrame, shots, range(15), range(15))))
+    assert detector.times == [0, 5, 7, 10]
+    assert [result.faces.track_id.tolist() for result in results] == [[1]] * 7 + [[2]] * 8
+
+
 def test_each_run_starts_anew() -> None:
-    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(face_tracker()), Smoother()])
+    pipeline = Pipeline([MovingFace(), Guess(), TrackStage(), Smoother()])
     first = list(pipeline.run(video(5)))
     second = list(pipeline.run(video(5)))
     assert first[0].faces.track_id.tolist() == second[0].faces.track_id.tolist() == [1]
@@ -151,7 +193,7 @@ class Counter(VideoStage):
 
 def test_a_declared_stage_is_reset_and_coasts_and_another_is_warned_of() -> None:
     counter = Counter()
-    pipeline = Pipeline([MovingFace(), TrackStage(face_tracker()), counter], detect_every=3)
+    pipeline = Pipeline([MovingFace(), TrackStage(), counter], detect_every=3)
     for _ in range(2):
         list(pipeline.run(video(7)))
         assert (counter.called, counter.coasted) == (3, 4)
@@ -179,7 +221,7 @@ class Batched(BatchStage):
 
 
 def test_several_videos_share_the_network_and_nothing_else() -> None:
-    pipeline = Pipeline([MovingFace(), Batched(), TrackStage(face_tracker()), Smoother(), Counter()])
+    pipeline = Pipeline([MovingFace(), Batched(), TrackStage(), Smoother(), Counter()])
     frames = list(video(9))
     rounds = [{0: frames[n], 1: frames[n]} if n % 2 else {0: frames[n]} for n in range(9)]
     found = list(pipeline.run_many(rounds))
@@ -221,8 +263,10 @@ def test_a_network_sees_the_same_in_a_batch_of_several_frames(astronaut_path: Pa
 
 
 def test_wrong_options() -> None:
-    with pytest.raises(ValueError, match="detect_every must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match='detect_every must be 1 or more, or "auto", got 0'):
         Pipeline([MovingFace()], detect_every=0)
+    with pytest.raises(ValueError, match="got 'often'"):
+        Pipeline([MovingFace()], detect_every="often")
     with pytest.raises(ValueError, match="detect_every=2 needs a tracker"):
         Pipeline([MovingFace(), Smoother()], detect_every=2)
 

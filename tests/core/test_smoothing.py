@@ -249,3 +249,28 @@ def test_robust_mean_lies_within_its_values(pairs: list[tuple[float, float]]) ->
 def test_robust_mean_moves_with_its_values(values: list[float], shift: float) -> None:
     array, weights = np.array(values), np.ones(len(values))
     assert robust_mean(array + shift, weights) == pytest.approx(robust_mean(array, weights) + shift, abs=1e-6)
+
+
+@pytest.mark.parametrize(("fps", "frames"), [(2, 3), (25, 30)])
+@pytest.mark.parametrize(("age", "p_male"), [(60, 0.1), (30, 0.95)])
+def test_values_begin_anew_where_a_track_goes_over_to_another_person(
+    fps: int, frames: int, age: float, p_male: float
+) -> None:
+    smoother = Smoother()
+    feed(smoother, [face(30, 0.1)] * 10 * fps, fps)
+    after = feed(smoother, [face(age, p_male)] * (frames + 1), fps, start=10)
+    assert after[frames - 2].age[0] < 45
+    assert after[frames - 2].p_male[0] < 0.5
+    assert after[-1].age[0] == pytest.approx(age, abs=0.5)
+    assert after[-1].p_male[0] == pytest.approx(p_male, abs=0.01)
+
+
+def test_blurred_or_mixed_looks_are_no_other_person() -> None:
+    def after(faces: list[Faces]) -> Faces:
+        smoother = Smoother()
+        feed(smoother, [face(30, 0.1)] * 20, 2)
+        return feed(smoother, faces, 2, start=10)[-1]
+
+    assert after([face(60, 0.9, side=20)] * 3).age[0] < 40
+    assert after([face(60, 0.9), face(30, 0.1), face(60, 0.9)]).age[0] < 45
+    assert after([face(60, 0.9)] * 2).p_male[0] < 0.5

@@ -103,7 +103,7 @@ def test_stage_fills_ids_and_keeps_rows():
 
 
 def test_stage_coasts_and_resets():
-    stage = TrackStage()
+    stage = TrackStage(SortTracker())
     for step in range(6):
         stage(FRAME, faces_at(4 * step, 300))
     coasted = stage.coast(FRAME, Faces.empty())

@@ -6,6 +6,8 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from agegender_core.sources import LiveSource, MediaClock, SourceError, SourceLostError, WallClock, open_source, opening
+from agegender_core.sources import (
+    LiveSource,
+    MediaClock,
+    Recording,
+    SourceError,
+    SourceLostError,
+    WallClock,
+    open_source,
+    opening,
+)
+from agegender_core.sources.frames import RawFrame
 from agegender_core.sources.opencv import CaptureReader
 
 SIZE = (64, 48)
@@ -134,6 +146,8 @@ def test_nothing_is_written_to_stderr(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("hello\n" * 500)
     program = """
 import sys
+import threading
+import time
 from agegender_core.sources import SourceError, open_source
 for source in (sys.argv[1], "93", "rtsp://127.0.0.1:9/live"):
     try:
@@ -288,3 +302,59 @@ def test_names_that_are_no_utf8_are_read(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(opening, "_has_pyav", lambda: False)
     with pytest.raises(SourceError, match=r"clip\.avi can't be opened: its name .* is not UTF-8; rename it, or pip"):
         open_source(path)
+
+
+class CountingReader:
+    """A reader of numbered frames that says how many were read, and fails at one."""
+
+    fps, frame_count, is_live, broken, problem, has_sound = 25.0, None, False, 0, "", False
+
+    def __init__(self, frames: int, fails_at: int | None = None) -> None:
+        self.frames, self.fails_at = frames, fails_at
+        self.reads, self.closed = 0, 0
+
+    def read(self) -> RawFrame | None:
+        assert not self.closed
+        if self.reads == self.fails_at:
+            raise SourceError("the disk is gone")
+        if self.reads == self.frames:
+            return None
+        self.reads += 1
+        image = np.full((4, 4, 3), self.reads, np.uint8)
+        return RawFrame((self.reads - 1) / 25, 0.0, lambda: image)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_a_recording_is_read_two_frames_ahead_in_order() -> None:
+    reader = CountingReader(30)
+    source = Recording(reader, "made", "made")
+    for number, frame in enumerate(source, 1):
+        assert (frame.image[0, 0, 0], frame.index, source.received) == (number, number - 1, number)
+        time.sleep(0.01)
+        assert reader.reads <= number + 3
+    assert reader.reads == 30
+    assert reader.closed == 1
+
+
+def test_what_a_reader_raises_comes_after_the_frames_before_it() -> None:
+    source = Recording(CountingReader(30, fails_at=5), "made", "made")
+    frames = [next(source) for _ in range(5)]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3, 4]
+    with pytest.raises(SourceError, match="the disk is gone"):
+        next(source)
+    assert list(source) == []
+
+
+def test_a_recording_that_is_closed_early_leaves_no_thread() -> None:
+    before = threading.active_count()
+    reader = CountingReader(1000)
+    with Recording(reader, "made", "made") as source:
+        next(source), next(source)
+        assert threading.active_count() == before + 1
+    assert threading.active_count() == before
+    assert reader.closed == 1
+    assert reader.reads < 6
+    assert list(source) == []
+    source.close()

@@ -270,3 +270,54 @@ def test_it_can_be_pickled(model: Path, portrait: Frame) -> None:
     again = pickle.loads(pickle.dumps(detector))
     assert (again.threshold, again.min_face, again.any_rotation) == (0.5, 20, True)
     assert np.array_equal(again(portrait, Faces.empty()).xyxy, detector(portrait, Faces.empty()).xyxy)
+
+
+def collage(portrait: Frame, places: list[tuple[int, int, int]], size: tuple[int, int]) -> Frame:
+    """Portraits at (left, top) and with these sides on a grey picture of `size`, width and height."""
+    picture = np.full((size[1], size[0], 3), 128, np.uint8)
+    for left, top, side in places:
+        small = cv2.resize(portrait[:400, 60:460], (side, side), interpolation=cv2.INTER_AREA)
+        height, width = picture[top : top + side, left : left + side].shape[:2]
+        picture[top : top + height, left : left + width] = small[:height, :width]
+    return picture
+
+
+def test_near_faces_it_finds_what_a_whole_search_finds(portrait: Frame) -> None:
+    picture = collage(portrait, [(20, 30, 300), (500, 40, 120), (700, 300, 60), (150, 400, 200)], (900, 640))
+    detector = YuNetDetector(min_face=8, straighten=False)
+    whole = detector(picture, Faces.empty())
+    assert len(whole) == 4
+    sides, centres = sides_and_centres(whole)
+    for moved in (0.0, 0.25, -0.4):
+        near = detector.near(picture, whole.xyxy + moved * np.repeat(sides[:, None], 4, axis=1))
+        assert len(near) == 4
+        assert (near.score > 0.8).all()
+        order = np.abs(sides_and_centres(near)[1][:, None] - centres).sum(axis=2).argmin(axis=0)
+        assert sorted(order) == [0, 1, 2, 3]
+        np.testing.assert_allclose(sides_and_centres(near)[0][order], sides, rtol=0.12)
+        assert (np.abs(sides_and_centres(near)[1][order] - centres) < 0.07 * sides[:, None] + 1).all()
+        assert (np.abs(near.keypoints[order] - whole.keypoints).max(axis=(1, 2)) < 0.08 * sides + 1).all()
+
+
+def test_near_faces_nothing_else_is_found(portrait: Frame) -> None:
+    picture = collage(portrait, [(20, 30, 300), (550, 30, 300)], (900, 400))
+    detector = YuNetDetector(straighten=False)
+    whole = detector(picture, Faces.empty())
+    first = whole.xyxy[whole.xyxy[:, 0].argsort()][:1]
+    assert len(whole) == 2
+    near = detector.near(picture, first)
+    np.testing.assert_allclose(near.xyxy, first, atol=12)
+    # Two that expect the same face find it once; where nobody is nothing is found, outside the frame either.
+    assert len(detector.near(picture, np.concatenate([first, first + 5]))) == 1
+    elsewhere = np.array([[400, 300, 480, 380], [-500, -500, -400, -400], [880, 380, 980, 480]], np.float32)
+    assert len(detector.near(picture, elsewhere)) == 0
+    assert len(detector.near(picture, np.concatenate([elsewhere, first]))) == 1
+    assert len(detector.near(picture, np.empty((0, 4), np.float32))) == 0
+
+
+def test_near_very_many_faces_the_whole_frame_is_searched(portrait: Frame) -> None:
+    detector = YuNetDetector(max_pixels=200_000, straighten=False)
+    whole = detector(portrait, Faces.empty())
+    many = np.tile(np.array([[0, 0, 30, 30]], np.float32), (22, 1))
+    np.testing.assert_array_equal(detector.near(portrait, many).xyxy, whole.xyxy)
+    assert len(detector.near(portrait, many[:21])) == 0

@@ -2,21 +2,9 @@
 #pragma once
 
 #include "agegender/box.hpp"
+#include "agegender/motion.hpp"
 
 namespace agegender {
-
-/// A value and its velocity per frame.
-struct Motion {
-  double value = 0;     ///< pixels, or square pixels for the area
-  double velocity = 0;  ///< the same per frame
-};
-
-/// Covariance of a `Motion`.
-struct MotionCovariance {
-  double value = 0;     ///< variance of the value
-  double cross = 0;     ///< covariance of value and velocity
-  double velocity = 0;  ///< variance of the velocity
-};
 
 /// Follows a box by its centre, area and aspect ratio, one step a frame.
 ///

@@ -2,10 +2,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <type_traits>
 #include <vector>
 
 #include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
+#include "agegender/face_tracker.hpp"
 #include "agegender/kalman.hpp"
 #include "agegender/sort.hpp"
 #include "numpy_views.hpp"
@@ -99,50 +101,35 @@ Array<double> covariance_of(const KalmanBoxFilter& filter) {
   return array;
 }
 
-/// The tracker as Python sees it: calls from several threads wait for each other.
-class SharedTracker {
+/// A tracker as Python sees it: calls from several threads wait for each other.
+template <typename Tracker>
+class Shared {
  public:
-  explicit SharedTracker(const SortOptions& options) : tracker_(options) {}
+  template <typename Options>
+  explicit Shared(const Options& options) : tracker_(options) {}
 
-  SortOptions options() {
-    SortOptions options;
-    locked([&](auto&) { options = tracker_.options(); });
+  /// `call` with the tracker. The GIL goes first and comes back last, so that no thread waits for it with the mutex in
+  /// hand; the caller holds references to what `call` reads, and what it writes is the caller's own.
+  template <typename Call>
+  void locked(Call call) {
+    const py::gil_scoped_release unlocked;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    call(tracker_);
+  }
+
+  auto options() {
+    std::decay_t<decltype(tracker_.options())> options;
+    locked([&](auto& tracker) { options = tracker.options(); });
     return options;
   }
 
-  void set_max_age(int max_age) {
-    locked([&](auto&) { tracker_.set_max_age(max_age); });
-  }
-
-  std::vector<TrackedBox> update(const py::object& object) {
-    const auto boxes = boxes_array(object, "boxes");
-    const BoxesView view = boxes_view(boxes, "boxes");
-    return locked([&](auto& shown) { tracker_.update(view, shown); });
-  }
-
-  std::vector<TrackedBox> coast() {
-    return locked([&](auto& shown) { tracker_.coast(shown); });
-  }
-
-  void reset() {
-    locked([&](auto&) { tracker_.reset(); });
-  }
-
  private:
-  // The GIL goes first and comes back last, so that no thread waits for it with the mutex in hand; the caller holds a
-  // reference to the boxes, and `shown` is this call's own.
-  template <typename Call>
-  std::vector<TrackedBox> locked(Call call) {
-    std::vector<TrackedBox> shown;
-    const py::gil_scoped_release unlocked;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    call(shown);
-    return shown;
-  }
-
-  std::mutex mutex_;     ///< guards tracker_
-  SortTracker tracker_;  ///< and its scratch memory
+  std::mutex mutex_;  ///< guards tracker_
+  Tracker tracker_;   ///< and its scratch memory
 };
+
+using SharedSort = Shared<SortTracker>;
+using SharedFaceTracker = Shared<FaceTracker>;
 
 Array<double> to_array(const std::vector<TrackedBox>& shown) {
   Array<double> array({static_cast<py::ssize_t>(shown.size()), py::ssize_t{5}});
@@ -152,12 +139,104 @@ Array<double> to_array(const std::vector<TrackedBox>& shown) {
   return array;
 }
 
-py::tuple update_with_rows(SharedTracker& tracker, const py::object& boxes) {
-  const auto shown = tracker.update(boxes);
+std::vector<TrackedBox> update_sort(SharedSort& shared, const py::object& object) {
+  const auto boxes = boxes_array(object, "boxes");
+  const BoxesView view = boxes_view(boxes, "boxes");
+  std::vector<TrackedBox> shown;
+  shared.locked([&](auto& tracker) { tracker.update(view, shown); });
+  return shown;
+}
+
+py::tuple update_with_rows(SharedSort& shared, const py::object& boxes) {
+  const auto shown = update_sort(shared, boxes);
   Array<std::int64_t> rows(static_cast<py::ssize_t>(shown.size()));
   auto* out = rows.mutable_data();
   for (const auto& tracked : shown) *out++ = tracked.detection;
   return py::make_tuple(to_array(shown), rows);
+}
+
+Array<double> to_array(const std::vector<FollowedBox>& followed) {
+  Array<double> array({static_cast<py::ssize_t>(followed.size()), py::ssize_t{5}});
+  double* out = array.mutable_data();
+  for (const auto& [box, id] : followed)
+    for (const double value : {box.x1, box.y1, box.x2, box.y2, static_cast<double>(id)}) *out++ = value;
+  return array;
+}
+
+Array<std::int64_t> update_faces(SharedFaceTracker& shared, const py::object& object, const py::object& given,
+                                 double time) {
+  const auto boxes = boxes_array(object, "boxes");
+  const BoxesView view = boxes_view(boxes, "boxes");
+  const auto scores = require<double>(given, "scores", "of float64 (n,), one for each box", {boxes.shape(0)});
+  const double* score = scores.data();
+  std::vector<std::int64_t> ids;
+  shared.locked([&](auto& tracker) { tracker.update(view, score, time, ids); });
+  Array<std::int64_t> array(static_cast<py::ssize_t>(ids.size()));
+  std::copy(ids.begin(), ids.end(), array.mutable_data());
+  return array;
+}
+
+void bind_sort(py::module_& m) {
+  py::class_<SharedSort>(m, "SortTracker")
+      .def(py::init([](int max_age, int min_hits, double iou_threshold, bool keep_confirmed) {
+             return std::make_unique<SharedSort>(SortOptions{max_age, min_hits, iou_threshold, keep_confirmed});
+           }),
+           py::arg("max_age") = 1, py::arg("min_hits") = 3, py::arg("iou_threshold") = 0.3,
+           py::arg("keep_confirmed") = false)
+      .def(
+          "update", [](SharedSort& shared, const py::object& boxes) { return to_array(update_sort(shared, boxes)); },
+          py::arg("boxes"))
+      .def("update_with_rows", &update_with_rows, py::arg("boxes"))
+      .def(
+          "coast",
+          [](SharedSort& shared) {
+            std::vector<TrackedBox> shown;
+            shared.locked([&](auto& tracker) { tracker.coast(shown); });
+            return to_array(shown);
+          },
+          "One frame without a detection pass: the boxes that the last update gave, moved on; float64 (m, 5).")
+      .def(
+          "reset", [](SharedSort& shared) { shared.locked([](auto& tracker) { tracker.reset(); }); },
+          "Forget all tracks; ids start from 1 again.")
+      .def_property(
+          "max_age", [](SharedSort& shared) { return shared.options().max_age; },
+          [](SharedSort& shared, int max_age) { shared.locked([&](auto& tracker) { tracker.set_max_age(max_age); }); })
+      .def_property_readonly("min_hits", [](SharedSort& shared) { return shared.options().min_hits; })
+      .def_property_readonly("iou_threshold", [](SharedSort& shared) { return shared.options().iou_threshold; })
+      .def_property_readonly("keep_confirmed", [](SharedSort& shared) { return shared.options().keep_confirmed; });
+}
+
+void bind_face_tracker(py::module_& m) {
+  const FaceTrackerOptions defaults;
+  py::class_<SharedFaceTracker>(m, "FaceTracker")
+      .def(
+          py::init([](double threshold, double evidence, double max_age, double iou_threshold) {
+            return std::make_unique<SharedFaceTracker>(FaceTrackerOptions{threshold, evidence, max_age, iou_threshold});
+          }),
+          py::arg("threshold") = defaults.threshold, py::arg("evidence") = defaults.evidence,
+          py::arg("max_age") = defaults.max_age, py::arg("iou_threshold") = defaults.iou_threshold)
+      .def("update", &update_faces, py::arg("boxes"), py::arg("scores"), py::arg("time"))
+      .def(
+          "coast",
+          [](SharedFaceTracker& shared, double time) {
+            std::vector<FollowedBox> shown;
+            shared.locked([&](auto& tracker) { tracker.coast(time, shown); });
+            return to_array(shown);
+          },
+          py::arg("time"))
+      .def(
+          "expected",
+          [](SharedFaceTracker& shared, double time) {
+            std::vector<FollowedBox> boxes;
+            shared.locked([&](auto& tracker) { tracker.expected(time, boxes); });
+            return to_array(boxes);
+          },
+          py::arg("time"))
+      .def("reset", [](SharedFaceTracker& shared) { shared.locked([](auto& tracker) { tracker.reset(); }); })
+      .def_property_readonly("threshold", [](SharedFaceTracker& shared) { return shared.options().threshold; })
+      .def_property_readonly("evidence", [](SharedFaceTracker& shared) { return shared.options().evidence; })
+      .def_property_readonly("max_age", [](SharedFaceTracker& shared) { return shared.options().max_age; })
+      .def_property_readonly("iou_threshold", [](SharedFaceTracker& shared) { return shared.options().iou_threshold; });
 }
 
 }  // namespace
@@ -174,25 +253,8 @@ void bind_tracking(py::module_& m) {
       .def_property_readonly("state", &state_of)
       .def_property_readonly("covariance", &covariance_of);
 
-  py::class_<SharedTracker>(m, "SortTracker")
-      .def(py::init([](int max_age, int min_hits, double iou_threshold, bool keep_confirmed) {
-             return std::make_unique<SharedTracker>(SortOptions{max_age, min_hits, iou_threshold, keep_confirmed});
-           }),
-           py::arg("max_age") = 1, py::arg("min_hits") = 3, py::arg("iou_threshold") = 0.3,
-           py::arg("keep_confirmed") = false)
-      .def(
-          "update", [](SharedTracker& tracker, const py::object& boxes) { return to_array(tracker.update(boxes)); },
-          py::arg("boxes"))
-      .def("update_with_rows", &update_with_rows, py::arg("boxes"))
-      .def(
-          "coast", [](SharedTracker& tracker) { return to_array(tracker.coast()); },
-          "One frame without a detection pass: the boxes that the last update gave, moved on; float64 (m, 5).")
-      .def("reset", &SharedTracker::reset, "Forget all tracks; ids start from 1 again.")
-      .def_property(
-          "max_age", [](SharedTracker& tracker) { return tracker.options().max_age; }, &SharedTracker::set_max_age)
-      .def_property_readonly("min_hits", [](SharedTracker& tracker) { return tracker.options().min_hits; })
-      .def_property_readonly("iou_threshold", [](SharedTracker& tracker) { return tracker.options().iou_threshold; })
-      .def_property_readonly("keep_confirmed", [](SharedTracker& tracker) { return tracker.options().keep_confirmed; });
+  bind_sort(m);
+  bind_face_tracker(m);
 }
 
 }  // namespace agegender::python

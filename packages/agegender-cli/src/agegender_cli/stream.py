@@ -62,37 +62,13 @@ def stream(
         ),
     ] = None,
     threshold: Threshold = None,
-    detect_every: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="N", help="Detect on each N-th frame; boxes move on between.", rich_help_panel=options.FACES
-        ),
-    ] = 1,
-    lost_after: Annotated[
-        float,
-        typer.Option(
-            min=0, metavar="SECONDS", help="Time for which a lost face is waited for.", rich_help_panel=options.FACES
-        ),
-    ] = 1.0,
+    detect_every: options.DetectEvery = "auto",
+    tracker: options.Tracker = options.TrackerName.FACES,
+    lost_after: options.LostAfter = 1.0,
     max_age: Annotated[int | None, typer.Option(min=0, metavar="N", hidden=True)] = None,
-    min_hits: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Detections after the first to show a track.", rich_help_panel=options.FACES
-        ),
-    ] = 1,
-    iou: Annotated[
-        float, typer.Option(min=0, max=1, help="Least overlap of a face and its track.", rich_help_panel=options.FACES)
-    ] = 0.1,
-    smoothing: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            metavar="SECONDS",
-            help="Time over which a track's ages are averaged; 0 for none.",
-            rich_help_panel=options.FACES,
-        ),
-    ] = 2.0,
+    min_hits: options.MinHits = None,
+    iou: options.Iou = None,
+    smoothing: options.Smoothing = 4.0,
     blur: options.Blur = False,
     no_frames: options.NoFrames = False,
     chips: options.Chips = None,
@@ -111,17 +87,20 @@ def stream(
       agegender stream samples/astronaut.mp4 --output faces.mp4 --tracks faces.jsonl
       agegender stream 0                                  a camera, in a window (q ends)
       agegender stream rtsp://10.0.0.7/live --no-show --tracks - | jq .faces
-      agegender stream lobby.mp4 --detect-every 3 -o out.mp4
+      agegender stream lobby.mp4 --detect-every 1 -o out.mp4
       agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
       agegender stream 0 --no-frames --summary people.csv
     """
-    from agegender_core.pipeline import Pipeline, face_tracker
+    from agegender_core.pipeline import Pipeline
     from agegender_core.smoothing import Smoother
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     _check(targets, no_frames)
     if upsample and detector is not DetectorName.HOG:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
+    every = options.detect_every_of(detect_every)
+    if blur and every == "auto":
+        every = 1  # A newcomer would be seen before the next search.
     if max_age is not None:
         message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
@@ -137,10 +116,10 @@ def stream(
             upsample=_upsample(opened, detector, min_face) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
-            tracker=face_tracker(25 if max_age is None else max_age, min_hits=min_hits, iou_threshold=iou),
+            tracker=options.sort_tracker(tracker, min_hits, iou, max_age),
             max_age=lost_after if max_age is None else None,
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
-            detect_every=detect_every,
+            detect_every=every,
             device=device,
         )
         run = _Run(opened, pipeline, open_sinks(opened, targets), stopped, quiet)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .errors import UserError
+
+if TYPE_CHECKING:
+    from agegender_core.tracking import SortTracker
 
 SOURCES, FACES, RESULTS, PRIVACY, HEALTH = "Sources", "Faces and tracks", "Results", "Privacy", "Health"
 
@@ -52,6 +56,64 @@ Fps = Annotated[
         help="Frames per second of pictures, and of MJPEG and raw frames on stdin.",
         show_default="25",
         rich_help_panel=SOURCES,
+    ),
+]
+DetectEvery = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Search the whole of each N-th frame; auto: five times a second, of a live source as often as this "
+        "machine can, with --blur each frame. Between, look around the faces that are followed.",
+        rich_help_panel=FACES,
+    ),
+]
+
+
+class TrackerName(StrEnum):
+    """The trackers by name."""
+
+    FACES = "faces"
+    SORT = "sort"
+
+
+Tracker = Annotated[
+    TrackerName,
+    typer.Option(
+        help="How faces are followed: faces is made for them, sort is the published method.", rich_help_panel=FACES
+    ),
+]
+LostAfter = Annotated[
+    float,
+    typer.Option(min=0, metavar="SECONDS", help="Time for which a lost face is waited for.", rich_help_panel=FACES),
+]
+MinHits = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        metavar="N",
+        help="With --tracker sort: detections after the first to show a track.",
+        show_default="3",
+        rich_help_panel=FACES,
+    ),
+]
+Iou = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="With --tracker sort: least overlap of a face and its track.",
+        show_default="0.3",
+        rich_help_panel=FACES,
+    ),
+]
+Smoothing = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        metavar="SECONDS",
+        help="Time over which a track's ages and genders are averaged. With 0 the network looks at each face in each "
+        "frame, and what it says is shown.",
+        rich_help_panel=FACES,
     ),
 ]
 Output = Annotated[
@@ -128,6 +190,31 @@ Metrics = Annotated[
         rich_help_panel=HEALTH,
     ),
 ]
+
+
+def detect_every_of(text: str) -> int | Literal["auto"]:
+    """What --detect-every says. Raises UserError for what is neither a number of 1 or more nor auto."""
+    if text.strip().lower() == "auto":
+        return "auto"
+    if not text.strip().isdecimal() or int(text) < 1:
+        raise UserError(
+            f"--detect-every {text} is no number of frames", hint="as in --detect-every 3, or --detect-every auto"
+        )
+    return int(text)
+
+
+def sort_tracker(name: TrackerName, min_hits: int | None, iou: float | None, max_age: int | None) -> SortTracker | None:
+    """SORT, where it is asked for. Raises UserError for its options without it."""
+    from agegender_core.tracking import SortTracker
+
+    if name is TrackerName.SORT:
+        return SortTracker(
+            1 if max_age is None else max_age, 3 if min_hits is None else min_hits, 0.3 if iou is None else iou
+        )
+    for option, given in (("--min-hits", min_hits), ("--iou", iou), ("--max-age", max_age)):
+        if given is not None:
+            raise UserError(f"{option} is for --tracker sort", hint="the default tracker has --lost-after SECONDS")
+    return None
 
 
 def seconds_of(text: str | None, option: str) -> float | None:

@@ -16,8 +16,10 @@ from .faces import Faces, Stage
 from .frames import Frame
 from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
+from .looks import LookPlan
 from .onnx_runtime import DeviceError, ModelFileError
-from .pipeline import FrameResult, Pipeline, face_tracker
+from .pipeline import FrameResult, Pipeline
+from .pipeline import face_tracker as face_tracker
 from .predict import Predictor, load_predictor
 from .preprocess import preprocess
 from .quality import FaceQuality
@@ -40,7 +42,7 @@ from .sources import LiveSource, Recording, Source, SourceError, SourceLostError
 from .spec import PreprocessSpec
 from .stages import BatchStage, VideoStage
 from .telemetry import Telemetry
-from .tracking import SortTracker, TrackStage
+from .tracking import FaceTracker, SortTracker, TrackStage
 from .yunet import YuNetDetector
 
 __version__ = _version("agegender-core")
@@ -55,6 +57,7 @@ __all__ = [
     "Face",
     "FaceBlur",
     "FaceQuality",
+    "FaceTracker",
     "Faces",
     "Frame",
     "FrameResult",
@@ -63,6 +66,7 @@ __all__ = [
     "ImageError",
     "JsonlSink",
     "LiveSource",
+    "LookPlan",
     "ModelFileError",
     "MotSink",
     "NullSink",
@@ -93,7 +97,6 @@ __all__ = [
     "decode_image",
     "draw_faces",
     "face_records",
-    "face_tracker",
     "frame_record",
     "iou",
     "load_predictor",

@@ -81,3 +81,29 @@ class SortTracker:
     @property
     def keep_confirmed(self) -> bool:
         """As given."""
+
+class FaceTracker:
+    def __init__(
+        self, threshold: float = 0.6, evidence: float = 0.4, max_age: float = 1.0, iou_threshold: float = 0.25
+    ) -> None: ...
+    def update(self, boxes: Boxes, scores: npt.NDArray[np.float64], time: float) -> npt.NDArray[np.int64]: ...
+    def coast(self, time: float) -> npt.NDArray[np.float64]: ...  # (m, 5): x1, y1, x2, y2, id
+    def expected(self, time: float) -> npt.NDArray[np.float64]: ...  # (m, 5), id 0 before it is confirmed
+    def reset(self) -> None:
+        """Forget all tracks and the time; ids start from 1 again."""
+
+    @property
+    def threshold(self) -> float:
+        """As given."""
+
+    @property
+    def evidence(self) -> float:
+        """As given."""
+
+    @property
+    def max_age(self) -> float:
+        """As given."""
+
+    @property
+    def iou_threshold(self) -> float:
+        """As given."""

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import _core
 from .faces import Faces, Frame
 from .frames import as_frame
+from .stages import looked_at, to_look_at
 from .upright import Upright, roll
 
 # The landmark model has learned from faces that are nearly upright.
@@ -80,12 +81,12 @@ class Aligner:
         Faces with keypoints, those of YuNet, get the mean landmarks of several boxes around their own; where they lean
         by 10 degrees or more, the landmarks are sought in an upright patch.
         """
-        frame = as_frame(frame, bgr)
-        landmarks = faces.landmarks
+        frame, part = as_frame(frame, bgr), to_look_at(faces)
+        landmarks = part.landmarks
         if landmarks is None:
-            landmarks = self._landmarks(frame, faces)
+            landmarks = self._landmarks(frame, part)
         chips = _core.extract_chips(frame, landmarks, self.size, self.padding)
-        return faces.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding)
+        return looked_at(faces, part.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding))
 
     def _landmarks(self, frame: Frame, faces: Faces) -> npt.NDArray[np.float32]:
         if faces.keypoints is None:

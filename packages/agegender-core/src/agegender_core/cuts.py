@@ -11,6 +11,7 @@ from .frames import Frame
 # Pans, zooms and flashes leave the thumbnails of two frames alike; across a cut they have little in common.
 _SAME_SHOT = 0.5
 _THUMBNAIL = (32, 18)
+_ENOUGH = (256, 144)
 _FLAT, _JUMP = 2.0, 20.0  # grey levels
 
 
@@ -29,7 +30,9 @@ class CutDetector:
 
     def __call__(self, frame: Frame) -> bool:
         """Whether this frame, uint8 RGB (H, W, 3), begins a new shot; the first one doesn't."""
-        small = cv2.resize(frame, _THUMBNAIL, interpolation=cv2.INTER_AREA)
+        # A large frame shows no more than some of its pixels, and those are there sooner.
+        step = max(1, min(frame.shape[0] // _ENOUGH[1], frame.shape[1] // _ENOUGH[0]))
+        small = cv2.resize(frame[::step, ::step], _THUMBNAIL, interpolation=cv2.INTER_AREA)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
         last, self._last = self._last, grey
         if last is None:

@@ -33,6 +33,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "track_id": (np.int64, ()),
     "keypoints": (np.float32, (5, 2)),
     "quality": (np.float32, ()),
+    "look": (np.bool_, ()),
 }
 
 
@@ -86,6 +87,8 @@ class Faces(FormerIntervalEnds):
             eye on the picture's left (of an upright face), that on its right, the tip of the nose, the corners of the
             mouth, left and right.
         quality: float32 (n,), in [0, 1], how much can be made of the face: see `FaceQuality`.
+        look: bool (n,), which faces of a video's frame the aligner and the network look at, see `LookPlan`; the others
+            have NaN and empty chips. ``None``: all.
         picture: the picture that the faces are in, or what reads it again; only `analyze` sets it, so that a video's
             faces hold no frames. See `image`.
         source: the picture's name, such as its path, where it has one.
@@ -110,6 +113,7 @@ class Faces(FormerIntervalEnds):
     frame: int = 0
     keypoints: npt.NDArray[np.float32] | None = None
     quality: npt.NDArray[np.float32] | None = None
+    look: npt.NDArray[np.bool_] | None = None
     picture: Frame | Callable[[], Frame] | None = None
     source: str | None = None
     error: Exception | None = None
@@ -161,8 +165,8 @@ class Faces(FormerIntervalEnds):
             return face_at(self, int(rows) % len(self))
         if isinstance(rows, list) and not rows:
             rows = slice(0)
-        picked = {name: getattr(self, name) for name in _COLUMNS}
-        return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
+        picked: dict[str, Any] = {name: column[rows] for name, column in columns_of(self).items()}
+        return replace(self, **picked)
 
     def __repr__(self) -> str:
         return f"Faces({summary(self)})" if self.error is None else f"Faces(unreadable: {self.error})"
@@ -240,6 +244,12 @@ class Faces(FormerIntervalEnds):
     def with_columns(self, **columns: Any) -> Faces:
         """A copy with some columns replaced; it shares the memory of the rest."""
         return replace(self, **columns)
+
+
+def columns_of(faces: Faces) -> dict[str, npt.NDArray[Any]]:
+    """The columns that are filled, by name."""
+    columns = {name: getattr(faces, name) for name in _COLUMNS}
+    return {name: column for name, column in columns.items() if column is not None}
 
 
 Stage: TypeAlias = Callable[[Frame, Faces], Faces]

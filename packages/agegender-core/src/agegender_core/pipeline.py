@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Self
+from typing import Literal, Self
 
 from .align import Aligner
 from .detect import DEFAULT_DETECTOR, make_detector, scores_of
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
+from .looks import LookPlan
 from .predict import load_predictor
 from .quality import FaceQuality
 from .smoothing import Smoother
 from .sources.frames import TimedFrame
 from .stages import BatchStage, VideoStage
-from .tracking import SortTracker, TrackStage
+from .tracking import FaceTracker, SortTracker, TrackStage
+from .yunet import YuNetDetector
 
 _WEAKER = 0.2
+_ANY = -1e9  # a score that any face reaches
 _SECOND = 1.0  # A face that turns away comes back within it or not at all.
+# Seconds from one search of the whole frame to the next, the part of the time that it may take, and its latest time.
+_SEARCH, _PART, _LATEST = 0.2, 0.4, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,14 +58,38 @@ class FrameResult:
 
 
 class _Video:
-    """One of the videos that go through a pipeline: its own copies of what keeps state, and its frames so far."""
+    """One of the videos that go through a pipeline: its own copies of what keeps state, and when to search it."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[Stage], every: int | Literal["auto"]) -> None:
         self.stages = stages
+        self.every = every
         self.frames = 0
+        self._searched = -math.inf
+        self._took = 0.0
         for stage in stages:
             if isinstance(stage, VideoStage):
                 stage.reset()
+
+    def skips(self, frame: TimedFrame, image: Frame) -> bool:
+        """Whether the stages before the tracker are left out on this frame."""
+        # Counted here: a source that skips frames has gaps in its own numbers.
+        number, self.frames = self.frames, self.frames + 1
+        if self.every != "auto":
+            due = number % self.every == 0
+        else:
+            # Of a recording the same at any speed. A live source doesn't wait: a search may take that part of the time.
+            live = frame.captured is not None
+            wait = min(max(_SEARCH, self._took / _PART), _LATEST) if live else _SEARCH
+            due = frame.time - self._searched >= wait - 1e-6
+        if not due:
+            due = any(isinstance(stage, VideoStage) and stage.needs_detection(image) for stage in self.stages)
+        if due:
+            self._searched = frame.time
+        return not due
+
+    def searched(self, seconds: float) -> None:
+        """What the stages before the tracker took on a frame."""
+        self._took = seconds
 
 
 class Pipeline:
@@ -72,20 +102,21 @@ class Pipeline:
         stages: in order; the first one gets `Faces.empty`.
         detect_every: in a video, run all stages on the first frame that comes and on each n-th after it only. On the
             frames between, the tracker (the stage that `follows`) says where the faces are, and the stages after it
-            go on from there.
+            go on from there. "auto": five times a second; of a live source less often if the stages before the tracker
+            would take more than 40 % of the time. Where a `VideoStage` says so, as at a cut, they run in any case.
 
     Raises:
-        ValueError: `detect_every` is below 1, or above 1 without a tracker.
+        ValueError: `detect_every` is below 1, or neither 1 nor a number without a tracker.
     """
 
-    def __init__(self, stages: Sequence[Stage], detect_every: int = 1) -> None:
+    def __init__(self, stages: Sequence[Stage], detect_every: int | Literal["auto"] = 1) -> None:
         self.stages = tuple(stages)
         for stage in self.stages:
             _tell_of_former_protocol(stage)
-        if detect_every < 1:
-            raise ValueError(f"detect_every must be 1 or more, got {detect_every}")
+        if not (detect_every == "auto" or (isinstance(detect_every, int) and detect_every >= 1)):
+            raise ValueError(f'detect_every must be 1 or more, or "auto", got {detect_every!r}')
         following = [n for n, stage in enumerate(self.stages) if isinstance(stage, VideoStage) and stage.follows]
-        if detect_every > 1 and not following:
+        if detect_every != 1 and not following:
             raise ValueError(f"detect_every={detect_every} needs a tracker, such as TrackStage")
         self.detect_every = detect_every
         self._tracker = following[0] if following else 0
@@ -147,13 +178,14 @@ class Pipeline:
         threshold: float | None = None,
         threads: int = 1,
         flip: bool | None = False,
-        tracker: SortTracker | None = None,
+        tracker: SortTracker | FaceTracker | None = None,
         max_age: float | None = None,
         smoother: Stage | None = None,
-        detect_every: int = 1,
+        looks: LookPlan | None = None,
+        detect_every: int | Literal["auto"] = "auto",
         device: str = "cpu",
     ) -> Self:
-        """The stages of `for_pictures`, then a tracker, `HighConfidenceFilter` and a smoother.
+        """A detector, a tracker, `HighConfidenceFilter`, `LookPlan`, the other stages of `for_pictures`, a smoother.
 
         Args:
             model: as in `for_pictures`.
@@ -165,15 +197,20 @@ class Pipeline:
                 there are such scores. ``None``: what the detector has by default; of a stage all faces count.
             threads: as in `for_pictures`.
             flip: as in `for_pictures`, but not unless asked: a video shows each face many times anyway.
-            tracker: by default `face_tracker`.
-            max_age: seconds that a lost face is waited for; ``None``: one second with the default tracker, the
-                tracker's own count of detection passes with another.
+            tracker: by default a `FaceTracker`.
+            max_age: seconds that a lost face is waited for, with the default tracker or a `SortTracker`; ``None``: one
+                second with the default tracker, the tracker's own count of detection passes with another.
             smoother: by default `Smoother`.
-            detect_every: see the class.
+            looks: by default `LookPlan` where the smoother is a `Smoother`, which holds what was seen; with another the
+                network looks at each face in each frame.
+            detect_every: see the class. On the frames between, YuNet looks for faces around those that a `FaceTracker`
+                follows; with HOG, another detector or a `SortTracker` boxes move on as the tracker expects, and "auto"
+                means each frame.
             device: as in `for_pictures`.
         """
-        track = TrackStage(face_tracker() if tracker is None else tracker, _max_age(tracker, max_age))
         smooth = Smoother() if smoother is None else smoother
+        if looks is None:
+            looks = LookPlan() if isinstance(smooth, Smoother) else LookPlan.always()
         weaker, confident = threshold, []
         if isinstance(detector, str):
             scores = scores_of(detector)
@@ -191,8 +228,15 @@ class Pipeline:
             threads=threads,
             video=True,
         )
-        found = cls.for_pictures(model, detector=find, threads=threads, flip=flip, device=device).stages
-        return cls([*found, track, *confident, smooth], detect_every=detect_every)
+        if tracker is None:
+            least = -math.inf if threshold is None else threshold
+            tracker = FaceTracker(max(least, _ANY), max_age=_SECOND if max_age is None else max_age)
+            max_age = None
+        near = find.near if isinstance(find, YuNetDetector) and isinstance(tracker, FaceTracker) else None
+        if detect_every == "auto" and near is None:
+            detect_every = 1
+        found, *rest = cls.for_pictures(model, detector=find, threads=threads, flip=flip, device=device).stages
+        return cls([found, TrackStage(tracker, max_age, near), *confident, looks, *rest, smooth], detect_every)
 
     def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:
         """The faces of one picture.
@@ -217,7 +261,7 @@ class Pipeline:
             source: frames; those of `open_source` are RGB.
             bgr: the frames' channels are blue, green, red; the results' images are RGB.
         """
-        video = _Video(self.stages)
+        video = _Video(self.stages, self.detect_every)
         for frame in source:
             yield from self._results([video], [frame], bgr)
 
@@ -238,7 +282,7 @@ class Pipeline:
             for number in frames:
                 if number not in videos:
                     own = [copy.deepcopy(stage) if isinstance(stage, VideoStage) else stage for stage in self.stages]
-                    videos[number] = _Video(own)
+                    videos[number] = _Video(own, self.detect_every)
             results = self._results([videos[number] for number in frames], list(frames.values()), bgr)
             yield from zip(frames, results, strict=True)
 
@@ -247,10 +291,7 @@ class Pipeline:
         faces = [Faces.empty(frame.time, frame.index) for frame in frames]
         raw: list[Faces | None] = [None] * len(frames)
         seconds: list[dict[str, float]] = [{} for _ in frames]
-        # Counted here: a source that skips frames has gaps in its own numbers.
-        coasting = [video.frames % self.detect_every > 0 for video in videos]
-        for video in videos:
-            video.frames += 1
+        coasting = [video.skips(frame, image) for video, frame, image in zip(videos, frames, images, strict=True)]
         for place, shared in enumerate(self.stages):
             active = [n for n in range(len(videos)) if not coasting[n] or place >= self._tracker]
             if not active:
@@ -266,6 +307,9 @@ class Pipeline:
             for n, one in zip(active, found, strict=True):
                 faces[n] = _stamped(one, frames[n])
                 seconds[n][name] = seconds[n].get(name, 0.0) + taken
+            if place == self._tracker - 1:
+                for n in active:
+                    videos[n].searched(sum(seconds[n].values()))
         return [
             FrameResult(
                 frame.index,
@@ -279,10 +323,6 @@ class Pipeline:
             )
             for frame, image, found, before, spent in zip(frames, images, faces, raw, seconds, strict=True)
         ]
-
-
-def _max_age(tracker: SortTracker | None, max_age: float | None) -> float | None:
-    return _SECOND if tracker is None and max_age is None else max_age
 
 
 def _call(stage: Stage, image: Frame, faces: Faces, coast: bool) -> Faces:
@@ -312,15 +352,6 @@ def _tell_of_former_protocol(stage: Stage) -> None:
 
 
 def face_tracker(max_age: int = 25, min_hits: int = 1, iou_threshold: float = 0.1) -> SortTracker:
-    """A `SortTracker` set for faces at video rates, by measurement on clips of a street, an interview and a corridor.
-
-    Faces seldom overlap, and their boxes jump with the scales of the detector: an IoU of 0.1 keeps tracks whole where
-    0.3, made for whole bodies, tears up to a third of them, and mixed up nobody. A face that turns away comes back
-    within a second or not at all.
-
-    Args:
-        max_age: detection passes that a lost face is waited for; the default is one second at 25 a second.
-        min_hits: see `SortTracker`; 1 shows a face from its second detection, so that false ones seldom show.
-        iou_threshold: see `SortTracker`.
-    """
+    """The former tracker of `Pipeline.for_video`: now `FaceTracker`. Goes with the next release."""
+    warnings.warn("face_tracker() is now FaceTracker(), or SortTracker() for SORT", DeprecationWarning, stacklevel=2)
     return SortTracker(max_age, min_hits, iou_threshold, keep_confirmed=True)

@@ -20,7 +20,7 @@ from .onnx_runtime import ModelFileError as ModelFileError
 from .onnx_runtime import open_session
 from .preprocess import preprocess
 from .spelling import with_near_names
-from .stages import BatchStage
+from .stages import BatchStage, looked_at, to_look_at
 
 MODELS_PATH = Path(__file__).parent / "models"
 # More at a time are no faster, and the memory for the faces of a crowd is never given back.
@@ -115,21 +115,22 @@ class Predictor(BatchStage):
         by the same landmarks: a network that sees faces of another size or margin than in training gives wrong ages.
         `bgr`: see `Pipeline`.
         """
-        faces = self._fitting(frame, faces, bgr)
-        assert faces.chips is not None
-        prediction = self.predict_chips(faces.chips)
-        return faces.with_columns(**{name: getattr(prediction, name) for name in _PREDICTED})
+        part = self._fitting(frame, to_look_at(faces), bgr)
+        assert part.chips is not None
+        prediction = self.predict_chips(part.chips)
+        return looked_at(faces, part.with_columns(**{name: getattr(prediction, name) for name in _PREDICTED}))
 
     def batch(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> list[Faces]:
         """As the call, for the faces of several frames, which go through the network together."""
-        cut = [self._fitting(frame, one) for frame, one in zip(frames, faces, strict=True)]
+        cut = [self._fitting(frame, to_look_at(one)) for frame, one in zip(frames, faces, strict=True)]
         ends = np.cumsum([len(one) for one in cut])[:-1]
         prediction = self.predict_chips(np.concatenate([one.chips for one in cut if one.chips is not None]))
         parts: dict[str, list[Any]] = {
             name: [None] * len(cut) if column is None else np.split(column, ends)
             for name, column in ((name, getattr(prediction, name)) for name in _PREDICTED)
         }
-        return [one.with_columns(**{name: parts[name][place] for name in _PREDICTED}) for place, one in enumerate(cut)]
+        done = [one.with_columns(**{name: parts[name][place] for name in _PREDICTED}) for place, one in enumerate(cut)]
+        return [looked_at(one, part) for one, part in zip(faces, done, strict=True)]
 
     def _fitting(self, frame: Frame, faces: Faces, bgr: bool = False) -> Faces:
         fits = (

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Faces, Frame
+from .stages import looked_at, to_look_at
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,9 +41,11 @@ class FaceQuality:
     def __call__(self, frame: Frame, faces: Faces) -> Faces:
         """Fill quality."""
         height, width = frame.shape[:2]
-        quality = face_quality(faces, (width, height)).astype(np.float32)
-        faces = faces.with_columns(quality=quality)
-        return faces[quality >= self.least] if self.least > 0 else faces
+        part = to_look_at(faces)
+        quality = face_quality(part, (width, height)).astype(np.float32)
+        faces = looked_at(faces, part.with_columns(quality=quality))
+        assert faces.quality is not None
+        return faces[~(faces.quality < self.least)] if self.least > 0 else faces
 
 
 def face_quality(faces: Faces, size: tuple[int, int] | None = None) -> FloatArray:

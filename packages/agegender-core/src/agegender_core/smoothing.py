@@ -21,6 +21,10 @@ _HUBER = 1.5
 _LEAST_SPREAD = 2.0
 _CAPACITY = 512
 _TOO_OLD = 5.0
+# Another person in the same track: all looks of the last seconds, three or more and about as clear as those before,
+# differ by so many years or three deviations, or by so much in the probability of male, to the same side.
+_JURY, _JURY_TIME, _AS_CLEAR = 3, 1.2, 0.5
+_OTHER_AGE, _OTHER = 15.0, 0.6
 
 
 class Evidence(NamedTuple):
@@ -71,8 +75,26 @@ class _Track:
 
     def __init__(self) -> None:
         self.evidence: deque[Evidence] = deque(maxlen=_CAPACITY)
+        self.quality = math.nan
         self.male: bool | None = None
         self.seen = 0.0
+
+    def add(self, evidence: Evidence) -> None:
+        """One more; where the last few contradict all before them, this is another person, and only they count."""
+        self.evidence.append(evidence)
+        table = np.array(self.evidence)
+        recent = table[:, 0] > evidence.time - _JURY_TIME
+        before, last = table[~recent], table[recent]
+        if min(len(before), len(last)) < _JURY or last[:, 1].mean() < _AS_CLEAR * before[:, 1].mean():
+            return
+        age = last[:, 2] - np.median(before[:, 2])
+        spread = max(_OTHER_AGE, 3 * 1.4826 * float(np.median(np.abs(before[:, 2] - np.median(before[:, 2])))))
+        p_male = last[:, 6] - np.average(before[:, 6], weights=before[:, 1])
+        if any(
+            bool((change > far).all() or (change < -far).all()) for change, far in ((age, spread), (p_male, _OTHER))
+        ):
+            self.evidence = deque(list(self.evidence)[-len(last) :], maxlen=_CAPACITY)
+            self.male = None
 
     def smoothed(self, time_constant: float, hysteresis: float) -> Smoothed:
         """The track's values at the time of its newest evidence."""
@@ -107,10 +129,15 @@ class Smoother(VideoStage):
     Age is the `robust_mean`, p_male the plain mean; a gender once shown changes only when the mean has gone past 0.5 by
     more than `hysteresis`, and until then p_male stays on its side (0.5 or 0.4999). Ages stay fractional. age_std is
     the mean of the predictor's, and the ends of age_interval are as far from the age as they are on average: the frames
-    of one person err alike, so more of them do not make an age more certain.
+    of one person err alike, so more of them do not make an age more certain. Narrower by the law of large numbers it
+    would hold too seldom: scripts/measure_track_intervals.py.
 
-    A face without an age (a coasted frame) takes its track's values and adds nothing. A face without a track
-    (``track_id`` -1) passes as it is, but for age_probs, which have no smoothed counterpart and are dropped.
+    Where all looks of a second contradict those before them, by 15 years or in the gender, the track has gone over to
+    another person, and its values begin anew.
+
+    A face without an age (one that the network did not look at in this frame) takes its track's values, its last
+    quality too, and adds nothing. A face without a track (``track_id`` -1) passes as it is, but for age_probs, which
+    have no smoothed counterpart and are dropped.
 
     The time of each frame is that of its record, `faces.time`. The stage holds the state of one video: use it in order
     and from one thread.
@@ -127,7 +154,7 @@ class Smoother(VideoStage):
 
     smooths: ClassVar[bool] = True
 
-    def __init__(self, time_constant: float = 2.0, hysteresis: float = 0.1, forget_after: float = 10.0) -> None:
+    def __init__(self, time_constant: float = 4.0, hysteresis: float = 0.15, forget_after: float = 10.0) -> None:
         for name, value in (("time_constant", time_constant), ("forget_after", forget_after)):
             if not (math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a number of seconds above 0, got {value}")
@@ -180,7 +207,7 @@ class Smoother(VideoStage):
         age, p_male = columns["age"], columns["p_male"]
         below, above = age - columns["age_interval"][:, 0], columns["age_interval"][:, 1] - age
         # A quality is the inverse of an error, and evidence counts by the inverse of its variance.
-        quality = np.square(face_quality(faces) if faces.quality is None else faces.quality.astype(np.float64))
+        known = face_quality(faces).astype(np.float32) if faces.quality is None else faces.quality.copy()
         predicted = [column for column, given in ((age, faces.age), (p_male, faces.p_male)) if given is not None]
         for row, number in enumerate(faces.track_id.tolist()):
             if number < 0:
@@ -189,11 +216,16 @@ class Smoother(VideoStage):
             track.seen = self._time
             if predicted and all(math.isfinite(column[row]) for column in predicted):
                 seen = age[row], columns["age_std"][row], below[row], above[row], p_male[row]
-                track.evidence.append(Evidence(self._time, quality[row], *seen))
+                track.add(Evidence(self._time, float(known[row]) ** 2, *seen))
+            if math.isnan(known[row]):
+                known[row] = track.quality
+            track.quality = float(known[row])
             if track.evidence:
                 smoothed = track.smoothed(self.time_constant, self.hysteresis)
                 for name, value in smoothed._asdict().items():
                     columns[name][row] = value
         if faces.age_interval is None and np.isnan(columns["age_interval"]).all():
             del columns["age_interval"]
+        if faces.quality is not None:
+            columns["quality"] = known
         return faces.with_columns(**columns, age_probs=None)

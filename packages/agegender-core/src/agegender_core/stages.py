@@ -6,7 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .faces import Faces, Frame
+import numpy as np
+
+from .faces import Faces, Frame, columns_of
 
 
 class VideoStage(ABC):
@@ -34,6 +36,12 @@ class VideoStage(ABC):
     def reset(self) -> None:
         """Forget everything, for a new video."""
 
+    def needs_detection(self, frame: Frame) -> bool:
+        """Asked on a frame that the detector is to skip: whether it must look after all, as where a video cuts to
+        another picture; by default never.
+        """
+        return False
+
     def coast(self, frame: Frame, faces: Faces) -> Faces:
         """One frame that the detector skipped; by default the same as any other.
 
@@ -55,3 +63,27 @@ class BatchStage(ABC):
     @abstractmethod
     def batch(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> list[Faces]:
         """Several frames, of as many videos: to each its faces, as the stage itself gives them."""
+
+
+def to_look_at(faces: Faces) -> Faces:
+    """The faces that are to be looked at in this frame, as a record of their own: see `Faces.look`."""
+    return faces if faces.look is None else faces[faces.look].with_columns(look=None)
+
+
+def looked_at(faces: Faces, part: Faces) -> Faces:
+    """`faces` with the columns that a stage has filled in `part`, which is of `to_look_at`: NaN, or zeros in whole
+    numbers, in the other rows.
+    """
+    if faces.look is None:
+        return part
+    columns = {}
+    for name, values in columns_of(part).items():
+        had = getattr(faces, name)
+        if had is None:
+            nothing = np.nan if np.issubdtype(values.dtype, np.floating) else 0
+            column = np.full((len(faces), *values.shape[1:]), nothing, values.dtype)
+        else:
+            column = had.copy()
+        column[faces.look] = values
+        columns[name] = column
+    return faces.with_columns(**columns, chip_padding=part.chip_padding)

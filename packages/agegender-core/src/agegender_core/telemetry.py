@@ -172,7 +172,9 @@ class Telemetry:
                 "faces": tally.faces,
                 "tracks": tally.tracks,
                 "frame_age_ms": tally.age.milliseconds(),
-                "stages_ms": {name: stage.milliseconds() for name, stage in tally.stages.items()},
+                "stages_ms": {
+                    name: {"frames": stage.count, **stage.milliseconds()} for name, stage in tally.stages.items()
+                },
                 "problem": source.problem or None,
             }
             sources.append(entry)

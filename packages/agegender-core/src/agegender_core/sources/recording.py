@@ -6,10 +6,11 @@ import math
 
 from .clocks import MediaClock
 from .frames import RawFrame, Reader, Source, SourceError, TimedFrame, sane_fps
+from .read_ahead import ReadAhead
 
 
 class Recording(Source):
-    """A file, a folder of pictures, a video on a server: gives every frame, each with its presentation time.
+    """A file or a folder of pictures: gives every frame, each with its presentation time.
 
     Args:
         reader: what it is read by.
@@ -22,7 +23,6 @@ class Recording(Source):
 
     def __init__(self, reader: Reader, name: str, slug: str) -> None:
         super().__init__(name, slug)
-        self._reader: Reader | None = reader
         self.fps = sane_fps(reader.fps)
         self.frame_count, self.has_sound = reader.frame_count, reader.has_sound
         self.connections = 1
@@ -34,6 +34,7 @@ class Recording(Source):
             raise SourceError(f"{name} opens but gives no frame{no_frame_reason(reader)}")
         self.start = first.seconds if math.isfinite(first.seconds) else 0.0
         self._first: TimedFrame | None = self._timed(first)
+        self._ahead: ReadAhead | None = ReadAhead(reader)
         self.height, self.width = self._first.image.shape[:2]
 
     def _timed(self, raw: RawFrame) -> TimedFrame:
@@ -43,29 +44,29 @@ class Recording(Source):
 
     def __next__(self) -> TimedFrame:
         """See `Source`."""
-        if self._reader is None:
+        if self._ahead is None:
             raise StopIteration
         if self._first is not None:
             frame, self._first = self._first, None
             return frame
-        raw = self._reader.read()
-        self.broken = self._reader.broken
+        raw, reader = self._ahead.read(), self._ahead.reader
+        self.broken = reader.broken
         if raw is not None:
             return self._timed(raw)
         if self.frame_count is not None:
             # Containers without an index estimate the number from the duration: a small difference means nothing.
             self.truncated = self.received < self.frame_count - max(2, self.frame_count // 50)
         if self.broken:
-            reason = f" ({self._reader.problem})" if self._reader.problem else ""
+            reason = f" ({reader.problem})" if reader.problem else ""
             self.notes.append(f"{self.name}: {self.broken} frames could not be decoded, or not whole{reason}")
         self.close()
         raise StopIteration
 
     def close(self) -> None:
         """See `Source`."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
 
 def no_frame_reason(reader: Reader) -> str:
