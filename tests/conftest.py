@@ -21,9 +21,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     ):
         os.environ.setdefault(_variable, "1")
 
-# What the tests train on JAX takes less time than to make the code for it fast.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 # The frameworks' million objects stay to the end: the collector need not walk them while they are imported, nor after
 # every test.
 gc.set_threshold(50_000)
