@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
@@ -78,6 +80,41 @@ def take(address: str, out: Path) -> None:
         browser.quit()
 
 
+def take_choice(address: str, out: Path) -> None:
+    browser = driver()
+    try:
+        look(browser, address, 1000, 640)
+        press(browser, "b")
+        time.sleep(2)  # the detector
+        keep(browser, out / "review-face.jpg")
+    finally:
+        browser.quit()
+
+
+def make_two_faces(folder: Path) -> None:
+    """One picture of the portrait twice, the smaller one mirrored, with a label."""
+    with Image.open(ROOT / "samples/astronaut.jpg") as portrait:
+        face = portrait.crop((60, 0, 400, 340))
+    both = Image.new("RGB", (660, 360), (140, 136, 130))
+    both.paste(face, (10, 10))
+    both.paste(face.transpose(Image.Transpose.FLIP_LEFT_RIGHT).resize((260, 260)), (380, 90))
+    folder.mkdir()
+    both.save(folder / "both.jpg", quality=95)
+    (folder / "labels.csv").write_text("path,age,gender\nboth.jpg,41,f\n")
+
+
+@contextmanager
+def reviewing(*arguments: object) -> Iterator[str]:
+    """The address of a review."""
+    command = [*AGEGENDER, "review", *map(str, arguments), "--no-browser"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as review:
+        try:
+            assert review.stderr is not None
+            yield review.stderr.readline().split()[-1]
+        finally:
+            review.terminate()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "docs/images")
@@ -86,13 +123,12 @@ def main() -> None:
         demo, store = Path(folder) / "demo", Path(folder) / "store"
         subprocess.run([sys.executable, ROOT / "scripts/make_demo_faces.py", demo], check=True)
         preprocess("utkface", [demo], store, near_duplicates=None)  # all are one portrait
-        command = [*AGEGENDER, "review", str(store), "--no-browser"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as review:
-            try:
-                assert review.stderr is not None
-                take(review.stderr.readline().split()[-1], out)
-            finally:
-                review.terminate()
+        with reviewing(store) as address:
+            take(address, out)
+        make_two_faces(two := Path(folder) / "two")
+        preprocess("csv", [two], store_of_two := Path(folder) / "store of two", near_duplicates=None)
+        with reviewing(store_of_two, "--source", two) as address:
+            take_choice(address, out)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ pytest.importorskip("uvicorn")
 from agegender_cli.errors import UserError
 from agegender_cli.review import review
 from agegender_core.predict import DEFAULT_MODEL_PATH
+from agegender_train.preprocessing import preprocess
 from agegender_train.store import Decision, Store
 from agegender_train.store.decisions import DecisionLog
 
@@ -118,6 +119,31 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
     run(store, "--no-browser")
     assert served == [(False, 0), (True, 4321), (False, 0)]
     assert opened == ["http://127.0.0.1:1/secret/", "http://127.0.0.1:1/secret/?ages=60-100"]
+
+
+def test_a_source_and_a_detector_reach_the_session(
+    tmp_path: Path, astronaut_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, store = tmp_path / "source", tmp_path / "store"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(astronaut_path.read_bytes())
+    (source / "labels.csv").write_text("path,age\na.jpg,30\n")
+    preprocess("csv", source, store, near_duplicates=None)
+    about: list[Any] = []
+    monkeypatch.setattr(
+        "agegender_train.review.server.serve", lambda session, *_: about.append(session.about()["detector"])
+    )
+    run(store, "--source", source)
+    run(store, "--source", source / "a.jpg", "--source", source / "labels.csv", "--detector", "hog")
+    run(store)
+    assert about == ["yunet", "hog", None]
+    for option, value in (("--detector", "hog"), ("--landmarks", "other.dat")):
+        result = run(store, option, value)
+        assert isinstance(result.exception, UserError)
+        assert str(result.exception) == f"{option} is of no use without --source"
+    result = run(store, "--source", tmp_path / "nowhere")
+    assert isinstance(result.exception, OSError)
+    assert "nowhere" in str(result.exception)
 
 
 def test_half_a_line_is_reported(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

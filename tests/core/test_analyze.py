@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import os
 import threading
@@ -25,6 +26,7 @@ from agegender_core import (
     read_image,
     write_image,
 )
+from agegender_core.analyze import AnalyzeOptions
 from agegender_core.faces import Frame
 
 # SSR-Net and HOG are the fastest; nothing here is about how well they do.
@@ -143,13 +145,15 @@ def test_a_picture_of_pillow_is_turned_upright_and_laid_on_white(image: Frame) -
         ("data:image/png;base64,AAAA", ValueError, "nothing is fetched"),
         ("nowhere.jpg", FileNotFoundError, "nowhere.jpg"),
         ("nowhere/*.jpg", FileNotFoundError, "matches no picture"),
+        ("", ValueError, "got an empty text"),
         (b"", ImageError, "empty"),
+        (io.BytesIO(), ImageError, r"was read before: seek\(0\)"),
         (b"hello", ImageError, "not a picture"),
         (np.zeros((4, 4, 3), np.float32), ValueError, "pass \\(255"),
         (np.zeros((4, 4, 2), np.uint8), ValueError, "got shape"),
         (np.zeros((0, 4, 3), np.uint8), ValueError, "must have pixels"),
         (7, TypeError, "got int"),
-        (None, TypeError, "got NoneType"),
+        (None, TypeError, "got NoneType: cv2.imread gives None"),
         ({"a": 1}, TypeError, "got dict"),
         (io.StringIO("text"), TypeError, "open for reading bytes"),
     ],
@@ -169,8 +173,14 @@ def test_options_out_of_range() -> None:
         found(b"", on_error="ignore")
     with pytest.raises(FileNotFoundError, match="no model file at"):
         found(np.zeros((8, 8, 3), np.uint8), model="nothing.onnx")
-    with pytest.raises(TypeError, match="no_such_option"):
-        found(np.zeros((8, 8, 3), np.uint8), no_such_option=1)
+    with pytest.raises(TypeError, match=r"analyze\(\) got an unexpected keyword argument 'min_fase'") as wrong:
+        found(np.zeros((8, 8, 3), np.uint8), min_fase=20)
+    assert wrong.value.__notes__ == ["did you mean min_face?"]
+
+
+def test_the_options_are_those_of_a_pipeline() -> None:
+    pipelines = set(inspect.signature(Pipeline.for_pictures).parameters)
+    assert set(AnalyzeOptions.__annotations__) == pipelines | {"bgr", "on_error"}
 
 
 # Several
@@ -227,6 +237,8 @@ def test_one_that_fails_does_not_lose_the_rest(astronaut_path: Path, tmp_path: P
     assert kept[0].source == str(tmp_path / "broken.jpg")
     assert "broken.jpg" in repr(kept[0])
     assert kept[0].to_dicts() == []
+    with pytest.raises(ValueError, match=r"no picture to draw into: .*broken\.jpg"):
+        kept[0].annotate()
     assert kept[0].error is not None
     assert kept[0].error.__traceback__ is kept[0].error.__context__ is None
     assert [len(faces) for faces in analyze(sources, on_error="skip", **QUICK)] == [1]
@@ -328,6 +340,8 @@ def test_annotated_pictures(astronaut_path: Path, image: Frame, tmp_path: Path) 
     np.testing.assert_array_equal(
         np.asarray(Faces(faces.xyxy).annotate(bgr, bgr=True)), Faces(faces.xyxy).annotate(image)
     )
+    with pytest.raises(FileNotFoundError, match=rf"'{tmp_path}/nowhere/drawn\.png'$"):
+        drawn.save(tmp_path / "nowhere" / "drawn.png")
     with pytest.raises(ValueError, match="don't know their picture"):
         Faces(faces.xyxy).annotate()
 
@@ -355,6 +369,11 @@ def test_in_a_notebook(image: Frame, tmp_path: Path) -> None:
     assert "<th>age</th>" in page
     assert "<th>quality</th>" in page
     assert "<th>quality</th>" not in Faces(np.zeros((1, 4), np.float32))._repr_html_()
+    (streamed,) = analyze([path], **QUICK)
+    assert "base64," in streamed._repr_html_()
+    path.unlink()
+    assert "base64," not in streamed._repr_html_()
+    assert "<th>age</th>" in streamed._repr_html_()
     many = found(image)[[0] * 25]
     assert many._repr_html_().count("<tr>") == 21
     assert "and 5 more" in many._repr_html_()

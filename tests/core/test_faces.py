@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from agegender_core import Faces, Prediction
+from agegender_core.draw import label_of
 
 
 def three() -> Faces:
@@ -104,7 +105,24 @@ def test_each_face_is_a_record_of_plain_numbers() -> None:
         assert type(value) is float
     assert [face.track_id for face in three()] == [7, -1, 9]
     assert repr(first) == "Face(female 31 (25-38), 40 x 40 at 10, 20)"
+    assert repr(second) == "Face(male? 8 (4-12), 10 x 9 at 0, 0)"
     assert repr(three()[0]) == "Face(2 x 2 at 0, 1)"
+
+
+@pytest.mark.parametrize(("age", "shown"), [(30.4, 30), (30.5, 31), (31.5, 32), (0.5, 1)])
+def test_an_age_is_the_same_wherever_people_see_it(age: float, shown: int) -> None:
+    faces = Faces(
+        np.array([[0, 0, 50, 50]], np.float32),
+        age=np.array([age], np.float32),
+        age_interval=np.array([[age, age]], np.float32),
+        p_male=np.array([0.6], np.float32),
+    )
+    assert label_of(faces, 0) == f"male? {shown}"
+    assert repr(faces) == f"Faces(1 face: male? {shown} ({shown}-{shown}))"
+    assert faces.to_deepface()[0]["age"] == shown
+    page = faces._repr_html_()
+    for cell in (str(shown), f"{shown}-{shown}", "male? 60%"):
+        assert f"<td>{cell}</td>" in page
 
 
 def test_rows_by_number_slice_mask_and_indices() -> None:
@@ -123,7 +141,7 @@ def test_rows_by_number_slice_mask_and_indices() -> None:
 
 
 def test_what_it_shows_of_itself() -> None:
-    assert repr(known()) == "Faces(3 faces: female 31 (25-38), male 8 (4-12), unknown)"
+    assert repr(known()) == "Faces(3 faces: female 31 (25-38), male? 8 (4-12), unknown)"
     assert repr(three()) == "Faces(3 faces)"
     assert repr(Faces.empty()) == "Faces(no faces)"
     assert repr(known()[[0, 0, 1, 0, 1, 0]]).endswith("female 31 (25-38) and 2 more)")

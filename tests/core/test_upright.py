@@ -47,3 +47,9 @@ def test_a_patch_shows_what_is_there() -> None:
     patch = Upright.cut(frame, np.array([250.0, 200.0]), 160, 30, 160)
     for row, (x, y) in enumerate(np.round(UPRIGHT * 2 + 80).astype(int)):
         assert patch.image[y, x, 2] == pytest.approx(60 + 40 * row, abs=8)
+
+
+@pytest.mark.parametrize("centre", [(250, -300), (-300, 200), (900, 200), (250, 800)])
+def test_a_patch_beside_the_frame_shows_nothing_of_it(centre: tuple[float, float]) -> None:
+    frame = np.full((400, 500, 3), 255, np.uint8)
+    assert not Upright.cut(frame, np.array(centre, np.float64), 100, 20, 64).image.any()

@@ -15,7 +15,7 @@ from agegender_core import Aligner, Faces, Frame, HogDetector, Pipeline, YuNetDe
 from agegender_core.detect import make_detector
 from agegender_core.predict import DEFAULT_MODEL_PATH
 from agegender_core.upright import roll
-from agegender_core.yunet import YUNET_PATH
+from agegender_core.yunet import YUNET_PATH, _without_doubles
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +209,43 @@ def test_a_crowd_and_a_group_are_found(shared_data: Path) -> None:
     group = read_image(shared_data / "photos" / "pascal-faces" / "bald_guys.jpg")
     large = cv2.resize(group, (4000, 3111), interpolation=cv2.INTER_CUBIC)
     assert len(YuNetDetector()(np.asarray(large, np.uint8), Faces.empty())) >= 24
+
+
+@pytest.mark.parametrize("lean", [0, 40, -70])
+@pytest.mark.parametrize(
+    ("squares", "kept"),
+    [
+        # Of each: across and along the first face's axes, side, score.
+        ([(0, 0, 80, 0.92), (10, -48, 90, 0.82)], [0]),  # hair above it
+        ([(0, 0, 80, 0.92), (0, 45, 60, 0.84)], [0]),  # a hand below it
+        ([(0, 0, 80, 0.92), (0, -80, 70, 0.7)], [0, 1]),  # a head higher, behind it
+        ([(0, 0, 80, 0.92), (0, -60, 80, 0.91)], [0, 1]),  # above it in a mosaic of faces
+        ([(0, 0, 80, 0.89), (36, 8, 70, 0.62)], [0]),  # between two people
+        ([(0, 0, 80, 0.89), (45, 10, 55, 0.85)], [0, 1]),  # half hidden by it, but clear
+        ([(0, 0, 80, 0.89), (62, 10, 80, 0.62)], [0, 1]),  # beside it
+        ([(0, 0, 10, 0.80), (6, 1, 10, 0.64)], [0, 1]),  # in the last row of a crowd
+        ([(0, 0, 80, 0.92), (0, -48, 80, 0.82), (0, -100, 80, 0.8)], [0, 2]),  # the second leaves the third alone
+    ],
+)
+def test_hair_and_gaps_between_faces_are_no_faces(
+    squares: list[tuple[float, ...]], kept: list[int], lean: float
+) -> None:
+    across, along, side, score = np.array(squares, np.float32).T
+    c, s = np.cos(np.radians(lean)), np.sin(np.radians(lean))
+    centre = np.stack([across * c - along * s, across * s + along * c], axis=1)
+    upright = np.array([(-0.2, -0.2), (0.2, -0.2), (0, 0), (-0.15, 0.2), (0.15, 0.2)])
+    points = centre[:, None] + (upright @ np.array([(c, s), (-s, c)])) * side[:, None, None]
+    boxes = np.hstack([centre - side[:, None] / 2, centre + side[:, None] / 2])
+    assert _without_doubles(boxes.astype(np.float32), points.astype(np.float32), score) == kept
+
+
+def test_a_boy_who_looks_down_has_one_face(shared_data: Path) -> None:
+    with open_source(str(shared_data / "clips" / "street-9-faces-1080p.mp4")) as source:
+        frames = {number: frame.image for number, frame in enumerate(source) if number in (55, 65, 70, 75)}
+    for number, video in ((55, False), (65, False), (70, True), (75, True)):
+        found = make_detector(video=video)(frames[number], Faces.empty()).xyxy
+        x, y = (found[:, 0] + found[:, 2]) / 2, (found[:, 1] + found[:, 3]) / 2
+        assert ((abs(x - 580) < 70) & (abs(y - 640) < 90)).sum() == 1
 
 
 def test_frames_of_any_shape_and_without_faces(portrait: Frame) -> None:

@@ -31,7 +31,7 @@ import pytest
 from PIL import Image
 
 from agegender_core import read_image
-from agegender_train.datasets.file_kinds import PICTURE_SUFFIXES
+from agegender_core.images import PICTURE_SUFFIXES
 from agegender_train.preprocessing.label_table import write_label_table
 from agegender_train.store import Store
 

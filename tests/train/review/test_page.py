@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,6 +30,7 @@ from selenium.webdriver.support.select import Select
 
 from agegender_core.predict import Prediction
 from agegender_train.files import write_atomically
+from agegender_train.review.other_faces import OtherFaces
 from agegender_train.review.server import listen, page_server, review_app
 from agegender_train.review.session import ReviewSession, open_session
 from agegender_train.store import Store, encode_shard, read_decisions
@@ -88,10 +90,10 @@ def write_store(folder: Path, n: int) -> Path:
 
 
 @contextmanager
-def served(store: Path, folder: Path) -> Iterator[tuple[str, ReviewSession, list[str]]]:
+def served(store: Path, folder: Path, **named: Any) -> Iterator[tuple[str, ReviewSession, list[str]]]:
     """The page's address, its session, and the paths that are asked for as time goes on."""
     asked: list[str] = []
-    with open_session(store, Model(folder)) as session, listen() as listener:
+    with open_session(store, Model(folder), **named) as session, listen() as listener:
         app = review_app(session, "secret")
 
         async def counted(scope: Any, receive: Any, send: Any) -> None:
@@ -387,12 +389,61 @@ def test_two_tabs_show_the_same(page: Page, address: str) -> None:
 
 
 @pytest.mark.slow
+def test_another_face_of_the_picture_is_chosen(
+    page: Page, store_of_two: Path, source_of_two: Path, tmp_path: Path
+) -> None:
+    def picture(of: str) -> str:
+        return str(page.run(f"document.querySelector('{of}')?.src ?? ''")).rpartition("/chip/")[2]
+
+    def decided(count: int) -> None:
+        page.until(lambda: len(actions(store_of_two)) == count, f"{count} decisions")
+
+    named = {"find_others": partial(OtherFaces.of, source=[source_of_two])}
+    with served(store_of_two, tmp_path, **named) as (address, session, _):
+        page.open(address)
+        page.keys("b")
+        page.until(lambda: page.find("#others").is_displayed(), "the picture")
+        page.until(lambda: page.run("document.getElementById('others-picture').naturalWidth") == 560, "its pixels")
+        boxes = session.other_faces(0)["boxes"]
+        assert len(page.driver.find_elements(By.CSS_SELECTOR, "#others-boxes .choice")) == len(boxes) == 2
+        # The boxes lie on the picture where the faces are.
+        shown, drawn = page.find("#others-picture").rect, page.find("#others-boxes .choice:nth-of-type(2) .found").rect
+        assert abs(drawn["x"] - (shown["x"] + boxes[1][0] * shown["width"] / 560)) < 4
+        page.keys(Keys.ESCAPE)
+        page.until(lambda: not page.find("#others").is_displayed(), "the end of the choice")
+        assert (actions(store_of_two), picture("#detail-picture")) == ([], "0")
+        page.keys("b")
+        page.until(lambda: page.find("#others").is_displayed(), "the picture")
+        page.keys("r", "9", "2")  # no decision and no face; the second face
+        decided(1)
+        chosen = "0?box=" + ",".join(map(str, boxes[1]))
+        page.until(lambda: picture("#detail-picture") == chosen, "the other face")
+        assert picture(".face.current img") == chosen
+        page.until(lambda: page.run("document.querySelector('.face.current img').naturalWidth") == 72, "its pixels")
+        page.driver.refresh()
+        page.until(lambda: picture(".face.current img") == chosen, "the other face again")
+        page.keys("u")
+        page.until(lambda: picture(".face.current img") == "0", "the store's face")
+        page.find("#others-button").click()
+        page.until(lambda: page.find("#others").is_displayed(), "the picture")
+        page.find("#others-boxes .choice:nth-of-type(2)").click()
+        decided(3)
+    assert actions(store_of_two) == [("both.jpg", "correct"), ("both.jpg", "undo"), ("both.jpg", "correct")]
+    with served(store_of_two, tmp_path) as (address, _, _):
+        page.open(address)
+        page.until(lambda: picture(".face.current img") == chosen, "the other face without the source")
+        assert not page.find("#others-button").is_displayed()
+        page.keys("b")
+        page.until(lambda: "--source" in page.find("#alert").text, "why there is no choice")
+
+
+@pytest.mark.slow
 def test_a_telephones_width(page: Page, address: str) -> None:
     page.open(address, 390, 844)
     assert page.run("document.documentElement.scrollWidth") == 390
     first, fourth = (page.find(selector).rect for selector in ("#face-0", "#face-3"))
     assert (fourth["x"], fourth["y"] > first["y"]) == (first["x"], True)  # three a row
-    for button in page.driver.find_elements(By.CSS_SELECTOR, "#actions button"):
+    for button in page.driver.find_elements(By.CSS_SELECTOR, "#actions button:not([hidden])"):
         assert button.rect["height"] >= 44
         assert button.rect["width"] >= 44
         assert button.rect["y"] + button.rect["height"] <= 844

@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agegender_train.store import Decision, in_force, read_decisions
-from agegender_train.store.decisions import HEADER, DecisionLog, format_decision, parse_decision, parse_decisions
+from agegender_train.store.decisions import (
+    BOX_HEADER,
+    HEADER,
+    DecisionLog,
+    format_decision,
+    parse_decision,
+    parse_decisions,
+)
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.text(",\"'\\\n\r\t ab", min_size=1)
 ages = st.floats(0, 100) | st.integers(0, 100)
+sides = st.integers(1, 999)
 times = st.sampled_from(["", "2026-01-31T23:59:59Z"])
 
 
@@ -24,8 +32,10 @@ def decisions(draw: st.DrawFn) -> Decision:
     if action != "correct":
         return Decision(key, face, action, time=time)
     low, high = draw(st.just((None, None)) | st.tuples(ages, ages).map(lambda pair: tuple(sorted(pair))))
-    gender = draw(st.sampled_from([0, 1] if low is None else [None, 0, 1]))
-    return Decision(key, face, action, low, high, gender, time)
+    left, top = draw(st.integers(-99, 9999)), draw(st.integers(-99, 9999))
+    box = draw(st.sampled_from([None, (left, top, left + draw(sides), top + draw(sides))]))
+    gender = draw(st.sampled_from([0, 1] if low is None and box is None else [None, 0, 1]))
+    return Decision(key, face, action, low, high, gender, time, box)
 
 
 @given(st.lists(decisions(), max_size=5))
@@ -46,7 +56,7 @@ def test_a_line_that_is_cut_off_anywhere_does_not_count(written: list[Decision],
     assert parse_decisions(whole + last[:cut], "review.csv") == written[:-1]
 
 
-@given(st.text() | st.lists(st.text(string.digits + ',"\\n.-e', max_size=6), min_size=6, max_size=8).map(",".join))
+@given(st.text() | st.lists(st.text(string.digits + ',"\\n.-e', max_size=6), min_size=6, max_size=9).map(",".join))
 def test_no_text_does_worse_than_to_be_refused(line: str) -> None:
     try:
         decision = parse_decision(line)
@@ -61,11 +71,13 @@ def test_the_file_looks_as_documented() -> None:
         Decision("a,b.jpg", 0, "reject", time=time),
         Decision("c.jpg", 2, "correct", 20.0, 29.0, 0, time),
         Decision("d\n.jpg", 0, "correct", age_low=3.5, age_high=3.5),
+        Decision("e.jpg", 0, "correct", box=(-4, 80, 116, 200)),
     ]
     assert [format_decision(decision) for decision in written] == [
         '2026-01-31T23:59:59Z,"a,b.jpg",0,reject,,,\n',
         "2026-01-31T23:59:59Z,c.jpg,2,correct,20,29,0\n",
         ",d\\n.jpg,0,correct,3.5,3.5,\n",
+        ",e.jpg,0,correct,,,,-4 80 116 200\n",
     ]
 
 
@@ -85,6 +97,8 @@ def test_the_file_looks_as_documented() -> None:
         ({"action": "correct", "age_low": 90, "age_high": 101}, r"within 0\.\.100"),
         ({"action": "correct", "age_low": float("nan"), "age_high": 4}, "ages must rise"),
         ({"action": "correct", "gender": 2}, "gender must be"),
+        ({"box": (0, 0, 9, 9)}, "goes with"),
+        ({"action": "correct", "box": (9, 0, 9, 9)}, "box must be left, top, right and bottom"),
         ({"time": "yesterday"}, "time must look like"),
     ],
 )
@@ -103,6 +117,8 @@ def test_values_are_checked(values: dict[str, object], message: str) -> None:
         (",a.jpg,0,correct,-1,4,", "age_low must be a number"),
         (",a.jpg,0,correct,nan,nan,", "age_low must be a number"),
         (",a.jpg,0,correct,,,m", "gender must be 1 for male"),
+        (",a.jpg,0,correct,,,,1 2 3", "box must be four whole numbers"),
+        (",a.jpg,0,correct,,,,1 2 3 4,5", "7 values"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -159,6 +175,23 @@ def test_a_log_goes_on_where_a_crash_cut_it_off(tmp_path: Path) -> None:
     file.write_bytes(HEADER.encode()[:20])
     DecisionLog(file).append([first])
     assert file.read_text() == HEADER + "\n" + format_decision(first)
+
+
+def test_the_first_line_names_the_box_once_there_is_one(tmp_path: Path) -> None:
+    file = tmp_path / "review.csv"
+    plain, boxed = Decision("a.jpg", 0, "reject"), Decision("b.jpg", 0, "correct", box=(1, 2, 3, 4))
+    DecisionLog(file).append([plain])
+    assert file.read_text() == HEADER + "\n,a.jpg,0,reject,,,\n"
+    log = DecisionLog(file)
+    log.append([boxed])
+    log.append([plain])
+    DecisionLog(file).append([plain])
+    lines = [BOX_HEADER, ",a.jpg,0,reject,,,", ",b.jpg,0,correct,,,,1 2 3 4", *2 * [",a.jpg,0,reject,,,"]]
+    assert file.read_text() == "\n".join(lines) + "\n"
+    assert read_decisions(file) == [plain, boxed, plain, plain]
+    file.unlink()
+    DecisionLog(file).append([boxed])
+    assert file.read_text() == f"{BOX_HEADER}\n,b.jpg,0,correct,,,,1 2 3 4\n"
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

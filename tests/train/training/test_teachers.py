@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from agegender_core.predict import Predictor, load_predictor
 from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.batches import Batches, TeacherTargets
 from agegender_train.batches.face_set import FaceSet
@@ -17,6 +18,7 @@ from agegender_train.losses import AgeDistillationLoss, IntervalAgeLoss, Interva
 from agegender_train.models import build_model, get_network
 from agegender_train.runs.settings import Settings
 from agegender_train.training import train
+from agegender_train.training.teachers import Answers, load_teachers, teacher_targets
 
 AGES = np.arange(101)
 
@@ -96,6 +98,61 @@ def wrong_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(model, path, name="wrong", spec=spec, heads=heads, training={}, metrics=[], licence="CC0")
 
 
+def said_of(
+    teacher: Any, faces: FaceSet, folder: Path | None, rows: np.ndarray | None = None
+) -> tuple[TeacherTargets, list[tuple[int, int]]]:
+    seen: list[tuple[int, int]] = []
+    answers = Answers(folder, progress=lambda done, total: seen.append((done, total)))
+    return teacher_targets([teacher], faces, np.arange(len(faces)) if rows is None else rows, 0.5, answers), seen
+
+
+def test_what_teachers_say_is_kept_by_content(
+    make_store: Any, wrong_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agegender_train.training.teachers._KEPT_TOGETHER", 10)
+    looks = []
+    predict = Predictor.predict_chips
+
+    def counted(self: Predictor, chips: np.ndarray) -> Any:
+        looks.append(len(chips))
+        if len(looks) == stop_at:
+            raise KeyboardInterrupt
+        return predict(self, chips)
+
+    monkeypatch.setattr(Predictor, "predict_chips", counted)
+    faces, stop_at = FaceSet([make_store(n=24)]), 0
+    (teacher,) = load_teachers([str(wrong_teacher)], faces, False, 1)
+    plain, seen = said_of(teacher, faces, None)
+    assert looks == [10, 10, 4]
+    assert seen == [(8, 24), (16, 24), (24, 24)]
+
+    # Killed in the second part: the first is there the next time.
+    looks.clear()
+    stop_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        said_of(teacher, faces, tmp_path / "one" / "teacher-answers")
+    stop_at = 0
+    looks.clear()
+    kept, _ = said_of(teacher, faces, tmp_path / "one" / "teacher-answers")
+    assert looks == [10, 4]
+    np.testing.assert_array_equal(kept.age, plain.age)
+    np.testing.assert_array_equal(kept.p_male, plain.p_male)
+
+    # Another run beside it asks nobody, for other rows of the same faces either.
+    looks.clear()
+    rows = np.array([23, 3, 11])
+    part, _ = said_of(teacher, faces, tmp_path / "two" / "teacher-answers", rows)
+    assert looks == []
+    np.testing.assert_array_equal(part.age, plain.age[rows])
+    assert not (tmp_path / "two").exists()
+
+    # Other faces, or the same teacher without mirrored views, are another matter.
+    said_of(teacher, FaceSet([make_store(n=12)]), tmp_path / "two" / "teacher-answers")
+    assert looks == [10, 2]
+    said_of(load_predictor(wrong_teacher, flip=False), faces, tmp_path / "two" / "teacher-answers")
+    assert looks == [10, 2, 10, 10, 4]
+
+
 @pytest.mark.slow
 def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
     make_store: Any, wrong_teacher: Path, tiny_network: str, tmp_path: Path
@@ -111,7 +168,16 @@ def test_a_network_believes_its_teacher_as_far_as_it_is_told_to(
     store = make_store(n=96)
     bias = {}
     for share in (0.0, 1.0):
-        result = train([store], tmp_path / f"{share}", Settings(**asked, teacher_share=share))
+        steps: list[tuple[int, int, int]] = []
+        result = train(
+            [store],
+            tmp_path / f"{share}",
+            Settings(**asked, teacher_share=share),
+            lambda now, steps=steps: steps.append((now.epoch, now.step, now.steps)),
+        )
+        epoch, looked_at, faces = steps[0]
+        assert epoch == 0
+        assert looked_at == faces > 60
         bias[share] = result.metrics["middle_bias"]
     true_mean = store.labels().age.mean()
     assert bias[1.0] > bias[0.0] + 5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import sys
 from collections import deque
@@ -384,12 +383,18 @@ def _write_table(pictures: list[dict[str, Any]]) -> None:
 def _age(face: dict[str, Any]) -> str:
     if face["age"] is None:
         return "-"
+    from agegender_core.records import shown_age
+
     spread = "" if face["age_std"] is None else f" ± {face['age_std']:.0f}"
-    return f"{math.floor(face['age'] + 0.5)}{spread}"
+    return f"{shown_age(face['age'])}{spread}"
 
 
 def _interval(face: dict[str, Any]) -> str:
-    return "{:.0f}-{:.0f}".format(*face["age_interval"]) if face["age_interval"] is not None else "-"
+    if face["age_interval"] is None:
+        return "-"
+    from agegender_core.records import shown_interval
+
+    return shown_interval(face["age_interval"])
 
 
 def _gender(face: dict[str, Any]) -> str:

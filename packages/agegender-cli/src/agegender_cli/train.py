@@ -275,6 +275,9 @@ class _TrainingBar:
         """Takes note of a training's progress, after `done` other `trainings`."""
         if now.row is not None:
             self._say(_epoch_line(now))
+        if now.epoch == 0:
+            self._bar.update(now.step, now.steps, title=f"{prefix}Teachers look at the faces", per_step=1)
+            return
         before = self._completed
         self._completed = ((done * now.epochs) + now.epoch - 1) * now.steps + now.step
         if before is None and now.step + now.epoch > 2:

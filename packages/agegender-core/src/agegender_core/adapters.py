@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .columns import FaceColumns, interval_at, value_at
-from .records import gender_of
+from .records import gender_of, shown_age
 
 
 def _library(name: str) -> Any:
@@ -93,7 +93,7 @@ def _deepface(faces: FaceColumns, row: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     age, p_male = value_at(faces.age, row), value_at(faces.p_male, row)
     if age is not None:
-        found["age"] = int(age + 0.5)
+        found["age"] = shown_age(age)
     if p_male is not None:
         found["gender"] = {"Woman": 100 * (1 - p_male), "Man": 100 * p_male}
         found["dominant_gender"] = "Man" if gender_of(p_male) == "male" else "Woman"

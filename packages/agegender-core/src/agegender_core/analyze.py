@@ -23,6 +23,7 @@ from .frames import as_frame
 from .images import ImageError, decode_image, has_picture_suffix, is_picture_file, on_white, read_image
 from .pipeline import Pipeline
 from .predict import model_names
+from .spelling import with_near_names
 
 OnError: TypeAlias = Literal["keep", "skip", "raise"]
 _PICTURE_ERRORS = (ValueError, OSError, MemoryError, cv2.error)
@@ -112,6 +113,9 @@ def analyze(
         raise ValueError(f"on_error must be one of {', '.join(get_args(OnError))}, got {on_error!r}")
     # What is no picture is said before the models are loaded.
     several = _several(source)
+    for name in options.keys() - AnalyzeOptions.__annotations__.keys():
+        unknown = TypeError(f"analyze() got an unexpected keyword argument {name!r}")
+        raise with_near_names(unknown, name, AnalyzeOptions.__annotations__)
     chosen: dict[str, Any] = {"model": _stamped(model), "flip": flip, "device": device, "threads": threads, **options}
     chosen |= {name: value for name, value in (("detector", detector), ("threshold", threshold)) if value is not None}
     pipeline = _pipeline(chosen)
@@ -130,9 +134,12 @@ def _several(source: Any) -> Iterable[Any] | None:
         return None
     if isinstance(source, Iterable) and not isinstance(source, dict) and not hasattr(source, "__array__"):
         return source
+    hint = ": pass numpy.asarray(source)" if hasattr(source, "__array__") else ""
+    if source is None:
+        hint = ": cv2.imread gives None for a file that is not there or no picture; pass its path instead"
     raise TypeError(
         f"source must be a path, bytes, a picture of Pillow's, a uint8 array, or several of them, "
-        f"got {type(source).__name__}" + (": pass numpy.asarray(source)" if hasattr(source, "__array__") else "")
+        f"got {type(source).__name__}{hint}"
     )
 
 
@@ -140,6 +147,8 @@ def _files(path: str) -> Iterable[Any] | None:
     """The files of a folder or a glob, and errors of folders that can't be opened; ``None`` for a single file."""
     if not isinstance(path, str):
         raise TypeError("source must be a path as text: pass os.fsdecode(path)")
+    if not path:
+        raise ValueError("source must be a path, got an empty text")
     if re.match(r"[a-z][a-z0-9+.-]+://|data:", path, re.IGNORECASE):
         raise ValueError(
             f"{path[:80]} is an address, and nothing is fetched: download the picture, and pass its path or its bytes"
@@ -205,6 +214,9 @@ def _read(source: Any, bgr: bool) -> tuple[Frame, Callable[[], Frame] | None]:
         content = source.read()
         if not isinstance(content, bytes):
             raise TypeError(f"source must be open for reading bytes, and gave {type(content).__name__}")
+        if not content:
+            name = _name(source) or "picture"
+            raise ImageError(f"{name}: nothing is left to read: the file is empty, or was read before: seek(0)")
         again = partial(decode_image, content, _name(source) or "picture")
         return again(), again
     if isinstance(source, bytes | bytearray | memoryview) or (isinstance(source, np.ndarray) and source.ndim == 1):

@@ -16,6 +16,7 @@ from .draw import draw_faces
 from .face import face_at
 from .frames import Frame
 from .images import write_image
+from .records import shown_age, shown_gender, shown_interval
 
 _MOST_PIXELS, _MOST_ROWS = 800, 20
 
@@ -94,11 +95,11 @@ def _table(faces: FaceColumns) -> str:
     for row in range(min(len(faces), _MOST_ROWS)):
         face = face_at(faces, row)
         left, top, right, bottom = face.box
-        interval = "" if face.age_interval is None else "{:.0f}-{:.0f}".format(*face.age_interval)
-        gender = "" if face.p_male is None else f"{face.gender} {max(face.p_male, 1 - face.p_male):.0%}"
+        interval = "" if face.age_interval is None else shown_interval(face.age_interval)
+        gender = "" if face.p_male is None else f"{shown_gender(face.p_male)} {max(face.p_male, 1 - face.p_male):.0%}"
         values = {
             "face": str(row),
-            "age": "" if face.age is None else f"{face.age:.0f}",
+            "age": "" if face.age is None else str(shown_age(face.age)),
             "90 %": interval,
             "gender": gender,
             "quality": "" if face.quality is None else f"{face.quality:.2f}",

@@ -11,7 +11,7 @@ import numpy as np
 from .columns import FaceColumns
 from .frames import Frame, as_frame
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
-from .records import UNREADABLE, shown_gender
+from .records import UNREADABLE, shown_age, shown_gender
 
 PALETTE: tuple[Color, ...] = (
     (86, 180, 233),
@@ -36,10 +36,7 @@ Box: TypeAlias = tuple[float, float, float, float]
 
 
 def label_of(faces: FaceColumns, row: int) -> str:
-    """The text at a face, such as "#3  female 34": only what is known, an unsure gender with a question mark.
-
-    The age is rounded here and nowhere else.
-    """
+    """The text at a face, such as "#3  female 34": only what is known, an unsure gender with a question mark."""
     parts = []
     track_id = track_of(faces, row)
     if track_id >= 0:
@@ -48,7 +45,7 @@ def label_of(faces: FaceColumns, row: int) -> str:
     if faces.p_male is not None and math.isfinite(faces.p_male[row]):
         values.append(shown_gender(float(faces.p_male[row])))
     if faces.age is not None and math.isfinite(faces.age[row]):
-        values.append(f"{faces.age[row]:.0f}")
+        values.append(f"{shown_age(float(faces.age[row]))}")
     return "  ".join([*parts, " ".join(values)]) if values else "".join(parts)
 
 

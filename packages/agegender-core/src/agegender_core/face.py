@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .columns import FaceColumns, interval_at, value_at
-from .records import gender_of
+from .records import gender_of, shown_age, shown_gender, shown_interval
 
 _SHOWN = 4
 
@@ -73,12 +72,16 @@ def face_at(faces: FaceColumns, row: int) -> Face:
 
 
 def in_words(face: Face) -> str:
-    """Gender, age and interval, as far as they are known: "female 31 (25-38)"."""
-    words: list[str] = [face.gender] if face.gender is not None else []
+    """Gender, age and interval, as far as they are known: "female 31 (25-38)"; an unsure gender as "female?"."""
+    words: list[str] = []
+    if face.p_male is not None:
+        words.append(shown_gender(face.p_male))
+    elif face.gender is not None:
+        words.append(face.gender)
     if face.age is not None:
-        words.append(f"{math.floor(face.age + 0.5)}")
+        words.append(str(shown_age(face.age)))
     if face.age_interval is not None:
-        words.append("({:.0f}-{:.0f})".format(*face.age_interval))
+        words.append(f"({shown_interval(face.age_interval)})")
     return " ".join(words)
 
 

@@ -172,7 +172,11 @@ class Faces(FormerIntervalEnds):
         return f"Faces({summary(self)})" if self.error is None else f"Faces(unreadable: {self.error})"
 
     def _repr_html_(self) -> str:
-        return faces_html(self, self.image if self.error is None else None, repr(self), self.source)
+        try:
+            image = self.image
+        except (OSError, ValueError):  # its file is gone, or another one by now; the table is there all the same
+            image = None
+        return faces_html(self, image, repr(self), self.source)
 
     @property
     def image(self) -> Frame | None:
@@ -200,6 +204,8 @@ class Faces(FormerIntervalEnds):
         """
         if image is None:
             image, bgr = self.image, False
+        if image is None and self.error is not None:
+            raise ValueError(f"there is no picture to draw into: {self.error}")
         if image is None:
             raise ValueError("these faces don't know their picture: pass it, annotate(image)")
         return Annotated.of(image, self, scale, bgr, self.source)

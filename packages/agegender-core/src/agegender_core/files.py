@@ -21,7 +21,7 @@ def replacing(path: str | os.PathLike[str], temporary: str | None = None, sync: 
         sync: wait until the content is on the disk: otherwise a power cut may leave the name on an empty file.
 
     Raises:
-        OSError: the file can't be renamed; what the block raises comes through.
+        OSError: the file can't be renamed; what the block raises comes through. Its errors name `path`.
     """
     path = Path(path)
     unfinished = path.with_name(temporary if temporary is not None else f".{path.name}.tmp")
@@ -31,6 +31,10 @@ def replacing(path: str | os.PathLike[str], temporary: str | None = None, sync: 
             with unfinished.open("r+b") as file:
                 os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except OSError as error:
+        if error.errno is None or error.filename is None or os.fspath(error.filename) != str(unfinished):
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error  # the name that people know
     finally:
         unfinished.unlink(missing_ok=True)
 

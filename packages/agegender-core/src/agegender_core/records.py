@@ -59,6 +59,16 @@ def shown_gender(p_male: float) -> str:
     return gender_of(p_male) + ("?" if max(p_male, 1 - p_male) < UNSURE else "")
 
 
+def shown_age(age: float) -> int:
+    """An age in whole years as people see it, in drawings and tables alike: half a year counts up."""
+    return math.floor(age + 0.5)
+
+
+def shown_interval(interval: tuple[float, float]) -> str:
+    """Both ends of an interval of ages as people see them: "25-38"."""
+    return f"{shown_age(interval[0])}-{shown_age(interval[1])}"
+
+
 def face_records(faces: FaceColumns, raw: FaceColumns | None = None) -> list[dict[str, Any]]:
     """One dictionary a face, in the order of rows.
 

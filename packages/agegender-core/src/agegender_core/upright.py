@@ -49,7 +49,7 @@ class Upright:
         # Only what the patch shows: OpenCV's coordinates are of 16 bits, and frames may be larger.
         reach = int(np.ceil(side * 0.75)) + 2
         left, top = (max(0, int(edge) - reach) for edge in middle)
-        window = frame[top : int(middle[1]) + reach, left : int(middle[0]) + reach]
+        window = frame[top : max(0, int(middle[1]) + reach), left : max(0, int(middle[0]) + reach)]
         if window.size == 0:
             return cls(np.zeros((size, size, 3), np.uint8), _inverse(there))
         from_window = there.copy()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,11 +11,11 @@ from agegender_train.audit.overlaps import Overlaps
 from agegender_train.audit.summary import Summary
 from agegender_train.datasets import Rejection
 from agegender_train.datasets.archives import FileTree
+from agegender_train.datasets.base import picture_of
 from agegender_train.duplicates.copies import Copy
 from agegender_train.pages.sheets import Cell, Sheet, Thumbnail, label_text, sample, stored_thumbnails, thumbnail
 
 _COPIES = 12
-_NUMBERED = re.compile(r"#\d+$")
 
 
 def accepted_sheet(summary: Summary, most: int, side: int = 96) -> Sheet:
@@ -75,10 +74,7 @@ def _distinct(entries: Sequence[Rejection], files: FileTree | None) -> list[Reje
 
 
 def _file(key: str, files: FileTree | None) -> str | None:
-    """The picture file of a key, which ends in ``#2`` and so on where a picture has several labels."""
-    if files is None or not key:
-        return None
-    return next((name for name in (key, _NUMBERED.sub("", key)) if name in files), None)
+    return None if files is None or not key else picture_of(key, files)
 
 
 def _cell(entry: Rejection, files: FileTree | None, side: int) -> Cell:

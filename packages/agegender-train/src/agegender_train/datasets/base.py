@@ -24,6 +24,8 @@ NO_BOX = "no box of the face"
 SECOND_COPY = "second picture for a label"
 UNOPENED = "unreadable folder or archive"
 
+_NUMBERED = re.compile(r"#\d+$")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -60,6 +62,11 @@ class Sample:
     def file(self) -> str:
         """Name of the picture in the `FileTree` that it is read from."""
         return self.key if self.picture is None else self.picture
+
+
+def picture_of(key: str, files: FileTree) -> str | None:
+    """The name in `files` of the picture of a sample's key; ``None`` if it isn't there."""
+    return next((name for name in (key, _NUMBERED.sub("", key)) if name in files), None)
 
 
 class Rejection(NamedTuple):

@@ -15,7 +15,7 @@ from agegender_core.faces import Faces, Frame, Stage
 from agegender_train.datasets import Rejection, Sample
 from agegender_train.duplicates.phash import perceptual_hash
 from agegender_train.preprocessing.search import Policy, SeveralFacesError, choose_faces, find_known, find_largest
-from agegender_train.store import encode_chip
+from agegender_train.store.faces import face_columns
 
 Detector: TypeAlias = Literal["hog", "yunet"]
 Boxes: TypeAlias = Literal["detect", "known", "detect-then-known"]
@@ -208,17 +208,8 @@ def _about_picture(data: bytes, sample: Sample, dataset: str, width: int, height
 
 def _rows_of_faces(faces: Faces, key: str, box_from: str) -> Iterator[Row]:
     assert faces.chips is not None
-    assert faces.landmarks is not None
     for face, chip in enumerate(faces.chips):
-        yield {
-            "image": {"bytes": encode_chip(chip), "path": key},
-            "face": face,
-            "box": faces.xyxy[face].tolist(),
-            "box_from": box_from,
-            "score": None if faces.score is None else float(faces.score[face]),
-            "landmarks": faces.landmarks[face].ravel().tolist(),
-            "phash": perceptual_hash(chip),
-        }
+        yield {"face": face} | face_columns(faces, face, key, box_from, perceptual_hash(chip))
 
 
 def _known_face(sample: Sample, width: int, height: int) -> Faces | None:

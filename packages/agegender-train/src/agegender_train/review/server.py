@@ -29,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agegender_train.review.other_faces import Box
 from agegender_train.review.selection import Selection
 from agegender_train.review.session import ReviewSession
 from agegender_train.store.labels import parse_age_group
@@ -39,7 +40,7 @@ _PAGE = {
     "icon.svg": ("icon.svg", "image/svg+xml"),
 } | {
     name: (name, "text/javascript; charset=utf-8")
-    for name in ("drawing.js", "grid.js", "review.js", "server.js", "words.js")
+    for name in ("drawing.js", "grid.js", "others.js", "review.js", "server.js", "words.js")
 }
 HOST = "127.0.0.1"
 _MAX_BODY = 4096
@@ -60,9 +61,11 @@ def review_app(session: ReviewSession, secret: str) -> Starlette:
     api = _Api(session)
     routes = [
         Route("/chip/{row}", api.chip),
+        Route("/picture/{row}", api.picture),
         Route("/api/about", api.about),
         Route("/api/rows", api.rows),
         Route("/api/faces", api.faces),
+        Route("/api/others", api.others),
         Route("/api/changes", api.changes),
         Route("/api/decide", api.decide, methods=["POST"]),
         Route("/api/undo", api.undo, methods=["POST"]),
@@ -105,15 +108,27 @@ class _Api:
         row = _whole_number("row", request.path_params["row"], 404)
         if row >= len(self._session.chips):
             raise HTTPException(404, f"there is no face {row}")
-        etag = f'"{self._etag}-{row}"'
+        text = request.query_params.get("box")
+        box = None if text is None else _box(text.split(","))
+        etag = f'"{self._etag}-{row}-{box}"'
         headers = {"ETag": etag, "Cache-Control": "private, max-age=31536000, immutable"}
         if request.headers.get("if-none-match") == etag:
             return Response(status_code=304, headers=headers)
         try:
-            data = self._session.chips[row]
+            data = self._session.chip(row, box)
+        except FileNotFoundError as error:
+            raise HTTPException(404, str(error)) from None
         except (OSError, ValueError) as error:  # Arrow's errors are of both kinds
             raise HTTPException(500, f"the picture can't be read: {error}") from None
         return Response(data, media_type="image/jpeg", headers=headers)
+
+    def picture(self, request: Request) -> Response:
+        row = _whole_number("row", request.path_params["row"], 404)
+        return Response(_of_source(self._session.picture, row), media_type="image/jpeg")
+
+    def others(self, request: Request) -> Response:
+        row = _whole_number("row", request.query_params.get("row", ""), 400)
+        return JSONResponse(_of_source(self._session.other_faces, row))
 
     def about(self, _: Request) -> Response:
         return JSONResponse(self._session.about())
@@ -136,19 +151,21 @@ class _Api:
         return JSONResponse(self._session.changes(_whole_number("since", request.query_params.get("since", "0"), 400)))
 
     async def decide(self, request: Request) -> Response:
-        asked = await _asked(request, {"row", "action", "age", "gender"})
+        asked = await _asked(request, {"row", "action", "age", "gender", "box"})
         row, action, gender = asked.get("row"), asked.get("action"), asked.get("gender")
         if type(row) is not int or not isinstance(action, str) or not (gender is None or type(gender) is int):
             raise HTTPException(400, 'a decision must have "row" and "gender" as whole numbers and "action" as text')
         if action == "undo":
             raise HTTPException(400, "to undo is another request")
         try:
-            age = _age(asked.get("age"))
-            await run_in_threadpool(self._session.decide, row, action, age, gender)
+            age, box = _age(asked.get("age")), None if asked.get("box") is None else _box(asked["box"])
+            await run_in_threadpool(self._session.decide, row, action, age, gender, box)
         except ValueError as error:
             raise HTTPException(400, str(error)) from None
         except IndexError:
             raise HTTPException(404, f"there is no face {row}") from None
+        except LookupError as error:
+            raise HTTPException(404, str(error.args[0])) from None
         except OSError as error:
             raise _not_saved(error) from None
         return self._faces([row])
@@ -208,6 +225,27 @@ def _age(text: Any) -> tuple[float, float] | None:
     if not isinstance(text, str):
         raise ValueError('age must be text such as "34" or "20-29"')
     return parse_age_group(text)
+
+
+def _box(corners: Any) -> Box:
+    texts = [str(corner) for corner in corners] if isinstance(corners, list) else []
+    if len(texts) != 4 or not all(re.fullmatch(r"-?[0-9]{1,6}", text) for text in texts):
+        raise HTTPException(400, "box must be left, top, right and bottom in whole pixels")
+    left, top, right, bottom = map(int, texts)
+    if not (left < right and top < bottom):
+        raise HTTPException(400, "box must have a width and a height")
+    return left, top, right, bottom
+
+
+def _of_source(give: Callable[[int], Any], row: int) -> Any:
+    try:
+        return give(row)
+    except IndexError:
+        raise HTTPException(404, f"there is no face {row}") from None
+    except LookupError as error:
+        raise HTTPException(404, str(error.args[0])) from None
+    except (OSError, ValueError) as error:
+        raise HTTPException(500, f"the picture can't be read: {error}") from None
 
 
 def _whole_number(name: str, text: str, otherwise: int) -> int:

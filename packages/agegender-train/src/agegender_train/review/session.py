@@ -16,11 +16,14 @@ import numpy.typing as npt
 from agegender_core.predict import Predictor
 from agegender_train.files import folder_lock
 from agegender_train.metrics.errors import age_error, gender_error
+from agegender_train.review.other_faces import Box, OtherFaces
 from agegender_train.review.predictions import Predictions
 from agegender_train.review.selection import STATES, Selection
 from agegender_train.store import Store
 from agegender_train.store.changes import find_rows
+from agegender_train.store.chips import images_of
 from agegender_train.store.decisions import REVIEW_FILE, Decision, DecisionLog
+from agegender_train.store.faces import read_face
 
 _STATE_OF = {"accept": 1, "reject": 2, "correct": 3}
 
@@ -32,6 +35,7 @@ class ReviewSession:
         store: opened without its review.
         log: the store's decisions, open for appending.
         predictor: whose predictions the faces can be sorted by.
+        others: finds other faces in the pictures that the store was made of; ``None`` where these are not at hand.
         now: gives the time that decisions get.
 
     Attributes:
@@ -46,13 +50,15 @@ class ReviewSession:
         store: Store,
         log: DecisionLog,
         predictor: Predictor,
+        others: OtherFaces | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.store, self._log, self._now = store, log, now
+        self.store, self._log, self._others, self._now = store, log, others, now
         self.repaired = log.repaired
         self.chips = store.encoded()
         self.predictions = Predictions(store, predictor)
         self._names = store.columns("dataset", "key", "face")
+        self._boxes = store.columns("box")["box"]
         self._labels = store.labels()
         self._datasets = self._names["dataset"].to_numpy()
         self._states = np.zeros(len(store), np.uint8)
@@ -74,6 +80,7 @@ class ReviewSession:
             "datasets": sorted(set(self._datasets.tolist()) - {None}),
             "groups": sorted(set(self._labels.group.tolist()) - {None}),
             "states": STATES,
+            "detector": None if self._others is None else self._others.detector,
             **self.changes(len(self._log_rows)),
         }
 
@@ -94,7 +101,48 @@ class ReviewSession:
         with self._lock:
             return [self._describe(row) for row in rows]
 
-    def decide(self, row: int, action: str, age: tuple[float, float] | None = None, gender: int | None = None) -> None:
+    def chip(self, row: int, box: Box | None = None) -> bytes:
+        """The JPEG of a face: the store's, or the one that stands for it with that box.
+
+        Raises:
+            IndexError: the row is out of range.
+            OSError: it can't be read, or there is none with that box.
+        """
+        self._check(row)
+        if box is None:
+            return self.chips[row]
+        decision = self._decision(row, "correct", box=box)
+        face = read_face(self.store.path, decision, self.store.chip_size, self.store.chip_padding)
+        return images_of(face)[0]
+
+    def other_faces(self, row: int) -> dict[str, Any]:
+        """The size of a face's picture, the boxes of all faces found in it, and where the store has this one.
+
+        Raises:
+            IndexError: the row is out of range.
+            LookupError: the session was begun without the store's source.
+            OSError: the picture can't be read.
+            ValueError: it can't be decoded.
+        """
+        picture = self._source.picture(self._key(row))
+        height, width = picture.frame.shape[:2]
+        with self._lock:
+            last = self._last_correction(row)
+        box = self._boxes[row].as_py() if last is None or last.box is None else last.box
+        return {"width": width, "height": height, "boxes": picture.boxes, "box": box}
+
+    def picture(self, row: int) -> bytes:
+        """A JPEG of the picture that a face is from; raises as `other_faces`."""
+        return self._source.jpeg(self._key(row))
+
+    def decide(
+        self,
+        row: int,
+        action: str,
+        age: tuple[float, float] | None = None,
+        gender: int | None = None,
+        box: Box | None = None,
+    ) -> None:
         """Decides on a face, and saves it.
 
         A correction adds to the one in force; one that equals the store's label counts as "accept". Accepting a
@@ -105,22 +153,26 @@ class ReviewSession:
             action: "accept", "reject" or "correct".
             age: corrected youngest and oldest age in years; ``None`` leaves it.
             gender: corrected gender, 1 male, 0 female; ``None`` leaves it.
+            box: another face of the picture, one of `other_faces`; ``None`` leaves it.
 
         Raises:
             IndexError: the row is out of range.
+            LookupError: a box was given, and the session was begun without the store's source.
             ValueError: a value is out of range or doesn't go with the action.
             OSError: it can't be written.
         """
         self._check(row)
-        self._decision(row, action, age, gender)
+        asked = self._decision(row, action, age, gender, box)
+        if box is not None:
+            self._source.keep(asked)
         with self._lock:
             standing = self._standing.get(row)
             last = standing[-1] if standing else None
             if action == "accept" and last is not None and last.action == "correct":
                 return
             if action == "correct":
-                action, age, gender = self._settled(row, age, gender, last)
-            decision = self._decision(row, action, age, gender)
+                action, age, gender, box = self._settled(row, age, gender, box, last)
+            decision = self._decision(row, action, age, gender, box)
             if last is None or replace(last, time=decision.time) != decision:
                 self._log.append([decision])
                 self._apply(row, decision)
@@ -172,26 +224,53 @@ class ReviewSession:
         if not 0 <= row < len(self._states):
             raise IndexError(f"row must be in 0..{len(self._states) - 1}, got {row}")
 
+    @property
+    def _source(self) -> OtherFaces:
+        if self._others is None:
+            raise LookupError(
+                "the pictures that the store was made of are needed: agegender review STORE --source PATH"
+            )
+        return self._others
+
+    def _key(self, row: int) -> str:
+        self._check(row)
+        return str(self._names["key"][row].as_py())
+
+    def _last_correction(self, row: int) -> Decision | None:
+        standing = self._standing.get(row)
+        return standing[-1] if standing and standing[-1].action == "correct" else None
+
     def _decision(
-        self, row: int, action: str, age: tuple[float, float] | None = None, gender: int | None = None
+        self,
+        row: int,
+        action: str,
+        age: tuple[float, float] | None = None,
+        gender: int | None = None,
+        box: Box | None = None,
     ) -> Decision:
         key, face = self._names["key"][row].as_py(), self._names["face"][row].as_py() or 0
         low, high = age or (None, None)
-        return Decision(key, face, action, low, high, gender, self._now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+        return Decision(key, face, action, low, high, gender, self._now().strftime("%Y-%m-%dT%H:%M:%SZ"), box)
 
     def _settled(
-        self, row: int, age: tuple[float, float] | None, gender: int | None, last: Decision | None
-    ) -> tuple[str, tuple[float, float] | None, int | None]:
-        """Action, age and gender of a correction on top of the last one, without what the store says already."""
+        self,
+        row: int,
+        age: tuple[float, float] | None,
+        gender: int | None,
+        box: Box | None,
+        last: Decision | None,
+    ) -> tuple[str, tuple[float, float] | None, int | None, Box | None]:
+        """Action, age, gender and box of a correction on top of the last one, without what the store says already."""
         if last is not None and last.action == "correct":
             if age is None and last.age_low is not None and last.age_high is not None:
                 age = (last.age_low, last.age_high)
             gender = last.gender if gender is None else gender
+            box = last.box if box is None else box
         if age == (self._labels.age_low[row], self._labels.age_high[row]):
             age = None
         if gender == self._labels.gender[row]:
             gender = None
-        return ("accept" if age is None and gender is None else "correct"), age, gender
+        return ("accept" if age is None and gender is None and box is None else "correct"), age, gender, box
 
     def _apply(self, row: int | None, decision: Decision) -> None:
         self._log_rows.append(row)
@@ -211,13 +290,20 @@ class ReviewSession:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}
+        if others := [row for row in self._standing if self._is_another(row)]:
+            age, p_male = age.copy(), p_male.copy()
+            age[others] = p_male[others] = np.nan  # they were predicted from the store's faces
         return {"age-error": age_error(self._labels, age), "gender-error": gender_error(self._labels, p_male)}
 
+    def _is_another(self, row: int) -> bool:
+        last = self._last_correction(row)
+        return last is not None and last.box is not None
+
     def _describe(self, row: int) -> dict[str, Any]:
-        labels, standing = self._labels, self._standing.get(row)
-        last = standing[-1] if standing and standing[-1].action == "correct" else None
+        labels, last = self._labels, self._last_correction(row)
         low, gender = labels.age_low[row], int(labels.gender[row])
-        age, p_male = self.predictions.age, self.predictions.p_male
+        known = self.predictions
+        age, p_male = (None, None) if self._is_another(row) else (known.age, known.p_male)
         return {
             "row": row,
             "key": labels.key[row],
@@ -229,22 +315,31 @@ class ReviewSession:
             "state": int(self._states[row]),
             "corrected_age": None if last is None or last.age_low is None else [last.age_low, last.age_high],
             "corrected_gender": None if last is None else last.gender,
+            "box": None if last is None else last.box,
             "predicted_age": None if age is None or np.isnan(age[row]) else round(float(age[row]), 1),
             "predicted_p_male": None if p_male is None or np.isnan(p_male[row]) else round(float(p_male[row]), 3),
         }
 
 
 @contextmanager
-def open_session(path: Path, predictor: Predictor) -> Iterator[ReviewSession]:
+def open_session(
+    path: Path, predictor: Predictor, find_others: Callable[[Store], OtherFaces] | None = None
+) -> Iterator[ReviewSession]:
     """A session on the store in the folder `path`, with other sessions kept out while it lasts.
+
+    Args:
+        path: the store's folder.
+        predictor: see `ReviewSession`.
+        find_others: gives what finds other faces, such as `OtherFaces.of`; ``None`` for a session without.
 
     Raises:
         OSError: there is no such store, another process is working on it, or a file of it can't be read.
         ValueError: the folder is no finished store, or a line of its ``review.csv`` is no decision.
     """
     store = Store.open(path, review=False)
+    others = None if find_others is None else find_others(store)
     with folder_lock(store.path):
-        session = ReviewSession(store, DecisionLog(store.path / REVIEW_FILE), predictor)
+        session = ReviewSession(store, DecisionLog(store.path / REVIEW_FILE), predictor, others)
         try:
             yield session
         finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from agegender_train.store.decisions import Decision
+from agegender_train.store.faces import FACE_COLUMNS
 
 
 def find_rows(names: pa.Table, faces: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
@@ -33,26 +34,37 @@ class Changes:
 
     Attributes:
         rejected: int64 (r,), ascending: rows to exclude.
-        corrected: int64 (c,), ascending: rows to keep with another label.
+        corrected: int64 (c,), ascending: rows to keep with another label or face.
         corrections: the c decisions with those labels.
+        faces: by row, one row of `FACE_COLUMNS` for each of them that is another face.
     """
 
     rejected: npt.NDArray[np.int64]
     corrected: npt.NDArray[np.int64]
     corrections: list[Decision]
+    faces: Mapping[int, pa.Table]
 
     @classmethod
     def none(cls) -> Changes:
         """No changes."""
-        return cls(np.empty(0, np.int64), np.empty(0, np.int64), [])
+        return cls(np.empty(0, np.int64), np.empty(0, np.int64), [], {})
 
     @classmethod
-    def of(cls, names: pa.Table, decisions: Mapping[tuple[str, int], Decision]) -> Changes:
+    def of(
+        cls,
+        names: pa.Table,
+        decisions: Mapping[tuple[str, int], Decision],
+        read_face: Callable[[Decision], pa.Table],
+    ) -> Changes:
         """Decisions by key and face; those on faces that the store doesn't have are ignored.
 
         Args:
             names: the columns key and face of all rows.
             decisions: see `agegender_train.store.in_force`.
+            read_face: gives the face of a decision with a box.
+
+        Raises:
+            OSError: such a face is missing.
         """
         rows = find_rows(names, decisions)
         found = [(row, decisions[face]) for face, row in rows.items()]
@@ -62,6 +74,7 @@ class Changes:
             np.array(rejected, np.int64),
             np.array([row for row, _ in corrected], np.int64),
             [decision for _, decision in corrected],
+            {row: read_face(decision) for row, decision in corrected if decision.box is not None},
         )
 
     def apply(self, table: pa.Table) -> pa.Table:
@@ -75,6 +88,12 @@ class Changes:
             replacements = pa.array([value for value in values if value is not None], field.type)
             column = pc.replace_with_mask(table[name].combine_chunks(), pa.array(mask), replacements)
             table = table.set_column(table.schema.get_field_index(name), field, column)
+        for name in set(FACE_COLUMNS).intersection(table.column_names if self.faces else ()):
+            field, others = table.schema.field(name), list(self.faces.values())
+            places = np.arange(len(table))
+            places[list(self.faces)] = len(table) + np.arange(len(others))
+            both = pa.chunked_array([*table[name].chunks, *(chunk for face in others for chunk in face[name].chunks)])
+            table = table.set_column(table.schema.get_field_index(name), field, both.take(pa.array(places)))
         if len(self.rejected):
             keep = np.ones(len(table), bool)
             keep[self.rejected] = False
@@ -87,6 +106,7 @@ class Changes:
         pairs = zip(self.corrected.tolist(), self.corrections, strict=True)
         return rejected + [
             f"{row} corrected {_years(decision.age_low)} {_years(decision.age_high)} {decision.gender}"
+            + ("" if decision.box is None else f" box {decision.box} {self.faces[row]['phash'][0]}")
             for row, decision in pairs
         ]
 

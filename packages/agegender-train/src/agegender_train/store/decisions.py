@@ -14,15 +14,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from agegender_train.files import write_atomically
 from agegender_train.store.labels import MAX_AGE
 
 REVIEW_FILE = "review.csv"
 """Name of the file in the store's folder."""
 
 HEADER = "time,key,face,action,age_low,age_high,gender"
+BOX_HEADER = HEADER + ",box"
+"""Of a file in which a face was given another box; a line without one may end at the gender."""
 ACTIONS = ("accept", "reject", "correct", "undo")
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,30})?(e-\d{1,3})?", re.ASCII)
+_BOX = re.compile(r"-?\d{1,6}(?: -?\d{1,6}){3}", re.ASCII)
 _GENDERS = {"": None, "0": 0, "1": 1}
 _ESCAPES = {"\\": r"\\", "\n": r"\n", "\r": r"\r"}
 _UNESCAPES = {escaped: plain for plain, escaped in _ESCAPES.items()}
@@ -35,12 +39,14 @@ class Decision:
     Attributes:
         key: the picture, as the store's column `key` names it.
         face: number of the face among those of the same key, as in the store's column `face`.
-        action: "accept": the label is right; "reject": the face is excluded; "correct": it stays with another label;
-            "undo": the last decision on this face that still held is withdrawn.
+        action: "accept": the label is right; "reject": the face is excluded; "correct": it stays with another label or
+            box; "undo": the last decision on this face that still held is withdrawn.
         age_low: youngest possible age in years, of a "correct" only; ``None`` leaves the store's age as it is.
         age_high: oldest possible age in years, given when `age_low` is.
         gender: 1 male, 0 female, of a "correct" only; ``None`` leaves the store's gender as it is.
         time: when, in UTC as ``2026-01-31T23:59:59Z``, or empty.
+        box: left, top, right and bottom in pixels of the whole picture of the face that is meant, of a "correct" only;
+            ``None`` leaves the store's. `agegender_train.store.faces` keeps the face that was cut out there.
 
     Raises:
         ValueError: a value is out of range or doesn't go with the action.
@@ -53,6 +59,7 @@ class Decision:
     age_high: float | None = None
     gender: int | None = None
     time: str = ""
+    box: tuple[int, int, int, int] | None = None
 
     def __post_init__(self) -> None:
         if not self.key or any("\ud800" <= letter <= "\udfff" for letter in self.key):
@@ -70,8 +77,12 @@ class Decision:
         ages = (self.age_low, self.age_high)
         if None not in ages and not 0 <= ages[0] <= ages[1] <= MAX_AGE:  # type: ignore[operator]
             raise ValueError(f"ages must rise within 0..{MAX_AGE}, got {ages[0]} to {ages[1]}")
-        if (self.action == "correct") != (self.age_low is not None or self.gender is not None):
-            raise ValueError(f'an age or a gender goes with "correct", and with nothing else, got {self.action!r}')
+        if self.box is not None and not (self.box[0] < self.box[2] and self.box[1] < self.box[3]):
+            raise ValueError(f"box must be left, top, right and bottom in pixels, got {self.box}")
+        if (self.action == "correct") != (self.age_low is not None or self.gender is not None or self.box is not None):
+            raise ValueError(
+                f'an age, a gender or a box goes with "correct", and with nothing else, got {self.action!r}'
+            )
 
 
 def format_decision(decision: Decision) -> str:
@@ -86,6 +97,7 @@ def format_decision(decision: Decision) -> str:
             decision.action,
             *ages,
             "" if decision.gender is None else decision.gender,
+            *([] if decision.box is None else [" ".join(map(str, decision.box))]),
         ]
     )
     return line.getvalue()
@@ -101,9 +113,13 @@ def parse_decision(line: str) -> Decision:
         (fields,) = csv.reader([line.rstrip("\r\n")], strict=True)
     except (csv.Error, ValueError):
         raise ValueError(f"a decision must be one line of values with commas between, got {line!r:.100}") from None
-    if len(fields) != HEADER.count(",") + 1:
-        raise ValueError(f"a decision must have the 7 values {HEADER}, got {len(fields)}: {line!r:.100}")
-    time, key, face, action, age_low, age_high, gender = fields
+    if len(fields) == HEADER.count(",") + 1:
+        fields.append("")
+    if len(fields) != BOX_HEADER.count(",") + 1:
+        raise ValueError(
+            f"a decision must have the 7 values {HEADER}, and may have a box, got {len(fields)}: {line!r:.100}"
+        )
+    time, key, face, action, age_low, age_high, gender, box = fields
     if not re.fullmatch(r"(?:[^\\]|\\[\\nr])*", key, re.DOTALL):
         raise ValueError(rf"in a key \ stands only in \\, \n and \r, got {key!r:.100}")
     key = re.sub(r"\\[\\nr]", lambda match: _UNESCAPES[match[0]], key)
@@ -111,8 +127,11 @@ def parse_decision(line: str) -> Decision:
         raise ValueError(f"face must be a whole number, got {face!r:.100}")
     if gender not in _GENDERS:
         raise ValueError(f"gender must be 1 for male, 0 for female or empty, got {gender!r:.100}")
+    if box and not _BOX.fullmatch(box):
+        raise ValueError(f"box must be four whole numbers with spaces between, or empty, got {box!r:.100}")
     low, high = _parse_number("age_low", age_low), _parse_number("age_high", age_high)
-    return Decision(key, int(face), action, low, high, _GENDERS[gender], time)
+    corners = tuple(map(int, box.split())) if box else None
+    return Decision(key, int(face), action, low, high, _GENDERS[gender], time, corners)  # type: ignore[arg-type]
 
 
 def read_decisions(file: Path) -> list[Decision]:
@@ -136,7 +155,7 @@ def parse_decisions(content: bytes, name: str) -> list[Decision]:
     for number, line in enumerate(lines, 1):
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
-            if number == 1 and text.rstrip("\r") != HEADER:
+            if number == 1 and text.rstrip("\r") not in (HEADER, BOX_HEADER):
                 raise ValueError(f"the first line must be {HEADER}, got {text!r:.100}")
             if number > 1 and text.strip():
                 decisions.append(parse_decision(text))
@@ -194,6 +213,7 @@ class DecisionLog:
         if self.repaired:
             os.truncate(file, whole)
         self._empty = whole == 0
+        self._has_boxes = content.partition(b"\n")[0].rstrip(b"\r").endswith(b",box")
 
     def append(self, decisions: Sequence[Decision]) -> None:
         """Appends decisions: when it returns, all are on the disk; after an error, none.
@@ -201,8 +221,10 @@ class DecisionLog:
         Raises:
             OSError: they can't be written.
         """
+        if not self._has_boxes and any(decision.box is not None for decision in decisions):
+            self._begin_boxes()
         text = "".join(format_decision(decision) for decision in decisions)
-        data = ((HEADER + "\n" if self._empty else "") + text).encode()
+        data = (((BOX_HEADER if self._has_boxes else HEADER) + "\n" if self._empty else "") + text).encode()
         descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:
             before = os.fstat(descriptor).st_size
@@ -219,3 +241,9 @@ class DecisionLog:
             os.close(descriptor)
         self._empty = False
         self.decisions += decisions
+
+    def _begin_boxes(self) -> None:
+        """From here on the file's first line names the box, too."""
+        if not self._empty:
+            write_atomically(self._file, BOX_HEADER.encode() + b"\n" + self._file.read_bytes().partition(b"\n")[2])
+        self._has_boxes = True

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from agegender_train.store.changes import Changes
-from agegender_train.store.chips import EncodedChips, decode_chip, read_images
+from agegender_train.store.chips import EncodedChips, decode_chip, images_of, read_images
 from agegender_train.store.decisions import REVIEW_FILE, Decision, in_force, read_decisions
+from agegender_train.store.faces import read_face
 from agegender_train.store.labels import Labels
 from agegender_train.store.schema import SCHEMA, read_description
 
@@ -26,8 +27,8 @@ _LABELS = ("age_low", "age_high", "gender", "group", "subject", "split", "key")
 class Store:
     """A finished store, opened for reading; see `Store.open`.
 
-    Rows are counted through all shards. Faces that a review rejected are excluded and don't count, and the labels
-    are as the review corrected them.
+    Rows are counted through all shards. Faces that a review rejected are excluded and don't count, and labels and
+    faces are as the review corrected them.
 
     Attributes:
         path: the store's folder.
@@ -91,7 +92,7 @@ class Store:
 
     @property
     def reviewed(self) -> dict[str, int]:
-        """How many faces the review excluded ("rejected") and gave another label ("corrected")."""
+        """How many faces the review excluded ("rejected") and gave another label or face ("corrected")."""
         return {"rejected": len(self._changes.rejected), "corrected": len(self._changes.corrected)}
 
     @property
@@ -111,7 +112,10 @@ class Store:
     def _changes(self) -> Changes:
         if not self.decisions:
             return Changes.none()
-        return Changes.of(self._raw_columns("key", "face"), self.decisions)
+        return Changes.of(self._raw_columns("key", "face"), self.decisions, self._read_face)
+
+    def _read_face(self, decision: Decision) -> pa.Table:
+        return read_face(self.path, decision, self.chip_size, self.chip_padding)
 
     def labels(self) -> Labels:
         """The labels of all rows."""
@@ -126,7 +130,11 @@ class Store:
         counts = [int(shard["rows"]) for shard in self.description["shards"]]
         rejected = self._changes.rejected
         rows = np.setdiff1d(np.arange(sum(counts)), rejected, assume_unique=True) if len(rejected) else None
-        return EncodedChips(self.shards, counts, rows)
+        return EncodedChips(self.shards, counts, rows, self._others)
+
+    @cached_property
+    def _others(self) -> dict[int, bytes]:
+        return {row: images_of(face)[0] for row, face in self._changes.faces.items()}
 
     def iter_encoded(self) -> Iterator[bytes]:
         """The JPEG of every row, in their order, holding one shard in memory at a time."""
@@ -134,7 +142,7 @@ class Store:
         for shard in self.shards:
             for data in read_images(shard):
                 if row not in rejected:
-                    yield data
+                    yield self._others.get(row, data)
                 row += 1
 
     def decode(self, rows: npt.ArrayLike, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:

@@ -32,7 +32,7 @@ class TrainingProgress:
     """How far a training is.
 
     Attributes:
-        epoch: number of the epoch, from 1.
+        epoch: number of the epoch, from 1; 0 while teachers look at the faces: step and steps are faces then.
         epochs: of the whole training.
         step: steps done in this epoch.
         steps: in an epoch.
@@ -48,6 +48,11 @@ class TrainingProgress:
     faces: int
     loss: float
     row: Mapping[str, Any] | None = None
+
+
+def teacher_progress(progress: Callable[[TrainingProgress], None], settings: Settings) -> Callable[[int, int], None]:
+    """What tells `progress` how many faces the teachers have looked at."""
+    return lambda done, total: progress(TrainingProgress(0, settings.epochs, done, total, 1, math.nan))
 
 
 class DivergedError(ValueError):

@@ -35,9 +35,16 @@ from agegender_train.training.devices import (
     replica_scope,
     single_device,
 )
-from agegender_train.training.epochs import DivergedError, EpochEnd, TrainingProgress, interrupt_between_steps
+from agegender_train.training.epochs import (
+    DivergedError,
+    EpochEnd,
+    TrainingProgress,
+    interrupt_between_steps,
+    teacher_progress,
+)
 from agegender_train.training.phases import Phase, compile_for, plan_phases
 from agegender_train.training.state import SavedState, Status, start_from
+from agegender_train.training.teachers import Answers
 
 _TRAINING_SAMPLE = 2000
 """Faces that are measured where there are no validation faces."""
@@ -82,7 +89,7 @@ def train(
         stores: aligned stores, cut alike.
         out: folder of the run; made if it is not there.
         settings: of the training; `models.recommended("ssrnet")` when ``None``.
-        progress: called after every step and every epoch.
+        progress: called after every step and every epoch; before them while teachers look at the faces, with epoch 0.
 
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, a setting that doesn't fit them, or
@@ -111,7 +118,9 @@ def _train(
     same = {name: value for name, value in asdict(settings).items() if name not in EXECUTION_SETTINGS}
     check_same(replicas, json.dumps([same, describe_data(stores)]))
     network = get_network(settings.model)
-    data = gather(stores, settings, network, replicas)
+    writes = replicas.process == 0
+    answers = Answers(out / "teacher-answers", writes, teacher_progress(progress if writes else no_progress, settings))
+    data = gather(stores, settings, network, replicas, answers)
     keras.utils.set_random_seed(settings.seed)
     model = _build(network, data.spec, settings)
     with single_device():
@@ -130,7 +139,7 @@ def _train(
         "versions": versions(),
         "git": git_revision(),
     }
-    run = RunFolder(out, writes=replicas.process == 0)
+    run = RunFolder(out, writes)
     with folder_lock(out) if run.writes else nullcontext():
         run.begin(config)
         saved = SavedState(run.state) if run.state.exists() else None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.files import replacing
 from agegender_core.predict import Predictor, load_predictor
 from agegender_train.batches.batches import TeacherTargets
 from agegender_train.batches.face_set import FaceSet
+from agegender_train.runs.folder import describe_data
 
 _BATCH = 256
+_KEPT_TOGETHER = 2048
 
 
 def load_teachers(paths: Sequence[str], faces: FaceSet, distribution: bool, threads: int) -> list[Predictor]:
@@ -56,7 +60,11 @@ def digests(teachers: Sequence[Predictor]) -> list[dict[str, Any]]:
 
 
 def teacher_targets(
-    teachers: Sequence[Predictor], faces: FaceSet, rows: npt.NDArray[np.int64], share: float
+    teachers: Sequence[Predictor],
+    faces: FaceSet,
+    rows: npt.NDArray[np.int64],
+    share: float,
+    answers: Answers | None = None,
 ) -> TeacherTargets:
     """The mean of the teachers' predictions for faces without augmentation.
 
@@ -65,15 +73,79 @@ def teacher_targets(
         faces: where the chips come from.
         rows: of `faces`.
         share: see `TeacherTargets`.
+        answers: where what a teacher says is kept; nowhere by default.
     """
     distribution = all(teacher.has_distribution for teacher in teachers)
-    ages: list[npt.NDArray[np.float32]] = []
-    p_male: list[npt.NDArray[np.float32]] = []
-    for start in range(0, len(rows), _BATCH):
-        chips = faces.chips(rows[start : start + _BATCH])
-        predictions = [teacher.predict_chips(chips) for teacher in teachers]
-        columns = [one.age_probs if distribution else one.age for one in predictions]
-        mean = np.mean(np.stack([column for column in columns if column is not None]), axis=0)
-        ages.append(mean if distribution else mean[:, None])
-        p_male.append(np.mean(np.stack([one.p_male for one in predictions if one.p_male is not None]), axis=0))
-    return TeacherTargets(np.concatenate(ages), np.concatenate(p_male)[:, None], share)
+    answers = answers or Answers(None)
+    said = [answers.of(teacher, faces, rows, place, len(teachers)) for place, teacher in enumerate(teachers)]
+    ages = np.mean(np.stack([one["age_probs"] if distribution else one["age"][:, None] for one in said]), axis=0)
+    p_male = np.mean(np.stack([one["p_male"] for one in said]), axis=0)
+    return TeacherTargets(ages, p_male[:, None], share)
+
+
+class Answers:
+    """What teachers say of the faces of stores, in files of some thousand faces each: a training that was killed goes
+    on from the last one, and another training with the same teacher and stores starts at once.
+
+    A file is found by what is in it: the teacher's and the stores' hashes. It is looked for in `folder`, then in the
+    folders of the same name in the runs beside this one.
+
+    Args:
+        folder: RUN/teacher-answers; ``None``: nothing is kept.
+        writes: whether this process writes it; in data-parallel training only one does.
+        progress: called with the number of answers that are there, and that of all of them.
+    """
+
+    def __init__(
+        self, folder: Path | None, writes: bool = True, progress: Callable[[int, int], None] | None = None
+    ) -> None:
+        self._folder, self._writes = folder, writes
+        self._progress = progress or (lambda done, total: None)
+
+    def of(
+        self, teacher: Predictor, faces: FaceSet, rows: npt.NDArray[np.int64], place: int, teachers: int
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Its answers for `rows` of `faces`: age_probs (n, 101) if it has them, age (n,) and p_male (n,).
+
+        Args:
+            teacher: a model.
+            faces: where the chips come from.
+            rows: of `faces`.
+            place: number of the teacher, from 0, for the progress.
+            teachers: how many there are.
+        """
+        key = _key(teacher, faces)
+        needed = np.unique(rows // _KEPT_TOGETHER)
+        blocks = {}
+        for done, block in enumerate(needed.tolist(), 1):
+            start = block * _KEPT_TOGETHER
+            blocks[block] = self._block(teacher, faces, np.arange(start, min(start + _KEPT_TOGETHER, len(faces))), key)
+            self._progress(place * len(rows) + round(done / len(needed) * len(rows)), teachers * len(rows))
+        places = list(zip((rows // _KEPT_TOGETHER).tolist(), (rows % _KEPT_TOGETHER).tolist(), strict=True))
+        columns = next(iter(blocks.values()), {})
+        return {name: np.stack([blocks[block][name][row] for block, row in places]) for name in columns}
+
+    def _block(
+        self, teacher: Predictor, faces: FaceSet, rows: npt.NDArray[np.int64], key: str
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        name = Path(key) / f"{rows[0]}.npz"
+        if self._folder is not None:
+            for folder in (self._folder, *sorted(self._folder.parent.parent.glob(f"*/{self._folder.name}"))):
+                if (folder / name).is_file():
+                    with np.load(folder / name) as kept:
+                        return dict(kept)
+        parts = [teacher.predict_chips(faces.chips(part)) for part in np.split(rows, range(_BATCH, len(rows), _BATCH))]
+        columns = ("age", "p_male", *(("age_probs",) if teacher.has_distribution else ()))
+        said: dict[str, Any] = {column: np.concatenate([getattr(part, column) for part in parts]) for column in columns}
+        if self._folder is not None and self._writes:
+            path = self._folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as unfinished, unfinished.open("wb") as file:
+                np.savez(file, **said)
+        return said
+
+
+def _key(teacher: Predictor, faces: FaceSet) -> str:
+    """The same for equal answers: by the model's file, and by what is in the stores."""
+    of = [digests([teacher]), teacher.flip, describe_data(faces.stores), _KEPT_TOGETHER]
+    return blake2b(json.dumps(of).encode(), digest_size=16).hexdigest()

@@ -13,6 +13,7 @@ export function drawCell(cell, { place, of, state, isCurrent, face }) {
   cell.setAttribute("aria-selected", isCurrent);
   mark.firstChild.setAttribute("href", `#sign-${state}`);
   if (!face) return;
+  if (cell.firstChild.hasAttribute("src")) showChip(cell.firstChild, face.row, face.box);
   const guess = words.modelShort(face);
   label.replaceChildren(
     element("b", words.age(words.ageOf(face)), face.corrected_age ? "changed" : ""),
@@ -36,16 +37,20 @@ function fill(cell, place, of) {
   cell.append(picture, sign(), element("p", "", "label"), element("p", "", "name"));
 }
 
-export function loadPicture(cell, row) {
+export function loadPicture(cell, row, face) {
   const picture = cell.firstChild;
-  if (!picture.hasAttribute("src")) picture.src = chip(row);
+  if (!picture.hasAttribute("src")) showChip(picture, row, face?.box);
+}
+
+function showChip(picture, row, box) {
+  if (picture.getAttribute("src") !== chip(row, box)) picture.src = chip(row, box);
 }
 
 export function drawDetail(face, place, of) {
   $("detail").classList.toggle("none", !face);
   if (!face) return;
   const picture = $("detail-picture");
-  if (picture.getAttribute("src") !== chip(face.row)) picture.src = chip(face.row);
+  showChip(picture, face.row, face.box);
   picture.alt = words.label(face);
   const state = words.STATES[face.state];
   $("detail").dataset.state = state;
@@ -61,6 +66,7 @@ export function drawDetail(face, place, of) {
   }
   const facts = [
     ["In the store", state === "corrected" ? `${words.age(face.age)}, ${words.gender(face.gender)}` : null],
+    ["Face", face.box ? "another one than in the store" : null],
     ["File", face.key],
     ["Person", face.subject],
     ["Group", face.group],

@@ -2,6 +2,7 @@
 
 import { drawCell, drawDetail, loadPicture } from "./drawing.js";
 import { Grid } from "./grid.js";
+import { chooseFace } from "./others.js";
 import * as server from "./server.js";
 import * as words from "./words.js";
 
@@ -17,6 +18,7 @@ let decided = 0;
 let total = 0; // faces of the store
 let version = 0;
 let model = {};
+let detector = null; // what finds other faces; null without the source of the store
 const faces = new Map(); // labels by row
 const asked = new Set(); // pages of labels that are on their way
 const form = $("filters");
@@ -31,7 +33,7 @@ function draw(cell, place) {
 }
 
 function load(cell, place) {
-  loadPicture(cell, rows[place]);
+  loadPicture(cell, rows[place], faces.get(rows[place]));
 }
 
 const drawCurrent = () => drawDetail(faces.get(rows[grid.current]), grid.current, rows.length);
@@ -214,6 +216,19 @@ function undo() {
   });
 }
 
+async function openOthers() {
+  const row = rows[grid.current];
+  if (row === undefined) return;
+  if (!detector) return warn("Other faces are sought where review is begun with --source, what the store was made of.");
+  try {
+    const box = await chooseFace(row, detector);
+    if (box && rows[grid.current] === row) decide("correct", { box }, { goOn: false });
+  } catch (error) {
+    if (!(error instanceof server.Refused)) throw error;
+    warn(error.message);
+  }
+}
+
 function openAge(text = "") {
   if (!rows.length) return;
   $("age-form").hidden = false;
@@ -255,6 +270,7 @@ const KEYS = {
   g: flipGender,
   m: () => setGender(1),
   f: () => setGender(0),
+  b: openOthers,
   u: undo,
   n: nextUndecided,
   "/": () => (showFilters(true), form.elements.ages.focus()),
@@ -264,7 +280,7 @@ Object.assign(KEYS, { h: KEYS.ArrowLeft, j: KEYS.ArrowDown, k: KEYS.ArrowUp, l: 
 
 function onKey(event) {
   if (event.key === "Escape" && !$("age-form").hidden) return closeAge();
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || $("help").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
   if (event.target.closest("input, select")) {
     if (event.key === "Escape") grid.element.focus();
     return;
@@ -327,7 +343,8 @@ async function begin() {
   } catch (error) {
     return warn(error.message);
   }
-  ({ version, model } = about);
+  ({ version, model, detector } = about);
+  $("others-button").hidden = !detector;
   total = about.faces;
   places = new Int32Array(total).fill(-1);
   document.title = `Review ${about.name}`;
@@ -365,7 +382,7 @@ $("canvas").addEventListener("click", (event) => {
 });
 $("age-form").addEventListener("submit", saveAge);
 $("age-cancel").addEventListener("click", closeAge);
-const ACTS = { accept: KEYS.a, reject: KEYS.r, age: KEYS.e, gender: KEYS.g, undo: KEYS.u };
+const ACTS = { accept: KEYS.a, reject: KEYS.r, age: KEYS.e, gender: KEYS.g, face: KEYS.b, undo: KEYS.u };
 $("actions").addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button) ACTS[button.dataset.act]();

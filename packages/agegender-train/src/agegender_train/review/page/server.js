@@ -22,7 +22,9 @@ const post = async (path, body = {}) => {
   return (await response.json()).faces;
 };
 
-export const chip = (row) => `chip/${row}`;
+export const chip = (row, box) => `chip/${row}${box ? `?box=${box}` : ""}`;
+export const picture = (row) => `picture/${row}`;
+export const others = async (row) => (await answer(`api/others?row=${row}`)).json();
 export const about = async () => (await answer("api/about")).json();
 export const changes = async (since) => (await answer(`api/changes?since=${since}`)).json();
 export const faces = async (rows) => (await (await answer(`api/faces?rows=${rows.join(",")}`)).json()).faces;
