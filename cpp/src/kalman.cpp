@@ -20,17 +20,11 @@ void predict(MotionCovariance& p, double velocity_drift) noexcept {
   p.velocity += velocity_drift;
 }
 
-Box checked(const Box& box) {
-  const double row[] = {box.x1, box.y1, box.x2, box.y2};
-  require_boxes({row, 1, 4}, "box");
-  return box;
-}
-
 }  // namespace
 
 KalmanBoxFilter::KalmanBoxFilter(const Box& box)
     : ratio_(0), centre_covariance_(kStart), area_covariance_(kStart), ratio_variance_(kRatioStart) {
-  checked(box);
+  require_box(box);
   const double width = box.x2 - box.x1;
   const double height = box.y2 - box.y1;
   x_.value = box.x1 + width / 2;

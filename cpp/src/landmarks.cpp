@@ -11,9 +11,6 @@
 #include "rectangle.hpp"
 
 namespace agegender {
-namespace {
-
-constexpr std::size_t kPoints = 5, kNumbers = 2 * kPoints;
 
 /// Two of a cascade's pixels, and by how much the first must be brighter for the left branch.
 struct Split {
@@ -30,6 +27,10 @@ struct Cascade {
   std::vector<Split> splits;  ///< of all trees, each tree's in the order of a heap
   std::vector<float> leaves;  ///< what each leaf adds to the ten numbers
 };
+
+namespace {
+
+constexpr std::size_t kPoints = 5, kNumbers = 2 * kPoints;
 
 void require(bool condition, const char* what) {
   if (!condition) throw std::runtime_error(what);

@@ -22,16 +22,10 @@ void predict(MotionCovariance& p, double seconds, double density) noexcept {
   p.velocity += density * seconds;
 }
 
-Box checked(const Box& box) {
-  const double row[] = {box.x1, box.y1, box.x2, box.y2};
-  require_boxes({row, 1, 4}, "box");
-  return box;
-}
-
 }  // namespace
 
 ScaledBoxFilter::ScaledBoxFilter(const Box& box)
-    : x_{(checked(box).x1 + box.x2) / 2, 0},
+    : x_{(require_box(box).x1 + box.x2) / 2, 0},
       y_{(box.y1 + box.y2) / 2, 0},
       width_{box.x2 - box.x1, 0},
       height_{box.y2 - box.y1, 0} {

@@ -291,19 +291,3 @@ def test_children_of_tests_hear_ctrl_c(start_process: Callable[..., Any]) -> Non
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.slow
-def test_nobody_elses_log_lines_are_on_stderr(make_store: Any, astronaut_path: Path, tmp_path: Path) -> None:
-    """TensorFlow, its converter and ONNX Runtime say much on stderr, unless they are told not to."""
-    store, run_folder = make_store(n=40), tmp_path / "run"
-    for words in (
-        ("train", store.path, "--output", run_folder, "--width", 0.25, "--epochs", 1, "--quiet"),
-        ("export", run_folder, "--to", "tflite", "--quiet"),
-        ("export", run_folder, "--to", "keras", "--quiet"),
-        ("export", run_folder, "--precision", "int8", "--calibration", store.path, "--quiet"),
-        ("eval", store.path, "--model", run_folder / "model.onnx", "--output", tmp_path / "report", "--quiet"),
-        ("predict", astronaut_path, "--model", run_folder / "model.onnx", "--quiet"),
-    ):
-        lines = [line for line in run(*words).stderr.splitlines() if not line.endswith("is ready")]
-        assert lines == [], words

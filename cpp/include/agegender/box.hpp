@@ -90,4 +90,11 @@ inline void require_boxes(const BoxesView& boxes, const char* name) {
   }
 }
 
+/// As `require_boxes`, for one box, which it returns.
+inline const Box& require_box(const Box& box) {
+  const double row[] = {box.x1, box.y1, box.x2, box.y2};
+  require_boxes({row, 1, 4}, "box");
+  return box;
+}
+
 }  // namespace agegender
