@@ -179,7 +179,7 @@ def architecture() -> str:
     drawing.row(
         (
             "cpp/",
-            ["face detector, landmarks, alignment, preprocessing,", "Kalman filter, assignment, SORT; no Python in it"],
+            ["face detector, landmarks, alignment, preprocessing,", "Kalman filters, assignment, trackers; no Python in it"],
             GREEN,
         ),
         mono=True,
@@ -216,7 +216,7 @@ def road_of_a_picture() -> str:
     )
     drawing.arrow("in a video")
     drawing.row(
-        ("Track, smooth", ["SORT; ages averaged", "over a track"], BLUE),
+        ("Track, smooth", ["followed once detected;", "ages averaged in the end"], BLUE),
         ("Evaluate", ["a report, model cards,", "calibration"], ORANGE),
     )
     drawing.arrow()
