@@ -179,7 +179,10 @@ def architecture() -> str:
     drawing.row(
         (
             "cpp/",
-            ["face detector, landmarks, alignment, preprocessing,", "Kalman filters, assignment, trackers; no Python in it"],
+            [
+                "face detector, landmarks, alignment, preprocessing,",
+                "Kalman filters, assignment, trackers; no Python in it",
+            ],
             GREEN,
         ),
         mono=True,
