@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -70,3 +71,19 @@ def test_memory_without_proc_is_in_megabytes(monkeypatch: pytest.MonkeyPatch, pl
         patch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=most))
         memory = memory_mb()
     assert memory == pytest.approx(250.0, abs=0.1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="for glibc")
+def test_memory_that_is_free_goes_back_to_the_system() -> None:
+    # Small enough for the heap, each second one stays: the gaps between them are free.
+    script = """if True:
+        import ctypes
+        from agegender_core.telemetry import memory_mb, return_free_memory
+        if not hasattr(ctypes.CDLL(None), "malloc_trim"):
+            raise SystemExit
+        parts = [bytearray(b"1" * 100_000) for _ in range(3000)]
+        del parts[::2]
+        before = memory_mb()
+        return_free_memory()
+        assert before - memory_mb() > 100, (before, memory_mb())"""
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from agegender_core.telemetry import Telemetry
 
 _TICK = 0.5  # seconds between two looks at what is to be told
+_TRIM = 10.0  # seconds after which memory that is free goes back to the system
 _LINE = 60.0  # seconds between two lines where no bar is drawn: in the log of a service
 
 
@@ -226,6 +227,7 @@ class _Run:
 
     def _take_frames(self, stack: ExitStack, metrics: str | None) -> None:
         from agegender_core.sources import take_turns
+        from agegender_core.telemetry import return_free_memory
 
         total = sum(source.frame_count or 0 for source in self._sources)
         endless = any(source.frame_count is None for source in self._sources)
@@ -234,17 +236,20 @@ class _Run:
         first = Path(self._sources[0].name).name
         title = first if len(self._sources) == 1 else f"{len(self._sources)} sources"
         bar = new_bar(title, None if endless else total, "frames")
-        next_tick = 0.0
+        next_tick, next_trim = 0.0, monotonic() + _TRIM
         # A terminal has the bar.
         next_line = math.inf if self._quiet or not endless or sys.stderr.isatty() else monotonic() + _LINE
 
         def tick() -> None:
-            nonlocal next_tick, next_line
+            nonlocal next_tick, next_line, next_trim
             if monotonic() >= next_tick:
                 next_tick = monotonic() + _TICK
                 told.tick()
                 self._tell_notes()
                 bar.update(self.telemetry.frames, note=self.telemetry.line())
+            if monotonic() >= next_trim:
+                next_trim = monotonic() + _TRIM
+                return_free_memory()
             if monotonic() >= next_line:
                 next_line = monotonic() + _LINE
                 message(f"{count(self.telemetry.frames, 'frame')}, {self.telemetry.line()}")

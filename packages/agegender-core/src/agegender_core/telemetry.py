@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import os
 import sys
@@ -255,3 +256,15 @@ def memory_mb() -> float | None:
         # macOS counts in bytes, others in KiB.
         return round(most * (1 if sys.platform == "darwin" else 1024) / 1e6, 1)
     return round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
+
+
+def return_free_memory() -> None:
+    """Have the C library give memory that is free back to the system: glibc keeps it, and frames leave gaps in it.
+
+    Does nothing with another C library.
+    """
+    if sys.platform != "linux":
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
