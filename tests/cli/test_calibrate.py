@@ -44,7 +44,8 @@ def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: 
     rows = [re.split(" {2,}", line) for line in result.stdout.splitlines()[1:]]
     lines = {title: figures for title, *figures in rows}
     assert lines["in 90 %"][0] == "-"
-    assert 85 < float(lines["in 90 %"][1].rstrip("%")) <= 97
+    # Of some 200 faces and a network of random weights: four standard deviations.
+    assert 81 < float(lines["in 90 %"][1].rstrip("%")) <= 98.5
     assert lines["age MAE"][0] == lines["age MAE"][1]
     assert "test it on other faces" in result.stderr
     assert "calibration" in " ".join(load_predictor(out).metadata)
