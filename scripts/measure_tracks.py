@@ -144,8 +144,10 @@ def main() -> None:
     for video in args.videos:
         with open_source(str(video)) as source:
             frames = list(source)
-        print(f"{video.name}, {len(frames)} frames")
-        measure(frames, read_people(args.people / f"{video.stem}.txt"), args.runs)
+        people = read_people(args.people / f"{video.stem}.txt")
+        there = sum(person.counts for row in people.values() for person in row)
+        print(f"{video.name}, {len(frames)} frames, {there} faces that count")
+        measure(frames, people, args.runs)
 
 
 if __name__ == "__main__":

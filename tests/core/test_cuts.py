@@ -57,6 +57,9 @@ def test_a_face_in_the_same_place_is_somebody_else_after_a_cut(portrait: Frame, 
     other = np.ascontiguousarray(portrait[::-1, ::-1])
     ids = [stage(portrait, face).track_id for _ in range(3)]
     if coasted:
+        assert not stage.needs_detection(portrait)
+        assert stage.needs_detection(other)
+        assert not stage.needs_detection(other)
         assert len(stage.coast(other, Faces.empty())) == 0
     ids += [stage(other, face).track_id for _ in range(3)]
     assert [int(one[0]) for one in ids if one is not None] == [1, 1, 1, 2, 2, 2]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import sys
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,19 +32,15 @@ from .options import (
     Upsample,
     output,
 )
-from .output import count, json_text, message, plain, print_json
+from .output import count, message
 from .pictures import Found, Picture, find_pictures
+from .predict_writers import WRITERS
 from .progress import progress_bars
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import Pipeline
 
-_COLUMNS = ("source", "error", "width", "height", "left", "top", "right", "bottom", "score")
-# New columns go to the end: readers may count them.
-_FACE = ("age", "age_std", "gender", "p_male")
-_INTERVAL = ("age_interval_low", "age_interval_high")
-_LATER = ("quality",)
 _MOST_WORKERS = 8
 
 
@@ -117,7 +111,7 @@ def predict(
     for folder in {target.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)
     tally = _Tally(total=len(found.pictures))
-    writer = _WRITERS[format_]()
+    writer = WRITERS[format_]()
     try:
         rows = _rows(
             found.pictures, pipeline, targets, min(_MOST_WORKERS, usable_cpus()) if workers is None else workers
@@ -284,122 +278,3 @@ def _with_progress(
         for number, row in enumerate(rows):
             bar.update(number + 1, total)
             yield row
-
-
-class _JsonLines:
-    """One object a picture and line, as it comes."""
-
-    def write(self, row: dict[str, Any]) -> None:
-        print(json_text(row), flush=True)
-
-    def close(self) -> None:
-        pass
-
-
-class _Csv:
-    """One line a face, and one for a picture without, all with the same columns."""
-
-    def __init__(self) -> None:
-        self._writer = csv.writer(sys.stdout, lineterminator="\n")
-        columns = [*_COLUMNS, *_FACE, *_INTERVAL, *_LATER]
-        self._writer.writerow(columns)
-        self._width = len(columns)
-
-    def write(self, row: dict[str, Any]) -> None:
-        start = [*(plain(row[name] or "", controls=False) for name in ("source", "error")), row["width"], row["height"]]
-        if not row["faces"]:
-            self._writer.writerow([*start, *[""] * (self._width - len(start))])
-        for face in row["faces"]:
-            interval = face["age_interval"] or ("", "")
-            values, later = ([face[name] for name in names] for names in (_FACE, _LATER))
-            self._writer.writerow([*start, *face["box"], face["score"], *values, *interval, *later])
-        sys.stdout.flush()
-
-    def close(self) -> None:
-        pass
-
-
-@dataclass
-class _Json:
-    """One document, at the end."""
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
-
-    def write(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
-
-    def close(self) -> None:
-        print_json(self.rows)
-
-
-class _Table(_Json):
-    """For people, at the end."""
-
-    def close(self) -> None:
-        if self.rows:
-            _write_table(self.rows)
-
-
-_WRITERS = {RowFormat.TABLE: _Table, RowFormat.JSON: _Json, RowFormat.JSONL: _JsonLines, RowFormat.CSV: _Csv}
-
-
-def _write_table(pictures: list[dict[str, Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from agegender_core.records import UNREADABLE
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("picture", overflow="fold")
-    # A model file without a calibrated interval gives none, and then there is no column for it.
-    bounded = any(face["age_interval"] is not None for row in pictures for face in row["faces"])
-    for title in ("face", "age", *(["90 %"] if bounded else []), "gender"):
-        table.add_column(title, justify="right" if title == "age" else "left", no_wrap=title != "face")
-    for row in pictures:
-        name = Text(plain(row["source"], controls=False))
-        if row["error"] is not None and not row["faces"]:
-            table.add_row(name, Text(plain(row["error"], controls=False), style="red"))
-        elif not row["faces"]:
-            table.add_row(name, Text("no face found", style="dim"))
-        for number, face in enumerate(row["faces"]):
-            left, top, right, bottom = face["box"]
-            table.add_row(
-                name if number == 0 else Text(),
-                f"{right - left:.0f} x {bottom - top:.0f} at {left:.0f}, {top:.0f}",
-                _age(face),
-                *([_interval(face)] if bounded else []),
-                _gender(face),
-                style="dim" if (face["quality"] or 0) < UNREADABLE else None,
-            )
-        if row["error"] is not None and row["faces"]:
-            table.add_row(Text(), Text(plain(row["error"], controls=False), style="red"))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no edge to wrap at
-    console.print(table)
-
-
-def _age(face: dict[str, Any]) -> str:
-    if face["age"] is None:
-        return "-"
-    from agegender_core.records import shown_age
-
-    spread = "" if face["age_std"] is None else f" ± {face['age_std']:.0f}"
-    return f"{shown_age(face['age'])}{spread}"
-
-
-def _interval(face: dict[str, Any]) -> str:
-    if face["age_interval"] is None:
-        return "-"
-    from agegender_core.records import shown_interval
-
-    return shown_interval(face["age_interval"])
-
-
-def _gender(face: dict[str, Any]) -> str:
-    if face["p_male"] is None:
-        return "-"
-    from agegender_core.records import shown_gender
-
-    return f"{shown_gender(face['p_male'])} {max(face['p_male'], 1 - face['p_male']):.0%}"

@@ -102,6 +102,7 @@ def stream(
     every = options.detect_every_of(detect_every)
     if blur and every == "auto":
         every = 1  # A newcomer would be seen before the next search.
+    sort = options.sort_tracker(tracker, min_hits, iou, max_age)
     if max_age is not None:
         message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
@@ -117,7 +118,7 @@ def stream(
             upsample=_upsample(opened, detector, min_face) if upsample is None else upsample,
             threshold=threshold,
             flip=flip,
-            tracker=options.sort_tracker(tracker, min_hits, iou, max_age),
+            tracker=sort,
             max_age=lost_after if max_age is None else None,
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
             detect_every=every,

@@ -82,11 +82,14 @@ class Aligner:
         by 10 degrees or more, the landmarks are sought in an upright patch.
         """
         frame, part = as_frame(frame, bgr), to_look_at(faces)
+        if faces.look is not None and len(part) == 0:
+            return faces
         landmarks = part.landmarks
         if landmarks is None:
             landmarks = self._landmarks(frame, part)
         chips = _core.extract_chips(frame, landmarks, self.size, self.padding)
-        return looked_at(faces, part.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding))
+        part = part.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding)
+        return looked_at(faces, part, "landmarks", "chips")
 
     def _landmarks(self, frame: Frame, faces: Faces) -> npt.NDArray[np.float32]:
         if faces.keypoints is None:

@@ -165,8 +165,8 @@ class Faces(FormerIntervalEnds):
             return face_at(self, int(rows) % len(self))
         if isinstance(rows, list) and not rows:
             rows = slice(0)
-        picked: dict[str, Any] = {name: column[rows] for name, column in columns_of(self).items()}
-        return replace(self, **picked)
+        picked = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{name: column[rows] for name, column in picked.items() if column is not None})
 
     def __repr__(self) -> str:
         return f"Faces({summary(self)})" if self.error is None else f"Faces(unreadable: {self.error})"
@@ -250,12 +250,6 @@ class Faces(FormerIntervalEnds):
     def with_columns(self, **columns: Any) -> Faces:
         """A copy with some columns replaced; it shares the memory of the rest."""
         return replace(self, **columns)
-
-
-def columns_of(faces: Faces) -> dict[str, npt.NDArray[Any]]:
-    """The columns that are filled, by name."""
-    columns = {name: getattr(faces, name) for name in _COLUMNS}
-    return {name: column for name, column in columns.items() if column is not None}
 
 
 Stage: TypeAlias = Callable[[Frame, Faces], Faces]

@@ -106,7 +106,7 @@ class Pipeline:
             would take more than 40 % of the time. Where a `VideoStage` says so, as at a cut, they run in any case.
 
     Raises:
-        ValueError: `detect_every` is below 1, or neither 1 nor a number without a tracker.
+        ValueError: `detect_every` is below 1, or other than 1 without a tracker.
     """
 
     def __init__(self, stages: Sequence[Stage], detect_every: int | Literal["auto"] = 1) -> None:
@@ -229,8 +229,8 @@ class Pipeline:
             video=True,
         )
         if tracker is None:
-            least = -math.inf if threshold is None else threshold
-            tracker = FaceTracker(max(least, _ANY), max_age=_SECOND if max_age is None else max_age)
+            least = _ANY if threshold is None else threshold
+            tracker = FaceTracker(least, max_age=_SECOND if max_age is None else max_age)
             max_age = None
         near = find.near if isinstance(find, YuNetDetector) and isinstance(tracker, FaceTracker) else None
         if detect_every == "auto" and near is None:

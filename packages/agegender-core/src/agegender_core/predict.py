@@ -118,7 +118,8 @@ class Predictor(BatchStage):
         part = self._fitting(frame, to_look_at(faces), bgr)
         assert part.chips is not None
         prediction = self.predict_chips(part.chips)
-        return looked_at(faces, part.with_columns(**{name: getattr(prediction, name) for name in _PREDICTED}))
+        part = part.with_columns(**{name: getattr(prediction, name) for name in _PREDICTED})
+        return looked_at(faces, part, *_PREDICTED)
 
     def batch(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> list[Faces]:
         """As the call, for the faces of several frames, which go through the network together."""
@@ -130,7 +131,7 @@ class Predictor(BatchStage):
             for name, column in ((name, getattr(prediction, name)) for name in _PREDICTED)
         }
         done = [one.with_columns(**{name: parts[name][place] for name in _PREDICTED}) for place, one in enumerate(cut)]
-        return [looked_at(one, part) for one, part in zip(faces, done, strict=True)]
+        return [looked_at(one, part, *_PREDICTED) for one, part in zip(faces, done, strict=True)]
 
     def _fitting(self, frame: Frame, faces: Faces, bgr: bool = False) -> Faces:
         fits = (

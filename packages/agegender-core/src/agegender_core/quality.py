@@ -43,7 +43,7 @@ class FaceQuality:
         height, width = frame.shape[:2]
         part = to_look_at(faces)
         quality = face_quality(part, (width, height)).astype(np.float32)
-        faces = looked_at(faces, part.with_columns(quality=quality))
+        faces = looked_at(faces, part.with_columns(quality=quality), "quality")
         assert faces.quality is not None
         return faces[~(faces.quality < self.least)] if self.least > 0 else faces
 

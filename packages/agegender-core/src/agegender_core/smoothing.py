@@ -82,6 +82,8 @@ class _Track:
     def add(self, evidence: Evidence) -> None:
         """One more; where the last few contradict all before them, this is another person, and only they count."""
         self.evidence.append(evidence)
+        if len(self.evidence) < 2 * _JURY:
+            return
         table = np.array(self.evidence)
         recent = table[:, 0] > evidence.time - _JURY_TIME
         before, last = table[~recent], table[recent]

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .faces import Faces, Frame, columns_of
+from .faces import Faces, Frame
 
 
 class VideoStage(ABC):
@@ -70,20 +70,17 @@ def to_look_at(faces: Faces) -> Faces:
     return faces if faces.look is None else faces[faces.look].with_columns(look=None)
 
 
-def looked_at(faces: Faces, part: Faces) -> Faces:
-    """`faces` with the columns that a stage has filled in `part`, which is of `to_look_at`: NaN, or zeros in whole
-    numbers, in the other rows.
+def looked_at(faces: Faces, part: Faces, *names: str) -> Faces:
+    """`faces` with the columns `names` that a stage has filled in `part`, which is of `to_look_at`: NaN, or zeros in
+    whole numbers, in the other rows.
     """
     if faces.look is None:
         return part
     columns = {}
-    for name, values in columns_of(part).items():
-        had = getattr(faces, name)
-        if had is None:
+    for name in names:
+        values = getattr(part, name)
+        if values is not None:
             nothing = np.nan if np.issubdtype(values.dtype, np.floating) else 0
-            column = np.full((len(faces), *values.shape[1:]), nothing, values.dtype)
-        else:
-            column = had.copy()
-        column[faces.look] = values
-        columns[name] = column
+            columns[name] = np.full((len(faces), *values.shape[1:]), nothing, values.dtype)
+            columns[name][faces.look] = values
     return faces.with_columns(**columns, chip_padding=part.chip_padding)

@@ -200,15 +200,19 @@ class TrackStage(VideoStage):
         return self._end_tracks_at_a_cut(frame)
 
     def coast(self, frame: Frame, faces: Faces) -> Faces:
-        """One frame without a detection pass: the faces that `near` finds, as after a pass; without it the tracks that
-        the last frame showed, where they should be by now; then only ``xyxy`` and ``track_id`` are filled.
+        """One frame without a detection pass, to which the video does not cut: see `needs_detection`.
+
+        Gives the faces that `near` finds, as after a pass; without it the tracks that the last frame showed, where they
+        should be by now; then only ``xyxy`` and ``track_id`` are filled.
         """
-        self._end_tracks_at_a_cut(frame)
-        if self.near is not None and isinstance(self.tracker, FaceTracker):
+        if isinstance(self.tracker, SortTracker):
+            tracks = self.tracker.coast()
+        elif self.near is None:
+            tracks = self.tracker.coast(faces.time)
+        else:
             expected = self.tracker.expected(faces.time)[:, :4].astype(np.float32)
             found = self.near(frame, expected) if len(expected) else Faces.empty()
             return self._followed(found.with_columns(time=faces.time, frame=faces.frame))
-        tracks = self.tracker.coast() if isinstance(self.tracker, SortTracker) else self.tracker.coast(faces.time)
         return Faces(
             xyxy=tracks[:, :4].astype(np.float32),
             track_id=self._numbered(tracks[:, 4].astype(np.int64)),

@@ -227,13 +227,13 @@ class YuNetDetector:
             angle = float(roll(points[row : row + 1])[0])
             angles = (angle, 2 * angle, *_TURNS) if leans[row] else _TURNS[:2]
             centre, side = (boxes[row, :2] + boxes[row, 2:]) / 2, float(sides[row])
-            looks = [look for turn in angles if (look := self._look(frame, centre, side, turn)) is not None]
-            better = max(looks, key=lambda look: look[2], default=None)
+            found = [face for turn in angles if (face := self._in_patch(frame, centre, side, turn)) is not None]
+            better = max(found, key=lambda face: face[2], default=None)
             if better is None or better[2] <= scores[row]:
                 continue
             box, upright, score = better
             # It may not stand quite upright yet.
-            again = self._look(frame, (box[:2] + box[2:]) / 2, side, float(roll(upright[None])[0]))
+            again = self._in_patch(frame, (box[:2] + box[2:]) / 2, side, float(roll(upright[None])[0]))
             if again is not None and again[2] >= score - 0.05:
                 box, upright, score = *again[:2], max(score, again[2])
             boxes[row], points[row], scores[row] = box, upright, score
@@ -241,7 +241,7 @@ class YuNetDetector:
         rows = rows[scores[rows] >= np.float32(self.threshold)]
         return boxes[rows], points[rows], scores[rows]
 
-    def _look(
+    def _in_patch(
         self, frame: Frame, centre: npt.NDArray[np.floating], side: float, angle: float
     ) -> tuple[Floats, Floats, float] | None:
         """The face in the middle of a patch around `centre` that is turned by `angle`: box, points and score."""

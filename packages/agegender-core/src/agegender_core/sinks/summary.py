@@ -128,7 +128,9 @@ class SummarySink:
             track.high.add(float(faces.age_interval[row, 1]), quality)
         if faces.p_male is not None:
             track.p_male.add(float(faces.p_male[row]), quality)
-        if faces.score is not None and quality > track.best:  # a coasted face has none, and nothing to show
+        # A coasted face has no score and nothing to show; one that was not looked at has no chip.
+        seen = faces.score is not None and (faces.look is None or bool(faces.look[row]))
+        if seen and quality > track.best:
             track.best, track.best_frame = quality, result.index
             if self._chips is not None and faces.chips is not None:
                 track.chip = faces.chips[row].copy()

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -50,6 +51,15 @@ class RawFrame(NamedTuple):
     seconds: float  # as reported, of any quality
     arrived: float  # time.time() when its data came in
     image: Callable[[], Frame]
+
+    @classmethod
+    def ready(cls, seconds: float, arrived: float, image: Frame) -> RawFrame:
+        """One whose pixels are RGB already."""
+        return cls(seconds, arrived, partial(_same, image))
+
+
+def _same(image: Frame) -> Frame:
+    return image
 
 
 class Reader(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import time
-from functools import partial
 from pathlib import Path
 
 from agegender_core.faces import Frame
@@ -40,15 +39,11 @@ class PicturesReader:
                 self.broken += 1
                 self.problem = str(error)
                 continue
-            return RawFrame(math.nan, time.time(), partial(_same, image))
+            return RawFrame.ready(math.nan, time.time(), image)
         return None
 
     def close(self) -> None:
         """Nothing is open between two pictures."""
-
-
-def _same(image: Frame) -> Frame:
-    return image
 
 
 def in_order(paths: list[Path]) -> list[Path]:

@@ -45,7 +45,7 @@ class RawReader:
                 return None
             data += part
         image = np.frombuffer(data, np.uint8).reshape(height, width, 3)
-        return RawFrame(math.nan, time.time(), lambda: image)
+        return RawFrame.ready(math.nan, time.time(), image)
 
     def close(self) -> None:
         """Let the file go."""

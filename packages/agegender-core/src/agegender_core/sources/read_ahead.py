@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import queue
 import threading
-from functools import partial
-
-from agegender_core.faces import Frame
 
 from .frames import RawFrame, Reader
 
@@ -45,7 +42,7 @@ class ReadAhead:
             try:
                 found = self.reader.read()
                 if found is not None:
-                    found = RawFrame(found.seconds, found.arrived, partial(_same, found.image()))
+                    found = RawFrame.ready(found.seconds, found.arrived, found.image())
             except BaseException as error:
                 found = error
             self._hand_over(found)
@@ -65,7 +62,3 @@ class ReadAhead:
         if self._thread.is_alive():
             self._thread.join()
         self.reader.close()
-
-
-def _same(image: Frame) -> Frame:
-    return image
