@@ -213,7 +213,7 @@ def sort_tracker(name: TrackerName, min_hits: int | None, iou: float | None, max
         )
     for option, given in (("--min-hits", min_hits), ("--iou", iou), ("--max-age", max_age)):
         if given is not None:
-            raise UserError(f"{option} is for --tracker sort", hint="the default tracker has --lost-after SECONDS")
+            raise UserError(f"{option} is for --tracker sort", hint="add --tracker sort")
     return None
 
 
