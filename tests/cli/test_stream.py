@@ -573,3 +573,13 @@ def test_a_closed_stdout_is_a_sentence(model: Path, clips: list[Path]) -> None:
     assert done.returncode == 2
     assert "stdout: it is closed" in done.stderr
     assert "internal error" not in done.stderr
+
+
+def test_free_memory_goes_back_to_the_system_again_and_again(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[None] = []
+    monkeypatch.setattr("agegender_cli.stream._TRIM", 0.0)
+    monkeypatch.setattr("agegender_core.telemetry.return_free_memory", lambda: calls.append(None))
+    run(SAMPLE, "--no-show", "--model", model, "--tracks", tmp_path / "t.jsonl")
+    assert len(calls) >= FRAMES
