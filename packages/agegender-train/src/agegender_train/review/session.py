@@ -102,7 +102,7 @@ class ReviewSession:
             return [self._describe(row) for row in rows]
 
     def chip(self, row: int, box: Box | None = None) -> bytes:
-        """The JPEG of a face: the store's, or the one that stands for it with that box.
+        """The JPEG of a face: the store's, or the one in that box that replaces it.
 
         Raises:
             IndexError: the row is out of range.
@@ -274,12 +274,12 @@ class ReviewSession:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}
-        if others := [row for row in self._standing if self._is_another(row)]:
+        if replaced := [row for row in self._standing if self._is_replaced(row)]:
             age, p_male = age.copy(), p_male.copy()
-            age[others] = p_male[others] = np.nan  # they were predicted from the store's faces
+            age[replaced] = p_male[replaced] = np.nan  # they were predicted from the store's faces
         return {"age-error": age_error(self._labels, age), "gender-error": gender_error(self._labels, p_male)}
 
-    def _is_another(self, row: int) -> bool:
+    def _is_replaced(self, row: int) -> bool:
         last = self._last_correction(row)
         return last is not None and last.box is not None
 
@@ -287,7 +287,7 @@ class ReviewSession:
         labels, last = self._labels, self._last_correction(row)
         low, gender = labels.age_low[row], int(labels.gender[row])
         known = self.predictions
-        age, p_male = (None, None) if self._is_another(row) else (known.age, known.p_male)
+        age, p_male = (None, None) if self._is_replaced(row) else (known.age, known.p_male)
         return {
             "row": row,
             "key": labels.key[row],
