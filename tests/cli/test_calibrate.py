@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import keras
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -33,6 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "model.onnx"
     about: dict[str, Any] = {"heads": get_network("mobilenetv2").heads, "training": {}, "metrics": [], "licence": "CC0"}
     spec = PreprocessSpec(32, chip_size=72)
+    keras.utils.set_random_seed(1)
     return export_onnx(build_model("mobilenetv2", input_size=32, alpha=0.05), path, name="m", spec=spec, **about)
 
 
@@ -44,8 +46,7 @@ def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: 
     rows = [re.split(" {2,}", line) for line in result.stdout.splitlines()[1:]]
     lines = {title: figures for title, *figures in rows}
     assert lines["in 90 %"][0] == "-"
-    # Of some 200 faces and a network of random weights: four standard deviations.
-    assert 81 < float(lines["in 90 %"][1].rstrip("%")) <= 98.5
+    assert 85 < float(lines["in 90 %"][1].rstrip("%")) <= 97
     assert lines["age MAE"][0] == lines["age MAE"][1]
     assert "test it on other faces" in result.stderr
     assert "calibration" in " ".join(load_predictor(out).metadata)

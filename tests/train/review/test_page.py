@@ -497,11 +497,14 @@ def test_a_hundred_thousand_faces_scroll_without_loading_all(
         settle()
         assert chips() - before <= 100
 
-        # The scroll bar pulled from the bottom to the top in 200 steps.
+        # The scroll bar pulled from the bottom to the top in 200 steps, each of which takes longer than short timers
+        # do, as on a busy machine.
         before, asked_faces = chips(), asked.count("api/faces")
         page.driver.execute_async_script(
             """
             const [done] = arguments;
+            const later = window.setTimeout;
+            window.setTimeout = (work, ms) => later(work, ms < 100 ? 0 : ms);
             let step = 200;
             const pull = () => {
               grid.scrollTop = (grid.scrollHeight * step) / 200;
@@ -512,7 +515,7 @@ def test_a_hundred_thousand_faces_scroll_without_loading_all(
         )
         settle()
         assert page.run("grid.scrollTop") == 0
-        assert chips() - before <= 1500
+        assert chips() - before <= 300
         assert asked.count("api/faces") - asked_faces <= 10
         assert page.run("document.querySelectorAll('.face').length") <= 100
 

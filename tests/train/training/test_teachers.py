@@ -18,7 +18,7 @@ from agegender_train.losses import AgeDistillationLoss, IntervalAgeLoss, Interva
 from agegender_train.models import build_model, get_network
 from agegender_train.runs.settings import Settings
 from agegender_train.training import train
-from agegender_train.training.teachers import Answers, load_teachers, teacher_targets
+from agegender_train.training.teachers import TeacherPredictions, load_teachers, teacher_targets
 
 AGES = np.arange(101)
 
@@ -98,15 +98,15 @@ def wrong_teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(model, path, name="wrong", spec=spec, heads=heads, training={}, metrics=[], licence="CC0")
 
 
-def said_of(
+def predicted_by(
     teacher: Any, faces: FaceSet, folder: Path | None, rows: np.ndarray | None = None
 ) -> tuple[TeacherTargets, list[tuple[int, int]]]:
     seen: list[tuple[int, int]] = []
-    answers = Answers(folder, progress=lambda done, total: seen.append((done, total)))
-    return teacher_targets([teacher], faces, np.arange(len(faces)) if rows is None else rows, 0.5, answers), seen
+    kept = TeacherPredictions(folder, progress=lambda done, total: seen.append((done, total)))
+    return teacher_targets([teacher], faces, np.arange(len(faces)) if rows is None else rows, 0.5, kept), seen
 
 
-def test_what_teachers_say_is_kept_by_content(
+def test_what_teachers_predict_is_kept_by_content(
     make_store: Any, wrong_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("agegender_train.training.teachers._KEPT_TOGETHER", 10)
@@ -122,7 +122,7 @@ def test_what_teachers_say_is_kept_by_content(
     monkeypatch.setattr(Predictor, "predict_chips", counted)
     faces, stop_at = FaceSet([make_store(n=24)]), 0
     (teacher,) = load_teachers([str(wrong_teacher)], faces, False, 1)
-    plain, seen = said_of(teacher, faces, None)
+    plain, seen = predicted_by(teacher, faces, None)
     assert looks == [10, 10, 4]
     assert seen == [(8, 24), (16, 24), (24, 24)]
 
@@ -130,10 +130,10 @@ def test_what_teachers_say_is_kept_by_content(
     looks.clear()
     stop_at = 2
     with pytest.raises(KeyboardInterrupt):
-        said_of(teacher, faces, tmp_path / "one" / "teacher-answers")
+        predicted_by(teacher, faces, tmp_path / "one" / "teacher-predictions")
     stop_at = 0
     looks.clear()
-    kept, _ = said_of(teacher, faces, tmp_path / "one" / "teacher-answers")
+    kept, _ = predicted_by(teacher, faces, tmp_path / "one" / "teacher-predictions")
     assert looks == [10, 4]
     np.testing.assert_array_equal(kept.age, plain.age)
     np.testing.assert_array_equal(kept.p_male, plain.p_male)
@@ -141,15 +141,15 @@ def test_what_teachers_say_is_kept_by_content(
     # Another run beside it asks nobody, for other rows of the same faces either.
     looks.clear()
     rows = np.array([23, 3, 11])
-    part, _ = said_of(teacher, faces, tmp_path / "two" / "teacher-answers", rows)
+    part, _ = predicted_by(teacher, faces, tmp_path / "two" / "teacher-predictions", rows)
     assert looks == []
     np.testing.assert_array_equal(part.age, plain.age[rows])
     assert not (tmp_path / "two").exists()
 
     # Other faces, or the same teacher without mirrored views, are another matter.
-    said_of(teacher, FaceSet([make_store(n=12)]), tmp_path / "two" / "teacher-answers")
+    predicted_by(teacher, FaceSet([make_store(n=12)]), tmp_path / "two" / "teacher-predictions")
     assert looks == [10, 2]
-    said_of(load_predictor(wrong_teacher, flip=False), faces, tmp_path / "two" / "teacher-answers")
+    predicted_by(load_predictor(wrong_teacher, flip=False), faces, tmp_path / "two" / "teacher-predictions")
     assert looks == [10, 2, 10, 10, 4]
 
 

@@ -102,7 +102,7 @@ class ReviewSession:
             return [self._describe(row) for row in rows]
 
     def chip(self, row: int, box: Box | None = None) -> bytes:
-        """The JPEG of a face: the store's, or the one that stands for it with that box.
+        """The JPEG of a face: the store's, or the one in that box that replaces it.
 
         Raises:
             IndexError: the row is out of range.
@@ -162,18 +162,18 @@ class ReviewSession:
             OSError: it can't be written.
         """
         self._check(row)
-        asked = self._decision(row, action, age, gender, box)
+        low, high = age or (None, None)
+        decision = self._decision(row, action, age_low=low, age_high=high, gender=gender, box=box)
         if box is not None:
-            self._source.keep(asked)
+            self._source.keep(decision)
         with self._lock:
-            standing = self._standing.get(row)
-            last = standing[-1] if standing else None
-            if action == "accept" and last is not None and last.action == "correct":
+            corrected = self._last_correction(row)
+            if action == "accept" and corrected is not None:
                 return
             if action == "correct":
-                action, age, gender, box = self._settled(row, age, gender, box, last)
-            decision = self._decision(row, action, age, gender, box)
-            if last is None or replace(last, time=decision.time) != decision:
+                decision = self._settled(row, decision, corrected)
+            standing = self._standing.get(row)
+            if not standing or replace(standing[-1], time=decision.time) != decision:
                 self._log.append([decision])
                 self._apply(row, decision)
 
@@ -240,37 +240,21 @@ class ReviewSession:
         standing = self._standing.get(row)
         return standing[-1] if standing and standing[-1].action == "correct" else None
 
-    def _decision(
-        self,
-        row: int,
-        action: str,
-        age: tuple[float, float] | None = None,
-        gender: int | None = None,
-        box: Box | None = None,
-    ) -> Decision:
+    def _decision(self, row: int, action: str, **correction: Any) -> Decision:
         key, face = self._names["key"][row].as_py(), self._names["face"][row].as_py() or 0
-        low, high = age or (None, None)
-        return Decision(key, face, action, low, high, gender, self._now().strftime("%Y-%m-%dT%H:%M:%SZ"), box)
+        return Decision(key, face, action, time=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"), **correction)
 
-    def _settled(
-        self,
-        row: int,
-        age: tuple[float, float] | None,
-        gender: int | None,
-        box: Box | None,
-        last: Decision | None,
-    ) -> tuple[str, tuple[float, float] | None, int | None, Box | None]:
-        """Action, age, gender and box of a correction on top of the last one, without what the store says already."""
-        if last is not None and last.action == "correct":
-            if age is None and last.age_low is not None and last.age_high is not None:
-                age = (last.age_low, last.age_high)
-            gender = last.gender if gender is None else gender
-            box = last.box if box is None else box
-        if age == (self._labels.age_low[row], self._labels.age_high[row]):
-            age = None
-        if gender == self._labels.gender[row]:
-            gender = None
-        return ("accept" if age is None and gender is None and box is None else "correct"), age, gender, box
+    def _settled(self, row: int, asked: Decision, last: Decision | None) -> Decision:
+        """A correction on top of the last one, without what the store says already: "accept" if that leaves nothing."""
+        values = {name: getattr(asked, name) for name in ("age_low", "age_high", "gender", "box")}
+        if last is not None:
+            values = {name: getattr(last, name) if value is None else value for name, value in values.items()}
+        if (values["age_low"], values["age_high"]) == (self._labels.age_low[row], self._labels.age_high[row]):
+            values["age_low"] = values["age_high"] = None
+        if values["gender"] == self._labels.gender[row]:
+            values["gender"] = None
+        nothing = all(value is None for value in values.values())
+        return replace(asked, action="accept" if nothing else "correct", **values)
 
     def _apply(self, row: int | None, decision: Decision) -> None:
         self._log_rows.append(row)
@@ -290,12 +274,12 @@ class ReviewSession:
         age, p_male = self.predictions.age, self.predictions.p_male
         if age is None or p_male is None:
             return {}
-        if others := [row for row in self._standing if self._is_another(row)]:
+        if replaced := [row for row in self._standing if self._is_replaced(row)]:
             age, p_male = age.copy(), p_male.copy()
-            age[others] = p_male[others] = np.nan  # they were predicted from the store's faces
+            age[replaced] = p_male[replaced] = np.nan  # they were predicted from the store's faces
         return {"age-error": age_error(self._labels, age), "gender-error": gender_error(self._labels, p_male)}
 
-    def _is_another(self, row: int) -> bool:
+    def _is_replaced(self, row: int) -> bool:
         last = self._last_correction(row)
         return last is not None and last.box is not None
 
@@ -303,7 +287,7 @@ class ReviewSession:
         labels, last = self._labels, self._last_correction(row)
         low, gender = labels.age_low[row], int(labels.gender[row])
         known = self.predictions
-        age, p_male = (None, None) if self._is_another(row) else (known.age, known.p_male)
+        age, p_male = (None, None) if self._is_replaced(row) else (known.age, known.p_male)
         return {
             "row": row,
             "key": labels.key[row],

@@ -36,7 +36,7 @@ class Changes:
         rejected: int64 (r,), ascending: rows to exclude.
         corrected: int64 (c,), ascending: rows to keep with another label or face.
         corrections: the c decisions with those labels.
-        faces: by row, one row of `FACE_COLUMNS` for each of them that is another face.
+        faces: for each of them whose face is replaced, by its row, the new one: one row of `FACE_COLUMNS`.
     """
 
     rejected: npt.NDArray[np.int64]
@@ -88,12 +88,13 @@ class Changes:
             replacements = pa.array([value for value in values if value is not None], field.type)
             column = pc.replace_with_mask(table[name].combine_chunks(), pa.array(mask), replacements)
             table = table.set_column(table.schema.get_field_index(name), field, column)
-        for name in set(FACE_COLUMNS).intersection(table.column_names if self.faces else ()):
-            field, others = table.schema.field(name), list(self.faces.values())
+        if names := [name for name in FACE_COLUMNS if self.faces and name in table.column_names]:
             places = np.arange(len(table))
-            places[list(self.faces)] = len(table) + np.arange(len(others))
-            both = pa.chunked_array([*table[name].chunks, *(chunk for face in others for chunk in face[name].chunks)])
-            table = table.set_column(table.schema.get_field_index(name), field, both.take(pa.array(places)))
+            places[list(self.faces)] = len(table) + np.arange(len(self.faces))
+            faces = pa.concat_tables([table.select(names), *(face.select(names) for face in self.faces.values())])
+            faces = faces.take(pa.array(places))
+            for name in names:
+                table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), faces[name])
         if len(self.rejected):
             keep = np.ones(len(table), bool)
             keep[self.rejected] = False

@@ -51,7 +51,7 @@ class EncodedChips(Sequence[bytes]):
         files: the shards.
         counts: how many rows each has.
         rows: int64 (n,), which of all rows these are, in what order; all of them when ``None``.
-        others: JPEGs that stand for those in the shards, by their row there.
+        replaced: JPEGs that replace those in the shards, by their row there.
     """
 
     def __init__(
@@ -59,12 +59,12 @@ class EncodedChips(Sequence[bytes]):
         files: Sequence[Path],
         counts: Sequence[int],
         rows: npt.NDArray[np.int64] | None = None,
-        others: Mapping[int, bytes] | None = None,
+        replaced: Mapping[int, bytes] | None = None,
     ) -> None:
         self._files = list(files)
         self._starts = list(accumulate(counts, initial=0))
         self._rows = rows
-        self._others = others or {}
+        self._replaced = replaced or {}
         self._places: dict[int, _Places] = {}
         self._open: OrderedDict[int, FilePieces] = OrderedDict()
         self._lock = threading.Lock()
@@ -90,8 +90,8 @@ class EncodedChips(Sequence[bytes]):
         if not 0 <= row < len(self):
             raise IndexError(f"row must be in 0..{len(self) - 1}, got {row}")
         raw = int(row if self._rows is None else self._rows[row])
-        if raw in self._others:
-            return self._others[raw]
+        if raw in self._replaced:
+            return self._replaced[raw]
         number = bisect_right(self._starts, raw) - 1
         pieces, places = self._shard(number)
         place = raw - self._starts[number]

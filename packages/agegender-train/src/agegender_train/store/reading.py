@@ -130,10 +130,10 @@ class Store:
         counts = [int(shard["rows"]) for shard in self.description["shards"]]
         rejected = self._changes.rejected
         rows = np.setdiff1d(np.arange(sum(counts)), rejected, assume_unique=True) if len(rejected) else None
-        return EncodedChips(self.shards, counts, rows, self._others)
+        return EncodedChips(self.shards, counts, rows, self._replaced)
 
     @cached_property
-    def _others(self) -> dict[int, bytes]:
+    def _replaced(self) -> dict[int, bytes]:
         return {row: images_of(face)[0] for row, face in self._changes.faces.items()}
 
     def iter_encoded(self) -> Iterator[bytes]:
@@ -142,7 +142,7 @@ class Store:
         for shard in self.shards:
             for data in read_images(shard):
                 if row not in rejected:
-                    yield self._others.get(row, data)
+                    yield self._replaced.get(row, data)
                 row += 1
 
     def decode(self, rows: npt.ArrayLike, out: npt.NDArray[np.uint8] | None = None) -> npt.NDArray[np.uint8]:

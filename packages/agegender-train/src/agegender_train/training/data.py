@@ -22,7 +22,7 @@ from agegender_train.store.labels import Labels
 from agegender_train.training.devices import Replicas
 from agegender_train.training.objective import Objective
 from agegender_train.training.state import untrained_before
-from agegender_train.training.teachers import Answers, digests, load_teachers, teacher_targets
+from agegender_train.training.teachers import TeacherPredictions, digests, load_teachers, teacher_targets
 from agegender_train.training.validation import validate
 
 
@@ -72,9 +72,9 @@ def gather(
     settings: Settings,
     network: Network,
     replicas: Replicas,
-    answers: Answers | None = None,
+    predictions: TeacherPredictions | None = None,
 ) -> TrainingData:
-    """The data of `stores` for a training with `settings`; `answers` keeps what its teachers say.
+    """The data of `stores` for a training with `settings`; `predictions` keeps those of its teachers.
 
     Raises:
         ValueError: stores that are cut differently or hold too few labelled faces, or a setting that doesn't fit them.
@@ -106,7 +106,7 @@ def gather(
         settings.balance,
         outputs=objective.outputs,
         share=(replicas.process, replicas.processes),
-        teacher=teacher_targets(teachers, faces, training, settings.teacher_share, answers) if teachers else None,
+        teacher=teacher_targets(teachers, faces, training, settings.teacher_share, predictions) if teachers else None,
     )
     if settings.batch_size % replicas.devices:
         raise ValueError(

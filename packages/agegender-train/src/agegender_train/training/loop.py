@@ -44,7 +44,7 @@ from agegender_train.training.epochs import (
 )
 from agegender_train.training.phases import Phase, compile_for, plan_phases
 from agegender_train.training.state import SavedState, Status, start_from
-from agegender_train.training.teachers import Answers
+from agegender_train.training.teachers import TeacherPredictions
 
 _TRAINING_SAMPLE = 2000
 """Faces that are measured where there are no validation faces."""
@@ -119,8 +119,9 @@ def _train(
     check_same(replicas, json.dumps([same, describe_data(stores)]))
     network = get_network(settings.model)
     writes = replicas.process == 0
-    answers = Answers(out / "teacher-answers", writes, teacher_progress(progress if writes else no_progress, settings))
-    data = gather(stores, settings, network, replicas, answers)
+    teaching = teacher_progress(progress if writes else no_progress, settings)
+    predictions = TeacherPredictions(out / "teacher-predictions", writes, teaching)
+    data = gather(stores, settings, network, replicas, predictions)
     keras.utils.set_random_seed(settings.seed)
     model = _build(network, data.spec, settings)
     with single_device():

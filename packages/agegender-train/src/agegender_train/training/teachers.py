@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from agegender_core.files import replacing
 from agegender_core.predict import Predictor, load_predictor
 from agegender_train.batches.batches import TeacherTargets
 from agegender_train.batches.face_set import FaceSet
+from agegender_train.files import no_progress
 from agegender_train.runs.folder import describe_data
 
 _BATCH = 256
@@ -64,88 +65,82 @@ def teacher_targets(
     faces: FaceSet,
     rows: npt.NDArray[np.int64],
     share: float,
-    answers: Answers | None = None,
+    predictions: TeacherPredictions | None = None,
 ) -> TeacherTargets:
     """The mean of the teachers' predictions for faces without augmentation.
 
     Args:
-        teachers: at least one. The ages are distributions if all teachers have one, years otherwise.
+        teachers: see `load_teachers`.
         faces: where the chips come from.
         rows: of `faces`.
         share: see `TeacherTargets`.
-        answers: where what a teacher says is kept; nowhere by default.
+        predictions: where they are kept; nowhere by default.
     """
-    distribution = all(teacher.has_distribution for teacher in teachers)
-    answers = answers or Answers(None)
-    said = [answers.of(teacher, faces, rows, place, len(teachers)) for place, teacher in enumerate(teachers)]
-    ages = np.mean(np.stack([one["age_probs"] if distribution else one["age"][:, None] for one in said]), axis=0)
-    p_male = np.mean(np.stack([one["p_male"] for one in said]), axis=0)
-    return TeacherTargets(ages, p_male[:, None], share)
+    age = "age_probs" if all(teacher.has_distribution for teacher in teachers) else "age"
+    each = (predictions or TeacherPredictions(None)).of(teachers, faces, rows)
+    ages, p_male = zip(*((one[age].reshape(len(rows), -1), one["p_male"][:, None]) for one in each), strict=True)
+    return TeacherTargets(np.mean(ages, axis=0), np.mean(p_male, axis=0), share)
 
 
-class Answers:
-    """What teachers say of the faces of stores, in files of some thousand faces each: a training that was killed goes
-    on from the last one, and another training with the same teacher and stores starts at once.
+class TeacherPredictions:
+    """What teachers predict for the faces of stores, in files of some thousand faces each: a training that was killed
+    goes on from the last one, and another training with the same teacher and stores starts at once.
 
     A file is found by what is in it: the teacher's and the stores' hashes. It is looked for in `folder`, then in the
     folders of the same name in the runs beside this one.
 
     Args:
-        folder: RUN/teacher-answers; ``None``: nothing is kept.
+        folder: RUN/teacher-predictions; ``None``: nothing is kept.
         writes: whether this process writes it; in data-parallel training only one does.
-        progress: called with the number of answers that are there, and that of all of them.
+        progress: called with the number of predictions that are there, and that of all of them.
     """
 
     def __init__(
-        self, folder: Path | None, writes: bool = True, progress: Callable[[int, int], None] | None = None
+        self, folder: Path | None, writes: bool = True, progress: Callable[[int, int], None] = no_progress
     ) -> None:
-        self._folder, self._writes = folder, writes
-        self._progress = progress or (lambda done, total: None)
+        self._folder, self._writes, self._progress = folder, writes, progress
 
     def of(
-        self, teacher: Predictor, faces: FaceSet, rows: npt.NDArray[np.int64], place: int, teachers: int
-    ) -> dict[str, npt.NDArray[np.float32]]:
-        """Its answers for `rows` of `faces`: age_probs (n, 101) if it has them, age (n,) and p_male (n,).
+        self, teachers: Sequence[Predictor], faces: FaceSet, rows: npt.NDArray[np.int64]
+    ) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+        """Each teacher's for `rows` of `faces`: age (n,), p_male (n,), and age_probs (n, 101) if it has them."""
+        blocks = np.unique(rows // _KEPT_TOGETHER)
+        places = np.searchsorted(blocks, rows // _KEPT_TOGETHER) * _KEPT_TOGETHER + rows % _KEPT_TOGETHER
+        total = len(teachers) * len(blocks)
+        for number, teacher in enumerate(teachers):
+            folders, found = self._folders(_key(teacher, faces)), []
+            for done, start in enumerate((blocks * _KEPT_TOGETHER).tolist(), number * len(blocks) + 1):
+                block = np.arange(start, min(start + _KEPT_TOGETHER, len(faces)))
+                found.append(self._block(teacher, faces, block, folders))
+                self._progress(round(done / total * len(teachers) * len(rows)), len(teachers) * len(rows))
+            yield {name: np.concatenate([one[name] for one in found])[places] for name in found[0]}
 
-        Args:
-            teacher: a model.
-            faces: where the chips come from.
-            rows: of `faces`.
-            place: number of the teacher, from 0, for the progress.
-            teachers: how many there are.
-        """
-        key = _key(teacher, faces)
-        needed = np.unique(rows // _KEPT_TOGETHER)
-        blocks = {}
-        for done, block in enumerate(needed.tolist(), 1):
-            start = block * _KEPT_TOGETHER
-            blocks[block] = self._block(teacher, faces, np.arange(start, min(start + _KEPT_TOGETHER, len(faces))), key)
-            self._progress(place * len(rows) + round(done / len(needed) * len(rows)), teachers * len(rows))
-        places = list(zip((rows // _KEPT_TOGETHER).tolist(), (rows % _KEPT_TOGETHER).tolist(), strict=True))
-        columns = next(iter(blocks.values()), {})
-        return {name: np.stack([blocks[block][name][row] for block, row in places]) for name in columns}
+    def _folders(self, key: str) -> list[Path]:
+        """Where predictions may be kept, the own folder first."""
+        if self._folder is None:
+            return []
+        beside = sorted(self._folder.parent.parent.glob(f"*/{self._folder.name}"))
+        return [folder / key for folder in (self._folder, *beside)]
 
     def _block(
-        self, teacher: Predictor, faces: FaceSet, rows: npt.NDArray[np.int64], key: str
+        self, teacher: Predictor, faces: FaceSet, rows: npt.NDArray[np.int64], folders: Sequence[Path]
     ) -> dict[str, npt.NDArray[np.float32]]:
-        name = Path(key) / f"{rows[0]}.npz"
-        if self._folder is not None:
-            for folder in (self._folder, *sorted(self._folder.parent.parent.glob(f"*/{self._folder.name}"))):
-                if (folder / name).is_file():
-                    with np.load(folder / name) as kept:
-                        return dict(kept)
+        name = f"{rows[0]}.npz"
+        for folder in folders:
+            if (folder / name).is_file():
+                with np.load(folder / name) as kept:
+                    return dict(kept)
         parts = [teacher.predict_chips(faces.chips(part)) for part in np.split(rows, range(_BATCH, len(rows), _BATCH))]
         columns = ("age", "p_male", *(("age_probs",) if teacher.has_distribution else ()))
-        said: dict[str, Any] = {column: np.concatenate([getattr(part, column) for part in parts]) for column in columns}
-        if self._folder is not None and self._writes:
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with replacing(path) as unfinished, unfinished.open("wb") as file:
-                np.savez(file, **said)
-        return said
+        made: dict[str, Any] = {column: np.concatenate([getattr(part, column) for part in parts]) for column in columns}
+        if folders and self._writes:
+            folders[0].mkdir(parents=True, exist_ok=True)
+            with replacing(folders[0] / name) as unfinished, unfinished.open("wb") as file:
+                np.savez(file, **made)
+        return made
 
 
 def _key(teacher: Predictor, faces: FaceSet) -> str:
-    """The same for equal answers: by the model's file, and by what is in the stores."""
+    """The same for equal predictions: by the model's file, and by what is in the stores."""
     of = [digests([teacher]), teacher.flip, describe_data(faces.stores), _KEPT_TOGETHER]
     return blake2b(json.dumps(of).encode(), digest_size=16).hexdigest()

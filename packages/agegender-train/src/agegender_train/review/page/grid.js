@@ -111,8 +111,15 @@ export class Grid {
     const far = Math.abs(scrollTop - this.lastTop) > clientHeight;
     this.lastTop = scrollTop;
     clearTimeout(this.settling);
-    if (far) this.settling = setTimeout(() => this.#loadAll(), SETTLED);
+    if (far) this.settling = setTimeout(() => this.#loadIfSettled(), SETTLED);
     else this.#loadAll();
+  }
+
+  // A slow page may take longer than SETTLED for a frame: only the next one tells whether the scrolling goes on.
+  #loadIfSettled() {
+    requestAnimationFrame(() => {
+      if (this.waiting === undefined) this.#loadAll();
+    });
   }
 
   #loadAll() {

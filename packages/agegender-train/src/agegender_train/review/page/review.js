@@ -219,7 +219,7 @@ function undo() {
 async function openOthers() {
   const row = rows[grid.current];
   if (row === undefined) return;
-  if (!detector) return warn("Other faces are sought where review is begun with --source, what the store was made of.");
+  if (!detector) return warn("To choose another face, start agegender review with --source and what the store was made from.");
   try {
     const box = await chooseFace(row, detector);
     if (box && rows[grid.current] === row) decide("correct", { box }, { goOn: false });
