@@ -1,6 +1,7 @@
-"""From aligned stores to a network's batches: decode, augment, and the runtime's own preprocessing, on threads.
+"""From aligned stores to a network's batches: decoding, and the C++ that changes and preprocesses faces, on threads.
 
-Batch i depends on nothing but the seed and i, so that a training can be repeated and resumed.
+Batch i depends on nothing but the seed and i, so that a training can be repeated and resumed; and how a face is changed
+in an epoch on nothing but the seed, the epoch and the face, whatever batch it is in, on whichever process.
 """
 
 from __future__ import annotations
@@ -17,17 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.augment import augment
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import augment
+from agegender_train.batches.augment import draw_changes
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.store.labels import Labels
 
 Floats = npt.NDArray[np.float32]
-
-_BLOCK = 8
-"""Faces that share a random generator: to make one takes a tenth of the time that augmenting a face does."""
 
 
 class Batch(NamedTuple):
@@ -120,10 +119,8 @@ class Batches:
                 f"batch_size must be in 1..{len(rows)}, the number of faces to learn from, got {batch_size}"
             )
         part, parts = share
-        if parts > 1 and batch_size % (parts * _BLOCK):
-            raise ValueError(
-                f"batch_size must be a multiple of {_BLOCK} faces for each of {parts} processes, got {batch_size}"
-            )
+        if batch_size % parts:
+            raise ValueError(f"batch_size must be a multiple of {parts}, the number of processes, got {batch_size}")
         self._part = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
@@ -147,27 +144,20 @@ class Batches:
     def __getitem__(self, index: int) -> Batch:
         """Batch `index`, counted from the start of training; safe to call from many threads at once."""
         epoch, step = divmod(index, self.per_epoch)
-        places = range(step * self._batch_size, (step + 1) * self._batch_size)[self._part]
-        picked = self._order(epoch)[places.start : places.stop]
+        picked = self._order(epoch)[step * self._batch_size : (step + 1) * self._batch_size][self._part]
         rows = self._rows[picked]
-        chips = self._faces.chips(rows) if self._augmentation is None else self._augmented(rows, epoch, places)
         targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
         return Batch(
-            preprocess(chips, self._spec),
+            self._inputs(rows, epoch),
             {name: column[picked] for name, column in zip(self._outputs, targets, strict=True)},
             {name: column[picked] for name, column in zip(self._outputs, weights, strict=True)},
         )
 
-    def _augmented(self, rows: npt.NDArray[np.int64], epoch: int, places: range) -> npt.NDArray[np.uint8]:
-        assert self._augmentation is not None
-        originals = self._faces.views(rows)
-        chips = np.empty((len(rows), *originals[0].shape), np.uint8)
-        for start in range(0, len(rows), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            # Seeded by the block's place in the epoch: it is the same whichever process has it in its part.
-            rng = np.random.default_rng([self._seed, epoch, places[start]])
-            augment(originals[block], self._augmentation, rng, out=chips[block])
-        return chips
+    def _inputs(self, rows: npt.NDArray[np.int64], epoch: int) -> Floats:
+        if self._augmentation is None:
+            return preprocess(self._faces.chips(rows), self._spec)
+        changes, others = draw_changes(self._augmentation, (self._seed, epoch), rows, self._rows)
+        return augment(self._faces.views(rows), changes, self._spec, self._faces.views_or_none(others))
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The order of all faces in an epoch; drawn once an epoch."""
