@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,9 @@ from agegender_train.batches.augmentation import Augmentation
 
 _GREY = np.array([0.3, 1.75 / 3, 0.35 / 3])
 """Red, green and blue of a colour's luma."""
+
+_IN_EPOCH, _IN_VIEW, _CHOICE = 1, 2, 3
+"""What random numbers are for: each has a sequence of its own. None is 0, which a seed may as well not hold."""
 
 _NUMBERS = 64
 """So many random numbers a face has at most; its place in the sequence is a multiple of it."""
@@ -37,8 +41,48 @@ def uniforms(seed: Sequence[int], rows: npt.NDArray[np.int64], count: int) -> np
     state = start + places * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    numbers: npt.NDArray[np.float64] = ((state ^ (state >> np.uint64(31))) >> np.uint64(11)) * 2.0**-53
-    return numbers
+    return ((state ^ (state >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def changes_in_epoch(
+    augmentation: Augmentation, seed: int, epoch: int, rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]
+) -> tuple[Changes, npt.NDArray[np.int64]]:
+    """How faces are changed in an epoch, counted from 0; see `draw_changes`."""
+    return draw_changes(augmentation, (seed, epoch, _IN_EPOCH), rows, others)
+
+
+@dataclass(frozen=True)
+class Views:
+    """Some ways of seeing each face that stay the same through a training, so that teachers can be asked beforehand.
+
+    View 0 is the face as it is.
+
+    Attributes:
+        count: how many there are beside view 0.
+        augmentation: how far they are changed.
+        seed: of the changes, and of which view is seen in which epoch.
+    """
+
+    count: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    seed: int = 0
+
+    def seen_in_epoch(self, epoch: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The view of each face in an epoch, counted from 0: int64 (n,), each as likely as any other."""
+        views: npt.NDArray[np.int64] = np.zeros(len(rows), np.int64)
+        if self.count:
+            views[:] = uniforms((self.seed, epoch, _CHOICE), rows, 1)[0] * (self.count + 1)
+        return views
+
+    def changes(
+        self, views: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], others: npt.NDArray[np.int64]
+    ) -> tuple[Changes, npt.NDArray[np.int64]]:
+        """How faces are changed in these views of them, (n,); see `draw_changes`."""
+        changes, around = no_changes(len(rows)), np.full(len(rows), -1, np.int64)
+        for view in set(views.tolist()) - {0}:
+            at = views == view
+            changes[at], around[at] = draw_changes(self.augmentation, (self.seed, view, _IN_VIEW), rows[at], others)
+        return changes, around
 
 
 def draw_changes(
