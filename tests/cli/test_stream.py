@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ import onnx
 import pytest
 import typer
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from agegender_cli.errors import UserError
@@ -352,6 +354,15 @@ def test_a_recording_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> No
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     result = run(cut, "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model, "--upsample", 0)
     assert "of the 40 frames it announces" in result.stderr
+
+
+def test_a_gif_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> None:
+    pictures = [Image.effect_noise((64, 48), 60 + i).convert("RGB") for i in range(6)]
+    pictures[0].save(tmp_path / "whole.gif", save_all=True, append_images=pictures[1:], duration=40)
+    whole = (tmp_path / "whole.gif").read_bytes()
+    (tmp_path / "cut.gif").write_bytes(whole[: len(whole) // 2])
+    result = run(tmp_path / "cut.gif", "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model)
+    assert re.search(r"cut\.gif was cut off: it ends after [1-5] frames?\.", result.stderr)
 
 
 def test_no_face_gives_a_hint(tmp_path: Path, model: Path) -> None:

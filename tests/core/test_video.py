@@ -126,6 +126,19 @@ def test_a_file_that_was_cut_off_gives_its_frames_and_says_so(tmp_path: Path) ->
     assert source.truncated
 
 
+def test_a_gif_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    pictures = [Image.effect_noise(SIZE, 60 + i).convert("RGB") for i in range(6)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40)
+    whole = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "padded.gif").write_bytes(whole + bytes(100))
+    (tmp_path / "cut.gif").write_bytes(whole[: len(whole) // 2])
+    for name, truncated in (("a.gif", False), ("padded.gif", False), ("cut.gif", True)):
+        source = open_source(tmp_path / name)
+        frames = list(source)
+        assert 1 <= len(frames) <= 6
+        assert source.truncated is truncated
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

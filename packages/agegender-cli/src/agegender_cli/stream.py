@@ -295,7 +295,10 @@ class _Run:
     def _tell_of_source(self, number: int, source: Source) -> None:
         frames = self.telemetry.processed(number)
         if source.truncated:
-            message(f"{source.name} ends after {frames} of the {source.frame_count} frames it announces.")
+            if source.frame_count is not None and source.received < source.frame_count:
+                message(f"{source.name} ends after {frames} of the {source.frame_count} frames it announces.")
+            else:
+                message(f"{source.name} was cut off: it ends after {count(frames, 'frame')}.")
         uniform = self.telemetry.uniform(number)
         if uniform and uniform >= frames // 2:
             message(f"{source.name}: {uniform} of {count(frames, 'frame')} are of one colour all over.")

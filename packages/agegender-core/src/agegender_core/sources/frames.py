@@ -101,7 +101,8 @@ class Source(ABC):
         width: pixels of the first frame; 0 before there is one.
         height: pixels of the first frame; 0 before there is one.
         is_live: frames come at their own pace and never end by themselves.
-        truncated: after the last frame of a recording: it ended well before the number of frames it announces.
+        truncated: after the last frame of a recording: it ended well before the number of frames it announces, or
+            in the middle of a GIF.
         broken: frames that could not be decoded, or not whole.
         received: frames that came in; those that were dropped are among them.
         dropped: frames of a live source that came while another one was at work, and that nobody sees.

@@ -139,6 +139,6 @@ def _open_file(path: Path) -> Source:
     if picture:
         reader.close()
         raise SourceError(f"{path} is a picture, not a video: `read_image` and `agegender predict` take it")
-    source = Recording(reader, str(path), slug_of(str(path)))
+    source = Recording(reader, str(path), slug_of(str(path)), path)
     source.sound = path if source.has_sound else None
     return source
