@@ -13,7 +13,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from agegender_core.augment import augment
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import draw_changes
+from agegender_train.batches.augment import changes_in_epoch
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.batches import Batches
 from agegender_train.batches.face_set import FaceSet
@@ -88,7 +88,7 @@ def bench_batch(benchmark: BenchmarkFixture, store: Store, who: str) -> None:
     order = np.random.default_rng([0, 0]).permutation(FACES)
     if augmentation is not None:
         chips = store.decode(rows)
-        changes, others = draw_changes(augmentation, (0, 0), rows, rows)
+        changes, others = changes_in_epoch(augmentation, 0, 0, rows, rows)
         around = [None if other < 0 else chips[other] for other in others]
         np.testing.assert_array_equal(made, augment(chips, changes, SPEC, around)[order])
         return

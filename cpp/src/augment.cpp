@@ -134,10 +134,11 @@ struct Squares {
   simd::Buffer<Shares> columns, rows;  // one behind the other, each with `size` of them
 };
 
-/// The means over squares of `kRows` x `kRows` pixels, or of `rows` x `rows` if that is 0: `size` x 4 grey levels.
+/// The means over squares of `kRows` x `kRows` pixels, or of `rows` x `rows` if that is 0: for pixels `begin` to `end`
+/// of a row of `size`, four grey levels each.
 template <int kRows>
-void sum_squares(const std::int8_t* pixels, std::ptrdiff_t stride, int rows, std::ptrdiff_t size,
-                 const Squares& squares, float* out) {
+void sum_squares(const std::int8_t* pixels, std::ptrdiff_t stride, int rows, std::ptrdiff_t size, std::ptrdiff_t begin,
+                 std::ptrdiff_t end, const Squares& squares, float* out) {
   if (kRows > 0) rows = kRows;
   const std::int32_t* corner = squares.corner.data();
   const Shares *column_share = squares.columns.data(), *row_share = squares.rows.data();
@@ -147,7 +148,7 @@ void sum_squares(const std::int8_t* pixels, std::ptrdiff_t stride, int rows, std
   const __m256i spread = _mm256_setr_epi8(-1, 0, -1, 4, -1, 1, -1, 5, -1, 2, -1, 6, -1, -1, -1, -1,  //
                                           -1, 8, -1, 12, -1, 9, -1, 13, -1, 10, -1, 14, -1, -1, -1, -1);
   const __m128 unit = _mm_set1_ps(1 / (256 * kWhole)), middle = _mm_set1_ps(128);
-  for (std::ptrdiff_t x = 0; x < size; ++x) {
+  for (std::ptrdiff_t x = begin; x < end; ++x) {
     __m256i total = _mm256_setzero_si256();
     for (int group = 0; group < groups; ++group) {
       const std::int8_t* from = pixels + corner[x] + group * kTogether * kPixel;
@@ -165,7 +166,7 @@ void sum_squares(const std::int8_t* pixels, std::ptrdiff_t stride, int rows, std
     _mm_storeu_ps(out + x * kPixel, _mm_add_ps(_mm_mul_ps(_mm_cvtepi32_ps(both), unit), middle));
   }
 #else
-  for (std::ptrdiff_t x = 0; x < size; ++x) {
+  for (std::ptrdiff_t x = begin; x < end; ++x) {
     FourFloats total = simd::splat_four(128);
     for (int column = 0; column < rows; ++column) {
       const std::int8_t* from = pixels + corner[x] + column * kPixel;
@@ -216,15 +217,18 @@ class Sampler {
     simd::at_least(raster.pixels, index(raster.width * raster.height * kPixel));
   }
 
-  /// Row `y` of the new picture, `size` x 4 grey levels; `raster` was placed here, and filled.
-  void row(const Raster& raster, std::ptrdiff_t y, float* out) {
+  /// Pixels `from` to `to` of row `y` of the new picture, four grey levels each, to their places in `out`; `raster` was
+  /// placed here, and filled.
+  void row(const Raster& raster, std::ptrdiff_t y, std::ptrdiff_t from, std::ptrdiff_t to, float* out) {
     const float step_x = static_cast<float>(from_[0]), step_y = static_cast<float>(from_[3]);
     const float start_x = static_cast<float>(edge(0, y) - static_cast<double>(raster.left));
     const float start_y = static_cast<float>(edge(3, y) - static_cast<double>(raster.top));
-    const auto stride = static_cast<std::int32_t>(raster.width * kPixel), size = static_cast<std::int32_t>(size_);
+    const auto stride = static_cast<std::int32_t>(raster.width * kPixel);
+    const auto size = static_cast<std::int32_t>(size_), begin = static_cast<std::int32_t>(from),
+               end = static_cast<std::int32_t>(to);
     std::int32_t* corner = squares_.corner.data();
     float *across = squares_.across.data(), *behind = squares_.behind.data();
-    for (std::int32_t x = 0; x < size; ++x) {
+    for (std::int32_t x = begin; x < end; ++x) {
       const float u = start_x + step_x * static_cast<float>(x), v = start_y + step_y * static_cast<float>(x);
       const auto column = static_cast<std::int32_t>(u), line = static_cast<std::int32_t>(v);
       corner[x] = line * stride + column * kPixel;
@@ -235,25 +239,28 @@ class Sampler {
     for (int pair = 0; 2 * pair < rows_; ++pair) {
       std::int32_t* shares = squares_.columns.data() + pair * size;
       const Share first(side_, 2 * pair), second(side_, 2 * pair + 1);
-      for (std::int32_t x = 0; x < size; ++x) shares[x] = column_shares(first(across[x]), second(across[x]));
+      if (2 * pair + 1 < rows_)
+        for (std::int32_t x = begin; x < end; ++x) shares[x] = column_shares(first(across[x]), second(across[x]));
+      else
+        for (std::int32_t x = begin; x < end; ++x) shares[x] = column_shares(first(across[x]), 0);
     }
 #else
     for (int column = 0; column < rows_; ++column) {
       float* shares = squares_.columns.data() + column * size;
       const Share share(side_, column);
-      for (std::int32_t x = 0; x < size; ++x) shares[x] = share(across[x]);
+      for (std::int32_t x = begin; x < end; ++x) shares[x] = share(across[x]);
     }
 #endif
     for (int line = 0; line < rows_; ++line) {
       Shares* shares = squares_.rows.data() + line * size;
       const Share share(side_, line);
-      for (std::int32_t x = 0; x < size; ++x) shares[x] = row_shares(share(behind[x]));
+      for (std::int32_t x = begin; x < end; ++x) shares[x] = row_shares(share(behind[x]));
     }
     const auto sum = rows_ == 2   ? sum_squares<2>
                      : rows_ == 3 ? sum_squares<3>
                      : rows_ == 4 ? sum_squares<4>
                                   : sum_squares<0>;
-    sum(raster.pixels.data(), stride, rows_, size_, squares_, out);
+    sum(raster.pixels.data(), stride, rows_, size_, from, to, squares_, out);
   }
 
  private:
@@ -442,7 +449,7 @@ struct Augmenter::Work {
   void coarsen(std::ptrdiff_t size) {
     enlarger.set(size, options.size);
     for (std::ptrdiff_t y = 0; y < size; ++y) {
-      face_sampler.row(face_raster, y, enlarger.row(y));
+      face_sampler.row(face_raster, y, 0, size, enlarger.row(y));
       colours(enlarger.row(y), size);
     }
   }
@@ -514,11 +521,14 @@ void Augmenter::operator()(const std::uint8_t* chip, const ChipChange& change, c
   }
 
   for (std::ptrdiff_t y = 0; y < size; ++y) {
+    // Of the face, only what is seen; the rest of the row has no share in what follows.
+    const bool all_around = is_surrounded && work.kept_y.share[index(y)] == 0;
+    const std::ptrdiff_t from = is_surrounded ? work.kept_x.first : 0, to = is_surrounded ? work.kept_x.end : size;
     if (is_coarse) {
-      work.enlarger.enlarged_row(y, line);
-    } else {
-      work.face_sampler.row(work.face_raster, y, line);
-      work.colours(line, size);
+      if (!all_around) work.enlarger.enlarged_row(y, line);
+    } else if (!all_around && from < to) {
+      work.face_sampler.row(work.face_raster, y, from, to, line);
+      work.colours(line + from * kPixel, to - from);
     }
     if (is_covered && work.covered_y.share[index(y)] > 0) {
       for (std::ptrdiff_t x = work.covered_x.first; x < work.covered_x.end; ++x) {
@@ -529,7 +539,7 @@ void Augmenter::operator()(const std::uint8_t* chip, const ChipChange& change, c
     }
     if (is_surrounded) {
       if (other) {
-        work.other_sampler.row(work.other_raster, y, around);
+        work.other_sampler.row(work.other_raster, y, 0, size, around);
         work.plain(around, size);
       }
       for (std::ptrdiff_t x = 0; x < size; ++x) {
