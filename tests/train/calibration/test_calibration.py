@@ -211,6 +211,33 @@ def test_groups_tell_the_spread_of_the_errors() -> None:
     assert (likely[np.arange(5000), low - 1] == 0).all()
 
 
+def test_an_open_last_group_has_long_tails() -> None:
+    """Of all over 70 the network says about 74, as FairFace's labels allow; the interval must hold 90 all the same."""
+    rng = np.random.default_rng(8)
+
+    def made(n: int) -> tuple[dict[str, Any], np.ndarray]:
+        age = np.where(rng.random(n) < 0.2, 70 + np.minimum(rng.exponential(10, n), 28), rng.integers(20, 70, n))
+        told = np.clip(np.minimum(age, 74) + rng.normal(0, 3, n), 1, 99)
+        probs = np.exp(-0.5 * ((AGES - told[:, None]) / 3) ** 2)
+        probs /= probs.sum(axis=1, keepdims=True)
+        return {"age": probs.astype(np.float32), "gender": np.full((n, 2), 0.5, np.float32)}, age
+
+    outputs, age = made(4000)
+    labels = labels_of(age, np.zeros(4000), 10)
+    last = labels.age_low >= 70
+    labels.age_low[last], labels.age_high[last] = 70, 100
+    calibrated = calibrated_heads(DISTRIBUTION, outputs, labels)
+    outputs, age = made(4000)
+    predicted = Decoder(calibrated)(outputs)
+    assert predicted.age is not None
+    assert predicted.age_interval is not None
+    held = (predicted.age_interval[:, 0] <= age) & (age <= predicted.age_interval[:, 1])
+    widths = np.diff(predicted.age_interval)[:, 0]
+    assert held[predicted.age >= 70].mean() > 0.85
+    assert held[predicted.age < 60].mean() == pytest.approx(0.9, abs=0.04)
+    assert widths[predicted.age < 60].mean() < 15
+
+
 def test_quantiles_weigh() -> None:
     values = np.array([3.0, 1, 2, 9])
     assert weighted_quantile(values, np.array([1.0, 1, 2, 0]), 0.75) == 2

@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 AGES = np.arange(MAX_AGE + 1, dtype=np.float64)
 _ROUNDS = 20
 _FLOOR = 1e-3
+_OLD, _YEARS_LEFT = 50, 15.0
 
 # Closer where faces change faster.
 _KNOTS = np.array([0, 2, 4, 6, 9, 12, 16, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100.0])
@@ -100,6 +101,10 @@ def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, C
     follow this distribution. Bias and spread come from the groups themselves: expectation-maximisation for regression
     with interval-censored values (Dempster, Laird and Rubin 1977, section 4.1). Known ages need no assumption.
 
+    Not so in an open last group, such as "more than 70". A model that learned from such groups gives about the same age
+    for all that are in it, so that their errors aren't normal. Their ages are taken to thin out exponentially, with
+    a mean of 15 years above the group's start: about the years that people of 70 have left.
+
     Args:
         age: float64 (n,), predicted years; n >= 1.
         possible: bool (n, 101), see `possible_ages`.
@@ -109,7 +114,9 @@ def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, C
         the predicted age.
     """
     near = Neighbourhoods.of(age)
-    likely = possible / possible.sum(axis=1, keepdims=True)
+    is_open = possible[:, -1] & (possible.argmax(axis=1) >= _OLD) & (possible.argmax(axis=1) < MAX_AGE)
+    thinning = np.exp(-np.maximum(AGES - possible.argmax(axis=1)[:, None], 0) / _YEARS_LEFT)
+    likely = _within(np.where(is_open[:, None], thinning, 1.0), possible)
     rounds = _ROUNDS if possible.sum() > len(possible) else 1
     for number in range(rounds):
         bias = near.mean(likely @ AGES - age)
@@ -117,7 +124,7 @@ def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, C
         spread = np.sqrt(near.mean((likely * errors**2).sum(axis=1)))
         if number < rounds - 1:
             densities = np.exp(-0.5 * np.square(errors / np.maximum(np.interp(age, near.at, spread), 0.5)[:, None]))
-            likely = _within(densities, possible)
+            likely = _within(np.where(is_open[:, None], thinning, densities), possible)
     squares = (likely * np.square(AGES - age[:, None])).sum(axis=1)
     return likely, Curve(near.at, np.sqrt(near.mean(squares)))
 
