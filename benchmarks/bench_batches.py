@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from agegender_core.preprocess import preprocess
+from agegender_core.augment import augment
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import augment
+from agegender_train.batches.augment import changes_in_epoch
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.batches import Batches
 from agegender_train.batches.face_set import FaceSet
@@ -87,13 +87,10 @@ def bench_batch(benchmark: BenchmarkFixture, store: Store, who: str) -> None:
     made = benchmark(calls.get(who, lambda: batches[0].inputs))
     order = np.random.default_rng([0, 0]).permutation(FACES)
     if augmentation is not None:
-        # Eight faces after eight, each from copies of its own.
-        chips = store.decode(order)
-        blocks = [
-            augment(chips[start : start + 8].copy(), augmentation, np.random.default_rng([0, 0, start]))
-            for start in range(0, FACES, 8)
-        ]
-        np.testing.assert_array_equal(made, preprocess(np.concatenate(blocks), SPEC))
+        chips = store.decode(rows)
+        changes, others = changes_in_epoch(augmentation, 0, 0, rows, rows)
+        around = [None if other < 0 else chips[other] for other in others]
+        np.testing.assert_array_equal(made, augment(chips, changes, SPEC, around)[order])
         return
     got = made if "PyDataset" in who else made[np.argsort(order)]
     # OpenCV rounds to whole grey levels after the resizing, we don't.

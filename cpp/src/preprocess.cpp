@@ -7,6 +7,21 @@
 
 namespace agegender {
 
+void check(std::ptrdiff_t chip_size, const PreprocessOptions& options) {
+  const double side = static_cast<double>(chip_size);
+  const auto& [left, top, right, bottom] = options.crop;
+  if (chip_size < 1 || options.size < 1)
+    throw std::invalid_argument("chips and input must have at least one pixel, got " + std::to_string(chip_size) +
+                                " and " + std::to_string(options.size));
+  // Crops are computed from margins: a rounding error past the edge is no mistake of the caller's.
+  const double slack = 1e-6;
+  if (!(left >= -slack && top >= -slack && right <= side + slack && bottom <= side + slack && right - left > slack &&
+        bottom - top > slack))
+    throw std::invalid_argument("crop must be left, top, right, bottom inside a chip of " + std::to_string(chip_size) +
+                                " pixels, got " + std::to_string(left) + ", " + std::to_string(top) + ", " +
+                                std::to_string(right) + ", " + std::to_string(bottom));
+}
+
 Preprocessor::Taps Preprocessor::make_taps(double begin, double end, std::ptrdiff_t output_size,
                                            std::ptrdiff_t input_size) {
   Taps taps;
@@ -40,18 +55,9 @@ Preprocessor::Taps Preprocessor::make_taps(double begin, double end, std::ptrdif
 
 Preprocessor::Preprocessor(std::ptrdiff_t chip_size, const PreprocessOptions& options)
     : chip_size_(chip_size), options_(options) {
+  check(chip_size, options);
   const double side = static_cast<double>(chip_size);
   const auto& [left, top, right, bottom] = options.crop;
-  if (chip_size < 1 || options.size < 1)
-    throw std::invalid_argument("chips and input must have at least one pixel, got " + std::to_string(chip_size) +
-                                " and " + std::to_string(options.size));
-  // Crops are computed from margins: a rounding error past the edge is no mistake of the caller's.
-  const double slack = 1e-6;
-  if (!(left >= -slack && top >= -slack && right <= side + slack && bottom <= side + slack && right - left > slack &&
-        bottom - top > slack))
-    throw std::invalid_argument("crop must be left, top, right, bottom inside a chip of " + std::to_string(chip_size) +
-                                " pixels, got " + std::to_string(left) + ", " + std::to_string(top) + ", " +
-                                std::to_string(right) + ", " + std::to_string(bottom));
   columns_ = make_taps(std::max(left, 0.0), std::min(right, side), options.size, chip_size);
   rows_ = make_taps(std::max(top, 0.0), std::min(bottom, side), options.size, chip_size);
   resized_rows_.resize(static_cast<std::size_t>(chip_size * options.size * 3));

@@ -2,7 +2,13 @@
 // vector extension; any other compiler gets a plain loop of the same meaning.
 #pragma once
 
+#if defined(__GNUC__) && defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <vector>
@@ -21,7 +27,29 @@ using FourFloats = float __attribute__((vector_size(4 * sizeof(float))));
 
 /// `value - 0` and not `value + 0`: only the former is `value` for every float, and so costs nothing.
 inline Floats splat(float value) { return value - Floats{}; }
-inline Floats minimum(Floats a, Floats b) { return a < b ? a : b; }
+inline FourFloats splat_four(float value) { return value - FourFloats{}; }
+/// Four signed bytes as floats.
+inline FourFloats load_bytes(const std::int8_t* from) {
+#if defined(__SSE2__)
+  std::int32_t bytes;
+  std::memcpy(&bytes, from, sizeof bytes);
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i high = _mm_unpacklo_epi16(zero, _mm_unpacklo_epi8(zero, _mm_cvtsi32_si128(bytes)));
+  return _mm_cvtepi32_ps(_mm_srai_epi32(high, 24));
+#else
+  std::int8_t bytes __attribute__((vector_size(4)));
+  std::memcpy(&bytes, from, sizeof bytes);
+  return __builtin_convertvector(bytes, FourFloats);
+#endif
+}
+template <typename Vector>
+Vector minimum(Vector a, Vector b) {
+  return a < b ? a : b;
+}
+template <typename Vector>
+Vector maximum(Vector a, Vector b) {
+  return a > b ? a : b;
+}
 #else
 template <int kCount>
 struct Pack {
@@ -40,6 +68,9 @@ struct Pack {
   friend Pack operator+(const Pack& a, const Pack& b) {
     return each(a, b, [](float x, float y) { return x + y; });
   }
+  friend Pack operator-(const Pack& a, const Pack& b) {
+    return each(a, b, [](float x, float y) { return x - y; });
+  }
   friend Pack operator*(const Pack& a, const Pack& b) {
     return each(a, b, [](float x, float y) { return x * y; });
   }
@@ -49,8 +80,19 @@ struct Pack {
 using Floats = Pack<kLanes>;
 using FourFloats = Pack<4>;
 inline Floats splat(float value) { return Floats::of(value); }
-inline Floats minimum(const Floats& a, const Floats& b) {
-  return Floats::each(a, b, [](float x, float y) { return x < y ? x : y; });
+inline FourFloats splat_four(float value) { return FourFloats::of(value); }
+inline FourFloats load_bytes(const std::int8_t* from) {
+  FourFloats values;
+  for (int i = 0; i < 4; ++i) values.lane[i] = from[i];
+  return values;
+}
+template <typename Vector>
+Vector minimum(const Vector& a, const Vector& b) {
+  return Vector::each(a, b, [](float x, float y) { return x < y ? x : y; });
+}
+template <typename Vector>
+Vector maximum(const Vector& a, const Vector& b) {
+  return Vector::each(a, b, [](float x, float y) { return x > y ? x : y; });
 }
 #endif
 
@@ -63,6 +105,21 @@ Vector load(const float* from) {
 template <typename Vector>
 void store(float* to, Vector values) {
   std::memcpy(to, &values, sizeof values);
+}
+
+/// Of each four floats, the one of this number four times.
+template <int kLane>
+Floats spread(const Floats& values) {
+#if defined(__GNUC__) && defined(__AVX__)
+  return _mm256_permute_ps(values, kLane * 0x55);
+#elif defined(__GNUC__) && defined(__SSE2__)
+  return _mm_shuffle_ps(values, values, kLane * 0x55);
+#else
+  std::array<float, kLanes> lanes;
+  std::memcpy(lanes.data(), &values, sizeof values);
+  for (std::size_t i = 0; i < lanes.size(); ++i) lanes[i] = lanes[i / 4 * 4 + kLane];
+  return load(lanes.data());
+#endif
 }
 
 constexpr int round_up(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }

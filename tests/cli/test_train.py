@@ -133,6 +133,7 @@ OPTIONS: dict[str, tuple[tuple[object, ...], Any]] = {
     "gender_smoothing": (("--gender-smoothing", 0.1), 0.1),
     "teachers": (("--teacher", "a.onnx", "--teacher", "ssrnet"), ("a.onnx", "ssrnet")),
     "teacher_share": (("--teacher-share", 0.7), 0.7),
+    "teacher_views": (("--teacher-views", 4), 4),
     "balance": (("--balance", 0.5), 0.5),
     "augmentation": (("--augmentation", "rotation=15"), Augmentation(rotation=15)),
     "accumulate": (("--accumulate", 2), 2),

@@ -20,6 +20,7 @@ from agegender_core import (
     ModelFileError,
     Pipeline,
     load_predictor,
+    preprocess,
     read_image,
 )
 from agegender_core.align import LANDMARKS_PATH
@@ -192,6 +193,18 @@ def test_no_model(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelFileError, match="is no ONNX model"):
         load_predictor(tmp_path / "text.onnx")
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_what_the_network_gets_can_be_given_itself(flip: bool) -> None:
+    predictor = load_predictor("ssrnet", flip=flip)
+    chips = np.random.default_rng(0).integers(0, 256, (40, 140, 140, 3), np.uint8)
+    by_chips, by_inputs = predictor.predict_chips(chips), predictor.predict_inputs(preprocess(chips, predictor.spec))
+    np.testing.assert_allclose(by_inputs.age, by_chips.age, atol=1e-3)
+    np.testing.assert_allclose(by_inputs.p_male, by_chips.p_male, atol=1e-5)
+    assert len(predictor.predict_inputs(preprocess(chips[:0], predictor.spec)).age) == 0
+    with pytest.raises(ValueError, match=r"inputs must have shape \(n, 64, 64, 3\), got \(1, 3, 64, 64\)"):
+        predictor.predict_inputs(np.zeros((1, 3, 64, 64), np.float32))
 
 
 def test_wrong_chips_are_cut_again(astronaut_path: Path) -> None:

@@ -18,6 +18,9 @@ struct PreprocessOptions {
   bool channels_first = false;   ///< (3, size, size) instead of (size, size, 3)
 };
 
+/// Throws std::invalid_argument when the crop is empty or leaves a chip of that size, or a size is not positive.
+void check(std::ptrdiff_t chip_size, const PreprocessOptions& options);
+
 /// Crop, resize, reorder and normalise in one pass over the chip.
 ///
 /// A chip larger than the input is averaged over each output pixel's area (what OpenCV calls INTER_AREA, here for
@@ -26,7 +29,7 @@ struct PreprocessOptions {
 /// Thread safety: one object a thread; it holds scratch memory.
 class Preprocessor {
  public:
-  /// Throws std::invalid_argument when the crop is empty or leaves the chip, or a size is not positive.
+  /// Throws std::invalid_argument as `check`.
   Preprocessor(std::ptrdiff_t chip_size, const PreprocessOptions& options);
 
   /// Requires: chip of chip_size x chip_size x 3 bytes, out of size x size x 3 floats.

@@ -104,6 +104,28 @@ def assert_equal_runs(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_training_with_views_goes_on_exactly_and_another_one_asks_nobody(
+    make_store: Any, tmp_path: Path, undecided_teacher: Path
+) -> None:
+    store = make_store(n=88)
+    settings = {**TINY, "teachers": [str(undecided_teacher)], "teacher_views": 2, "deterministic": True, "epochs": 3}
+    often = {**settings, "checkpoint_minutes": 0.0}
+    runs = [tmp_path / folder / "run" for folder in ("whole", "killed")]
+    # Three looks at all faces come first: as they are, and two views. The first kill is after the second of them.
+    train_in_forks(
+        store, [(runs[0], settings, -1), (runs[1], often, 2), (runs[1], often, 6), (runs[1], often, -1)], "tensorflow"
+    )
+    assert_equal_runs(*runs)
+    kept = [sorted(path.relative_to(run) for path in run.glob("teacher-predictions/*/*")) for run in runs]
+    assert kept[0] == kept[1]
+    assert len(kept[0]) == 3
+    # What lies beside a run is taken from there; were the teacher asked, it would keep its answers.
+    train_in_forks(store, [(runs[0].with_name("beside"), settings, -1)], "tensorflow")
+    assert_equal_runs(runs[0], runs[0].with_name("beside"))
+    assert not runs[0].with_name("beside").joinpath("teacher-predictions").exists()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "kills", "backend"),
     [

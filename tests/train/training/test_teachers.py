@@ -9,8 +9,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from agegender_core.augment import augment
 from agegender_core.predict import Predictor, load_predictor
+from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
+from agegender_train.batches.augment import Views
+from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.batches import Batches, TeacherTargets
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.export import export_onnx
@@ -67,7 +71,7 @@ def test_the_loss_survives_saving() -> None:
 def test_batches_carry_what_the_teacher_said_of_each_face(make_store: Any) -> None:
     store = make_store(n=24, genders=(0, 1, None))
     faces, rows = FaceSet([store]), np.arange(3, 24)
-    teacher = TeacherTargets(np.float32(rows)[:, None], np.full((len(rows), 1), 0.5, np.float32), share=0.4)
+    teacher = TeacherTargets(np.float32(rows)[None, :, None], np.full((1, len(rows), 1), 0.5, np.float32), share=0.4)
     plain, both = (
         Batches(faces, rows, PreprocessSpec(16, chip_size=72), 8, seed=1, teacher=way)[0] for way in (None, teacher)
     )
@@ -82,8 +86,6 @@ def test_batches_carry_what_the_teacher_said_of_each_face(make_store: Any) -> No
 
 
 def _inputs(faces: FaceSet, rows: np.ndarray) -> np.ndarray:
-    from agegender_core.preprocess import preprocess
-
     return preprocess(faces.chips(rows), PreprocessSpec(16, chip_size=72))
 
 
@@ -143,7 +145,7 @@ def test_what_teachers_predict_is_kept_by_content(
     rows = np.array([23, 3, 11])
     part, _ = predicted_by(teacher, faces, tmp_path / "two" / "teacher-predictions", rows)
     assert looks == []
-    np.testing.assert_array_equal(part.age, plain.age[rows])
+    np.testing.assert_array_equal(part.age, plain.age[:, rows])
     assert not (tmp_path / "two").exists()
 
     # Other faces, or the same teacher without mirrored views, are another matter.
@@ -151,6 +153,80 @@ def test_what_teachers_predict_is_kept_by_content(
     assert looks == [10, 2]
     predicted_by(load_predictor(wrong_teacher, flip=False), faces, tmp_path / "two" / "teacher-predictions")
     assert looks == [10, 2, 10, 10, 4]
+
+
+def test_teachers_look_at_views_once_and_keep_what_they_say_of_them(
+    make_store: Any, undecided_teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agegender_train.training.teachers._KEPT_TOGETHER", 10)
+    looks: list[int] = []
+    for name in ("predict_chips", "predict_inputs"):
+        method = getattr(Predictor, name)
+
+        def counted(self: Predictor, given: np.ndarray, method: Any = method) -> Any:
+            looks.append(len(given))
+            return method(self, given)
+
+        monkeypatch.setattr(Predictor, name, counted)
+    faces, rows = FaceSet([make_store(n=24)]), np.arange(2, 23)
+    (teacher,) = load_teachers([str(undecided_teacher)], faces, False, 1)
+    views = Views(2, Augmentation(surroundings=0.9), seed=5)
+
+    def ask(run: str, rows: np.ndarray = rows, views: Views = views) -> tuple[TeacherTargets, list[int]]:
+        looks.clear()
+        predictions = TeacherPredictions(tmp_path / run / "teacher-predictions", threads=2)
+        return teacher_targets([teacher], faces, rows, 0.5, predictions, views), list(looks)
+
+    _, asked = ask("plain", views=Views())
+    assert asked == [10, 10, 4]
+    first, asked = ask("one")
+    assert asked == 2 * [10, 10, 1], "the faces as they are were there"
+    assert first.age.shape == (3, 21, 1)
+    assert first.p_male.shape == (3, 21, 1)
+    again, asked = ask("two")
+    assert asked == []
+    np.testing.assert_array_equal(again.age, first.age)
+    for other, more in (
+        (Views(2, Augmentation(), seed=5), [10, 10, 1] * 2),
+        (Views(2, views.augmentation, seed=6), [10, 10, 1] * 2),
+        (Views(3, views.augmentation, seed=5), [10, 10, 1]),
+    ):
+        assert ask("two", views=other)[1] == more
+    assert ask("two", rows=rows[:-1])[1] == [10, 10] * 2, "others may be around the faces"
+
+    # As if each face had been asked for by itself.
+    for view in (1, 2):
+        changes, around = views.changes(np.full(1, view), rows[7:8], rows)
+        other = [None if one < 0 else faces.chips(np.array([one]))[0] for one in around]
+        inputs = augment(faces.chips(rows[7:8]), changes, teacher.spec, other)
+        alone = teacher.predict_inputs(inputs)
+        np.testing.assert_allclose(first.age[view, 7, 0], alone.age, rtol=1e-5)
+        np.testing.assert_allclose(first.p_male[view, 7, 0], alone.p_male, rtol=1e-5)
+    assert (np.abs(np.diff(first.p_male[:, :, 0], axis=0)) > 1e-4).mean() > 0.8
+
+
+def test_a_network_sees_one_of_the_views_in_each_epoch_with_what_was_said_of_it(make_store: Any) -> None:
+    faces, rows = FaceSet([make_store(n=40)]), np.arange(8, 40)
+    views, spec = Views(3, Augmentation(), seed=1), PreprocessSpec(24, chip_size=72)
+    said = np.float32(100 * np.arange(4)[:, None] + rows)[..., None]
+    teacher = TeacherTargets(said, np.float32(np.arange(4)[:, None, None] / 8 + np.zeros((32, 1))), share=1.0)
+    batches = Batches(faces, rows, spec, 16, seed=1, augmentation=Augmentation(), teacher=teacher, views=views)
+    seen = np.zeros((4, 40), int)
+    for index in range(2 * 30):
+        batch = batches[index]
+        view, row = np.divmod(batch.targets["age"][:, 2].astype(int), 100)
+        np.testing.assert_array_equal(batch.targets["gender"][:, 0], view / 8)
+        np.add.at(seen, (view, row), 1)
+        if index < 6:
+            changes, around = views.changes(view, row, rows)
+            expected = augment(faces.views(row), changes, spec, faces.views_or_none(around))
+            np.testing.assert_array_equal(batch.inputs, expected)
+            as_it_is = view == 0
+            chips = preprocess(faces.chips(row[as_it_is]), spec)
+            np.testing.assert_allclose(batch.inputs[as_it_is], chips, atol=0.05)
+    assert (seen[:, 8:].sum(axis=0) == 30).all()
+    assert (seen[:, 8:] > 0).mean() > 0.98
+    assert seen.sum(axis=1) / seen.sum() == pytest.approx(np.full(4, 0.25), abs=0.05)
 
 
 @pytest.mark.slow
@@ -207,3 +283,9 @@ def test_what_no_teacher_can_be_is_said(make_store: Any, wrong_teacher: Path, tm
         train([store], tmp_path / "c", Settings(batch_size=8, teachers=("nowhere.onnx",)))
     with pytest.raises(ValueError, match="teacher_share must be in"):
         Settings(teacher_share=2.0)
+    with pytest.raises(ValueError, match="teacher_views needs a teacher, got 3 without one"):
+        Settings(teacher_views=3)
+    with pytest.raises(ValueError, match="teacher_views needs an augmentation, got 3 without any"):
+        Settings(teacher_views=3, teachers=("ssrnet",), augmentation=Augmentation.none())
+    with pytest.raises(ValueError, match="teacher_views must not be negative, got -1"):
+        Settings(teacher_views=-1)

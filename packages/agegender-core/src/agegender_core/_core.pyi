@@ -23,6 +23,19 @@ class LandmarkModel:
 def extract_chips(
     image: ImageU8, landmarks: npt.NDArray[np.float32], size: int, padding: float
 ) -> npt.NDArray[np.uint8]: ...
+def augment(
+    chips: list[npt.NDArray[np.uint8]],  # each (S, S, 3), C-contiguous
+    changes: npt.NDArray[np.float32],  # (n, 33): agegender_core.augment.CHANGE
+    others: list[npt.NDArray[np.uint8] | None],
+    out: npt.NDArray[np.float32],
+    chip_size: int,
+    crop: tuple[float, float, float, float],
+    mean: tuple[float, float, float],
+    scale: tuple[float, float, float],
+    bgr: bool = False,
+    channels_first: bool = False,
+    threads: int = 1,
+) -> None: ...
 def preprocess(
     chips: npt.NDArray[np.uint8],
     out: npt.NDArray[np.float32],

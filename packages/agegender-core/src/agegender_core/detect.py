@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import _core
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
+from .native import is_simd, native
 from .yunet import YuNetDetector
 
 
@@ -122,8 +121,8 @@ class HogDetector:
         DETECTORS["hog"].check(threshold)
         self.upsample = upsample
         self.threshold = threshold
-        native, self.simd = _native_detector()
-        self._native = native()
+        self.simd = "x86-64-v3" if is_simd() else "baseline"
+        self._native = native().HogFaceDetector()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.upsample, self.threshold)
@@ -135,18 +134,3 @@ class HogDetector:
         """
         boxes, scores = self._native.detect(as_frame(frame, bgr, grey=True), self.upsample, self.threshold)
         return Faces(xyxy=boxes.astype(np.float32), score=scores.astype(np.float32))
-
-
-def _native_detector() -> tuple[Any, str]:
-    """The native detector class for this CPU and the name of its build: "x86-64-v3" or "baseline".
-
-    ``AGEGENDER_SIMD=baseline`` in the environment asks for the build that runs everywhere.
-    """
-    if os.environ.get("AGEGENDER_SIMD") != "baseline" and _core.cpu_supports_x86_64_v3():
-        try:
-            from . import _detector_x86_64_v3
-        except ImportError:
-            pass
-        else:
-            return _detector_x86_64_v3.HogFaceDetector, "x86-64-v3"
-    return _core.HogFaceDetector, "baseline"

@@ -180,17 +180,49 @@ class Predictor(BatchStage):
         outputs = self._run(chips)
         if not self.flip or len(chips) == 0:
             return outputs
-        mirrored = self._run(np.ascontiguousarray(chips[:, :, ::-1]))
-        return {name: (values + mirrored[name]) * np.float32(0.5) for name, values in outputs.items()}
+        return _mean(outputs, self._run(np.ascontiguousarray(chips[:, :, ::-1])))
+
+    def predict_inputs(self, inputs: npt.NDArray[np.float32]) -> Prediction:
+        """Predict from what the network itself gets, such as `agegender_core.augment.augment` makes of changed chips.
+
+        Args:
+            inputs: float32 (n, s, s, 3), or (n, 3, s, s) for the layout "nchw", with s = ``spec.input_size``.
+
+        Raises:
+            ValueError: another shape.
+        """
+        size, width = self.spec.input_size, 2 if self.spec.layout == "nhwc" else 3
+        shape = (size, size, 3) if self.spec.layout == "nhwc" else (3, size, size)
+        if inputs.shape[1:] != shape:
+            raise ValueError(f"inputs must have shape (n, {', '.join(map(str, shape))}), got {inputs.shape}")
+        outputs = self._run_inputs(inputs)
+        if self.flip and len(inputs):
+            outputs = _mean(outputs, self._run_inputs(np.ascontiguousarray(np.flip(inputs, width))))
+        return self._decode(outputs)
 
     def _run(self, chips: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+        # No more inputs at a time than the network gets at a time.
+        parts = [chips[start : start + _BATCH] for start in range(0, max(len(chips), 1), _BATCH)]
+        return _joined([self._run_inputs(preprocess(part, self.spec)) for part in parts])
+
+    def _run_inputs(self, inputs: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
         names = self._decode.outputs
-        if len(chips) > _BATCH:
-            parts = [self._run(chips[start : start + _BATCH]) for start in range(0, len(chips), _BATCH)]
-            return {name: np.concatenate([part[name] for part in parts]) for name in names}
-        batch = preprocess(chips, self.spec)
-        if len(batch) == 0:
+        if len(inputs) > _BATCH:
+            return _joined(
+                [self._run_inputs(inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)]
+            )
+        if len(inputs) == 0:
             # Networks need not stand an empty batch.
             widths = (MAX_AGE + 1 if self._decode.has_distribution else 1, 2)
             return {name: np.empty((0, width), np.float32) for name, width in zip(names, widths, strict=True)}
-        return dict(zip(names, self._session.run(list(names), {self._input: batch}), strict=True))
+        return dict(zip(names, self._session.run(list(names), {self._input: inputs}), strict=True))
+
+
+def _joined(parts: Sequence[dict[str, npt.NDArray[np.float32]]]) -> dict[str, npt.NDArray[np.float32]]:
+    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _mean(
+    one: dict[str, npt.NDArray[np.float32]], other: dict[str, npt.NDArray[np.float32]]
+) -> dict[str, npt.NDArray[np.float32]]:
+    return {name: (values + other[name]) * np.float32(0.5) for name, values in one.items()}

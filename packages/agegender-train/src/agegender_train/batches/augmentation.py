@@ -1,4 +1,4 @@
-"""How far chips are changed in training; apart from the changes themselves, which need OpenCV."""
+"""How far chips are changed in training; apart from the changes themselves, which need NumPy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Augmentation:
     inset: float = 0.2
 
     def __post_init__(self) -> None:
-        limits = {"rotation": (0.0, 180.0), "shrink": (1.0, 64.0), "inset": (0.0, 0.45)}
+        limits = {"scale": (0.0, 0.5), "rotation": (0.0, 180.0), "shrink": (1.0, 64.0), "inset": (0.0, 0.45)}
         for field in fields(self):
             low, high = limits.get(field.name, (0.0, 1.0))
             if not low <= getattr(self, field.name) <= high:

@@ -1,6 +1,7 @@
-"""From aligned stores to a network's batches: decode, augment, and the runtime's own preprocessing, on threads.
+"""From aligned stores to a network's batches: decoding, and the C++ that changes and preprocesses faces, on threads.
 
-Batch i depends on nothing but the seed and i, so that a training can be repeated and resumed.
+Batch i depends on nothing but the seed and i, so that a training can be repeated and resumed; and how a face is changed
+in an epoch on nothing but the seed, the epoch and the face, whatever batch it is in, on whichever process.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.augment import augment
 from agegender_core.preprocess import preprocess
 from agegender_core.spec import PreprocessSpec
-from agegender_train.batches.augment import augment
+from agegender_train.batches.augment import Views, changes_in_epoch
 from agegender_train.batches.augmentation import Augmentation
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.store.labels import Labels
 
 Floats = npt.NDArray[np.float32]
 
-_BLOCK = 8
-"""Faces that share a random generator: to make one takes a tenth of the time that augmenting a face does."""
+_NO_VIEWS = Views()
 
 
 class Batch(NamedTuple):
@@ -46,11 +47,11 @@ class Batch(NamedTuple):
 
 
 class TeacherTargets(NamedTuple):
-    """What teachers predict for n faces: targets beside the labels.
+    """What teachers predict for v views of n faces: targets beside the labels.
 
     Attributes:
-        age: float32 (n, k): years (k = 1), or the probability of each age 0..100 (k = 101).
-        p_male: float32 (n, 1), in [0, 1].
+        age: float32 (v, n, k): years (k = 1), or the probability of each age 0..100 (k = 101).
+        p_male: float32 (v, n, 1), in [0, 1].
         share: weight of the teachers against the labels, in [0, 1]. Where the label is missing, the teachers don't
             count either.
     """
@@ -97,6 +98,8 @@ class Batches:
         share: which part of each batch to make, as its number from 0 and the number of equal parts, for processes that
             train together.
         teacher: targets for `rows` beside the labels; ``None`` for labels only.
+        views: those that `teacher` is about, and that the network sees; with none beside the face as it is, each epoch
+            has changes of its own.
 
     Raises:
         ValueError: fewer faces than `batch_size`, or a `batch_size` that can't be shared evenly.
@@ -114,16 +117,15 @@ class Batches:
         outputs: Mapping[str, str] = MappingProxyType({"age": "age", "gender": "gender"}),
         share: tuple[int, int] = (0, 1),
         teacher: TeacherTargets | None = None,
+        views: Views = _NO_VIEWS,
     ) -> None:
         if not 1 <= batch_size <= len(rows):
             raise ValueError(
                 f"batch_size must be in 1..{len(rows)}, the number of faces to learn from, got {batch_size}"
             )
         part, parts = share
-        if parts > 1 and batch_size % (parts * _BLOCK):
-            raise ValueError(
-                f"batch_size must be a multiple of {_BLOCK} faces for each of {parts} processes, got {batch_size}"
-            )
+        if batch_size % parts:
+            raise ValueError(f"batch_size must be a multiple of {parts}, the number of processes, got {batch_size}")
         self._part = slice(part * batch_size // parts, (part + 1) * batch_size // parts)
         self._faces, self._rows, self._spec = faces, rows, spec
         self._batch_size, self._seed, self._augmentation = batch_size, seed, augmentation
@@ -135,9 +137,7 @@ class Batches:
         self._age_weight = age_weights(labels, balance)
         self._male = np.maximum(labels.gender, 0).astype(np.float32)[:, None]
         self._male_weight = (labels.gender >= 0).astype(np.float32)
-        if teacher is not None:
-            self._age = np.column_stack([self._age, teacher.age])
-            self._male = (1 - teacher.share) * self._male + teacher.share * teacher.p_male
+        self._teacher, self._views = teacher, views
 
     @property
     def per_epoch(self) -> int:
@@ -147,27 +147,28 @@ class Batches:
     def __getitem__(self, index: int) -> Batch:
         """Batch `index`, counted from the start of training; safe to call from many threads at once."""
         epoch, step = divmod(index, self.per_epoch)
-        places = range(step * self._batch_size, (step + 1) * self._batch_size)[self._part]
-        picked = self._order(epoch)[places.start : places.stop]
-        rows = self._rows[picked]
-        chips = self._faces.chips(rows) if self._augmentation is None else self._augmented(rows, epoch, places)
-        targets, weights = (self._age, self._male), (self._age_weight, self._male_weight)
+        picked = self._order(epoch)[step * self._batch_size : (step + 1) * self._batch_size][self._part]
+        views = self._views.seen_in_epoch(epoch, self._rows[picked])
+        age, male = self._age[picked], self._male[picked]
+        if self._teacher is not None:
+            share = self._teacher.share
+            age = np.column_stack([age, self._teacher.age[views, picked]])
+            male = (1 - share) * male + share * self._teacher.p_male[views, picked]
+        weights = self._age_weight[picked], self._male_weight[picked]
         return Batch(
-            preprocess(chips, self._spec),
-            {name: column[picked] for name, column in zip(self._outputs, targets, strict=True)},
-            {name: column[picked] for name, column in zip(self._outputs, weights, strict=True)},
+            self._inputs(self._rows[picked], epoch, views),
+            dict(zip(self._outputs, (age, male), strict=True)),
+            dict(zip(self._outputs, weights, strict=True)),
         )
 
-    def _augmented(self, rows: npt.NDArray[np.int64], epoch: int, places: range) -> npt.NDArray[np.uint8]:
-        assert self._augmentation is not None
-        originals = self._faces.views(rows)
-        chips = np.empty((len(rows), *originals[0].shape), np.uint8)
-        for start in range(0, len(rows), _BLOCK):
-            block = slice(start, start + _BLOCK)
-            # Seeded by the block's place in the epoch: it is the same whichever process has it in its part.
-            rng = np.random.default_rng([self._seed, epoch, places[start]])
-            augment(originals[block], self._augmentation, rng, out=chips[block])
-        return chips
+    def _inputs(self, rows: npt.NDArray[np.int64], epoch: int, views: npt.NDArray[np.int64]) -> Floats:
+        if self._views.count:
+            changes, others = self._views.changes(views, rows, self._rows)
+        elif self._augmentation is not None:
+            changes, others = changes_in_epoch(self._augmentation, self._seed, epoch, rows, self._rows)
+        else:
+            return preprocess(self._faces.chips(rows), self._spec)
+        return augment(self._faces.views(rows), changes, self._spec, self._faces.views_or_none(others))
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The order of all faces in an epoch; drawn once an epoch."""

@@ -89,6 +89,14 @@ class FaceSet:
             for row, place in zip(rows.tolist(), places.tolist(), strict=True)
         ]
 
+    def views_or_none(self, rows: npt.NDArray[np.int64]) -> list[Chip | None]:
+        """As `views`; ``None`` for each row below 0."""
+        views: list[Chip | None] = [None] * len(rows)
+        there = np.flatnonzero(rows >= 0)
+        for place, view in zip(there.tolist(), self.views(rows[there]), strict=True):
+            views[place] = view
+        return views
+
     def _decode(self, rows: npt.NDArray[np.int64]) -> dict[int, Chip]:
         """Decodes faces, rising and each once, into the cache where it has room for them."""
         with self._lock:

@@ -31,6 +31,7 @@ _NOT_NEGATIVE = (
     "cache_bytes",
     "frozen_epochs",
     "patience",
+    "teacher_views",
     "checkpoint_minutes",
 )
 
@@ -75,6 +76,9 @@ class Settings:
         teachers: a model file, or the name of a built-in model, from whose predictions the network learns beside the
             labels, or from the mean of several.
         teacher_share: how much of that it learns, from 0 to 1; the labels have the rest.
+        teacher_views: so many changed views of each face the teachers look at beside the face as it is; then the
+            network sees one of these in each epoch, and learns what they say of that. With 0 it sees a new one in each
+            epoch, and learns what they say of the face as it is.
         balance: 0 gives each face the same weight, 1 each age group.
         augmentation: how far the faces are changed in training.
         accumulate: batches whose gradients make one step of the optimizer.
@@ -121,6 +125,7 @@ class Settings:
     gender_smoothing: float = 0.0
     teachers: Sequence[str] = ()
     teacher_share: float = 0.5
+    teacher_views: int = 0
     balance: float = 0.0
     augmentation: Augmentation = field(default_factory=Augmentation)
     accumulate: int = 1
@@ -150,6 +155,10 @@ class Settings:
                 raise ValueError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if not 0 <= self.teacher_share <= 1:
             raise ValueError(f"teacher_share must be in [0, 1], got {self.teacher_share}")
+        if self.teacher_views and not self.teachers:
+            raise ValueError(f"teacher_views needs a teacher, got {self.teacher_views} without one")
+        if self.teacher_views and self.augmentation == Augmentation.none():
+            raise ValueError(f"teacher_views needs an augmentation, got {self.teacher_views} without any")
         if self.frozen_epochs >= self.epochs:
             raise ValueError(f"frozen_epochs must be below epochs, {self.epochs}, got {self.frozen_epochs}")
         if list(self.step_epochs) != sorted({epoch for epoch in self.step_epochs if epoch > 0}):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.spec import PreprocessSpec
+from agegender_train.batches.augment import Views
 from agegender_train.batches.batches import Batches
 from agegender_train.batches.face_set import FaceSet
 from agegender_train.models import Network
@@ -95,6 +96,8 @@ def gather(
         scale=network.scale,
     )
     training, validation = chosen_rows(faces, settings)
+    views = Views(settings.teacher_views, settings.augmentation, settings.seed)
+    predictions = predictions or TeacherPredictions(None, threads=settings.workers)
     teachers = load_teachers(settings.teachers, faces, objective.wants_distribution, settings.workers)
     batches = Batches(
         faces,
@@ -106,7 +109,10 @@ def gather(
         settings.balance,
         outputs=objective.outputs,
         share=(replicas.process, replicas.processes),
-        teacher=teacher_targets(teachers, faces, training, settings.teacher_share, predictions) if teachers else None,
+        teacher=teacher_targets(teachers, faces, training, settings.teacher_share, predictions, views)
+        if teachers
+        else None,
+        views=views,
     )
     if settings.batch_size % replicas.devices:
         raise ValueError(

@@ -120,7 +120,7 @@ def _train(
     network = get_network(settings.model)
     writes = replicas.process == 0
     teaching = teacher_progress(progress if writes else no_progress, settings)
-    predictions = TeacherPredictions(out / "teacher-predictions", writes, teaching)
+    predictions = TeacherPredictions(out / "teacher-predictions", writes, teaching, settings.workers)
     data = gather(stores, settings, network, replicas, predictions)
     keras.utils.set_random_seed(settings.seed)
     model = _build(network, data.spec, settings)
