@@ -57,11 +57,13 @@ def calibrated_heads(
             gender where there clearly is one. It fits the model to the mix of people among these faces, to the
             disadvantage of those who are rare there.
         stretch: move the ages of an open last group (see `in_open_group`) so that the mean of what the network says
-            within it, of faces in it, is about its middle. A network learned nothing of ages within it, and may gather them at its start.
+            within it, of faces in it, is about its middle. A network learned nothing of ages within it, and may gather
+            them at its start.
 
     Raises:
-        ValueError: `stretch` without an open last group, without a distribution or with `correct`; an output is missing, has another number of rows than `labels` or is not finite, `level` is out of
-            range, or `heads` is not as a model file has it.
+        ValueError: `stretch` without an open last group, without a distribution or with `correct`; an output is
+            missing, has another number of rows than `labels` or is not finite, `level` is out of range, or `heads` is
+            not as a model file has it.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
@@ -144,13 +146,13 @@ def _with_age(
 
 
 def _stretched(prediction: Prediction, possible: npt.NDArray[np.bool_]) -> dict[str, list[float]]:
-    """The curve that moves the mean within the open last group, of faces that are in it, to its middle; nothing below."""
+    """The curve that moves the mean within the open last group, of faces in it, to its middle, and no age below."""
     is_open = in_open_group(possible)
     if prediction.age_probs is None or not is_open.any():
         what = "a model with a distribution over ages" if prediction.age_probs is None else "labels with such a group"
         raise ValueError(f"to stretch an open last group, such as 'more than 70', {what} must be there")
     start = float(AGES[possible[is_open].argmax(axis=1).max()])
-    inside = AGES >= start
+    inside = start <= AGES
     share = prediction.age_probs[is_open][:, inside].sum(axis=0, dtype=np.float64)
     mean = float(np.clip(share @ AGES[inside] / share.sum(), start + 0.5, MAX_AGE - 0.5))
     return {"at": [0.0, start, round(mean, 2), 100.0], "years": [0.0, start, (start + MAX_AGE) / 2, 100.0]}
