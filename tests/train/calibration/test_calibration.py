@@ -246,7 +246,7 @@ def test_an_open_last_group_has_long_tails() -> None:
     assert share @ AGES[inside] / share.sum() == pytest.approx(85, abs=2.5)
     young = predicted.age < 45
     np.testing.assert_allclose(stretched.age[young], plain(outputs).age[young], atol=0.05)
-    assert stretched.age[age >= 80].mean() > predicted.age[age >= 80].mean() + 5
+    assert stretched.age[age >= 80].mean() > predicted.age[age >= 80].mean() + 2
 
 
 def test_only_an_open_last_group_is_stretched() -> None:
