@@ -1,6 +1,6 @@
-"""Plot what in a picture makes its largest face look male or female to the built-in models.
+"""Make a plot of what in a picture makes its largest face look male or female to the built-in models.
 
-    uv run python scripts/explain_face.py samples/astronaut.jpg build/explained.png
+    uv run python scripts/explain_face.py samples/astronaut.jpg docs/images/sample-explained.png
 
 The upper rows show the probability of male as the aligned face is blurred, brightened, and so on. The map below each
 model's name is an occlusion map (Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014):
@@ -120,7 +120,7 @@ def main() -> None:
         axis.set(xlim=(0, len(chip)), ylim=(len(chip), 0), title=f"{name}: change of p(male) if hidden")
         figure.colorbar(shown, ax=axis, shrink=0.8)
     axes.flat[0].legend()
-    figure.savefig(args.plot, dpi=110)
+    figure.savefig(args.plot, dpi=90)
 
 
 if __name__ == "__main__":

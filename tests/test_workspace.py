@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from agegender_core.predict import MODELS
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = sorted((ROOT / "packages").iterdir())
 # What is in the archives is the same in half the time.
@@ -192,7 +194,7 @@ def test_the_dockerfile_copies_and_installs_what_there_is() -> None:
     assert [line for line in lines if line.startswith("ENTRYPOINT")] == [f'ENTRYPOINT ["{next(iter(scripts))}"]']
 
 
-@pytest.mark.parametrize("model", ["mobilenetv2", "ssrnet"])
+@pytest.mark.parametrize("model", MODELS.values())
 def test_the_cards_of_the_built_in_models_are_made_of_the_report(model: str) -> None:
     from agegender_train.report import make_card, read_report
 
