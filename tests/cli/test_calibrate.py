@@ -76,6 +76,12 @@ def test_a_target_is_no_source(model: Path, make_store: Any, tmp_path: Path) -> 
     assert model.read_bytes() == before
 
 
+def test_ages_are_moved_in_one_way(model: Path, make_store: Any, tmp_path: Path) -> None:
+    store = make_store("aside", n=8).path
+    both = run(model, store, "--output", tmp_path / "c.onnx", "--correct", "--stretch-last-group")
+    assert "give one of them" in str(both.exception)
+
+
 def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> None:
     result = run(model, make_store("few", n=20).path, "--output", tmp_path / "c.onnx")
     assert "needs 100 faces" in str(result.exception)

@@ -20,7 +20,7 @@ pytest.importorskip("uvicorn")
 
 from agegender_cli.errors import UserError
 from agegender_cli.review import review
-from agegender_core.predict import DEFAULT_MODEL_PATH
+from agegender_core.predict import MODELS_PATH
 from agegender_train.preprocessing import preprocess
 from agegender_train.store import Decision, Store
 from agegender_train.store.decisions import DecisionLog
@@ -115,7 +115,7 @@ def test_options_reach_the_page(store: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("webbrowser.open", opened.append)
     result = run(store)
     assert "0 accepted, 0 rejected, 0 corrected" in result.stderr
-    run(store, "--model", DEFAULT_MODEL_PATH, "--port", 4321, "--ages", "60-100", "--browser")
+    run(store, "--model", MODELS_PATH / "ssrnet.onnx", "--port", 4321, "--ages", "60-100", "--browser")
     run(store, "--no-browser")
     assert served == [(False, 0), (True, 4321), (False, 0)]
     assert opened == ["http://127.0.0.1:1/secret/", "http://127.0.0.1:1/secret/?ages=60-100"]

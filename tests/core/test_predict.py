@@ -27,7 +27,7 @@ from agegender_core.align import LANDMARKS_PATH
 from agegender_core.draw import label_of
 from agegender_core.model_file import with_untrained
 from agegender_core.onnx_runtime import DEVICES, onnxruntime
-from agegender_core.predict import DEFAULT_MODEL_PATH, MODELS_PATH, model_names
+from agegender_core.predict import MODELS, MODELS_PATH, Predictor
 from agegender_core.records import face_records
 
 
@@ -146,16 +146,30 @@ def test_files_without_metadata_are_refused(tmp_path: Path, metadata: dict[str, 
 
 
 def test_models_that_come_with_the_package_have_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert model_names() == ["mobilenetv2", "ssrnet"]
-    for name in model_names():
+    assert sorted(MODELS.values()) == sorted(path.stem for path in MODELS_PATH.glob("*.onnx"))
+    for kind, name in MODELS.items():
         predictor = load_predictor(name)
         assert predictor.name == name
+        assert load_predictor(kind).path == predictor.path
         assert predictor.metadata["agegender.licence"] == "CC BY 4.0"
-        assert predictor.path.stat().st_size < 10_000_000
-    assert load_predictor().name == "mobilenetv2"
+        assert predictor.path.stat().st_size < 12_000_000
+        assert {"agegender.calibration", "agegender.training"} <= predictor.metadata.keys()
+    assert load_predictor().name == MODELS["accurate"]
     monkeypatch.chdir(tmp_path)
-    write_model(tmp_path / "ssrnet", PLAIN, YEARS)
+    for name in ("accurate", "ssrnet", "tiny"):
+        write_model(tmp_path / name, PLAIN, YEARS)
+    assert load_predictor().name == MODELS["accurate"]
     assert load_predictor("ssrnet").path == Path("ssrnet")
+    assert load_predictor("tiny").path == Path("tiny")
+
+
+def test_pictures_get_the_accurate_model_and_videos_the_fast_one() -> None:
+    def network(pipeline: Pipeline) -> str:
+        return next(stage.name for stage in pipeline.stages if isinstance(stage, Predictor))
+
+    assert network(Pipeline.for_pictures()) == MODELS["accurate"]
+    assert network(Pipeline.for_video()) == MODELS["fast"]
+    assert network(Pipeline.for_video("tiny")) == MODELS["tiny"]
 
 
 def test_what_is_no_onnx_model_is_said_in_words(tmp_path: Path) -> None:
@@ -174,7 +188,7 @@ def test_a_near_name_is_suggested() -> None:
 
 
 def test_no_model(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx; the package's own are called mobilenetv2 and ssrnet"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.onnx; the package's own are called accurate, fast, tiny"):
         load_predictor(tmp_path / "nowhere.onnx")
     (tmp_path / "text.onnx").write_text("hello")
     with pytest.raises(ModelFileError, match="is no ONNX model"):
@@ -214,7 +228,6 @@ def test_the_default_model(astronaut_path: Path) -> None:
     assert faces.p_male is not None
     assert abs(float(faces.age[0]) - 35) < 15
     assert faces.p_male[0] < 0.5
-    assert DEFAULT_MODEL_PATH.stat().st_size < 10_000_000
     assert predictor.metadata["agegender.licence"] == "CC BY 4.0"
     assert "fairface" in predictor.metadata["agegender.training"].lower()
 
@@ -233,7 +246,7 @@ def test_many_threads_give_the_same(astronaut_path: Path) -> None:
     assert len(ages) == 1
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", MODELS)
 def test_flipped_is_the_mean_of_a_face_and_its_mirror_image(name: str, astronaut_path: Path) -> None:
     image = read_image(astronaut_path)
     once, twice = load_predictor(name, flip=False), load_predictor(name, flip=True)

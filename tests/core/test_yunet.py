@@ -13,7 +13,7 @@ import pytest
 
 from agegender_core import Aligner, Faces, Frame, HogDetector, Pipeline, YuNetDetector, open_source, read_image
 from agegender_core.detect import make_detector
-from agegender_core.predict import DEFAULT_MODEL_PATH
+from agegender_core.predict import MODELS_PATH
 from agegender_core.upright import roll
 from agegender_core.yunet import YUNET_PATH, _without_doubles
 
@@ -293,7 +293,12 @@ def test_what_is_no_model_gives_one_clear_error(tmp_path: Path, capfd: pytest.Ca
         YuNetDetector(tmp_path / "gone.onnx")
     with pytest.raises(IsADirectoryError, match="is a folder"):
         YuNetDetector(tmp_path)
-    for content in (b"", b"hello", b"version https://git-lfs.github.com/spec/v1\n", DEFAULT_MODEL_PATH.read_bytes()):
+    for content in (
+        b"",
+        b"hello",
+        b"version https://git-lfs.github.com/spec/v1\n",
+        (MODELS_PATH / "ssrnet.onnx").read_bytes(),
+    ):
         path = tmp_path / "bad.onnx"
         path.write_bytes(content)
         with pytest.raises(ValueError, match="is no YuNet model: take face_detection") as caught:

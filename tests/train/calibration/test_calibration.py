@@ -237,6 +237,30 @@ def test_an_open_last_group_has_long_tails() -> None:
     assert held[predicted.age < 60].mean() == pytest.approx(0.9, abs=0.04)
     assert widths[predicted.age < 60].mean() < 15
 
+    stretched = Decoder(calibrated_heads(DISTRIBUTION, outputs, labels, stretch=True))(outputs)
+    plain = Decoder({**DISTRIBUTION, "age": {**DISTRIBUTION["age"], "temperature": calibrated["age"]["temperature"]}})
+    assert stretched.age_probs is not None
+    assert stretched.age is not None
+    inside = AGES >= 70
+    share = stretched.age_probs[age >= 70][:, inside].sum(axis=0)
+    assert share @ AGES[inside] / share.sum() == pytest.approx(85, abs=2.5)
+    young = predicted.age < 45
+    np.testing.assert_allclose(stretched.age[young], plain(outputs).age[young], atol=0.05)
+    assert stretched.age[age >= 80].mean() > predicted.age[age >= 80].mean() + 2
+
+
+def test_only_an_open_last_group_is_stretched() -> None:
+    outputs, age, male = faces(9, 400)
+    with pytest.raises(ValueError, match="labels with such a group must be there"):
+        calibrated_heads(DISTRIBUTION, outputs, labels_of(age, male, 10), stretch=True)
+    labels = labels_of(age, male, 10)
+    labels.age_high[labels.age_low >= 70] = 100
+    years = {"age": (outputs["age"] @ AGES)[:, None], "gender": outputs["gender"][:, 1:]}
+    with pytest.raises(ValueError, match="a distribution over ages must be there"):
+        calibrated_heads(YEARS, years, labels, stretch=True)
+    with pytest.raises(ValueError, match="only where ages aren't corrected"):
+        calibrated_heads(DISTRIBUTION, outputs, labels, correct=True, stretch=True)
+
 
 def test_quantiles_weigh() -> None:
     values = np.array([3.0, 1, 2, 9])

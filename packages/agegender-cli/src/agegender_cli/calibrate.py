@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .errors import require_train
+from .errors import UserError, require_train
 from .options import (
     BatchSize,
     Flip,
@@ -44,6 +44,14 @@ def calibrate(
     correct: Annotated[
         bool, typer.Option("--correct", help="Also move ages and genders, where that clearly helps on these faces.")
     ] = False,
+    stretch_last_group: Annotated[
+        bool,
+        typer.Option(
+            "--stretch-last-group",
+            help="Also move the ages of an open last group, such as FairFace's more than 70, evenly over it: for "
+            "models that make all in it too young. Not with --correct.",
+        ),
+    ] = False,
     flip: Flip = None,
     batch_size: BatchSize = 256,
     threads: Threads = 1,
@@ -65,6 +73,8 @@ def calibrate(
     require_train()
     from agegender_train.calibration import calibrate_model
 
+    if correct and stretch_last_group:
+        raise UserError("--correct and --stretch-last-group both move ages: give one of them")
     refuse_folder(output)
     refuse_source(output, [model, *stores])
     opened = open_stores(stores, quiet)
@@ -76,6 +86,7 @@ def calibrate(
             output,
             rows=rows,
             correct=correct,
+            stretch=stretch_last_group,
             flip=flip,
             batch_size=batch_size,
             threads=threads,

@@ -44,7 +44,7 @@ def evaluate(
         typer.Option(
             metavar="MODEL",
             help="A model file, the name of a built-in one, or somebody else's network; may be repeated.",
-            show_default="mobilenetv2",
+            show_default="accurate",
         ),
     ] = None,
     split: Split = None,
@@ -83,6 +83,7 @@ def evaluate(
       agegender eval stores/test --model model.onnx --output report --fail-under age_mae=6.0,gender_accuracy=0.93
     """
     require_train()
+    from agegender_core.predict import PICTURE_MODEL
     from agegender_train.baselines import open_model
     from agegender_train.evaluation import evaluate as run
     from agegender_train.report import parse_limits, read_report, refuse_earlier_report, write_report
@@ -95,7 +96,7 @@ def evaluate(
     evaluations: list[Evaluation] = []
     opened = open_stores(stores, quiet)
     parts = choose_parts(opened, Part(split, fold, validation, seed), only)
-    texts = model or ["mobilenetv2"]
+    texts = model or [PICTURE_MODEL]
     predictors = [open_model(text, threads=threads, flip=flip) for text in texts]
     names = _different_names([predictor.name for predictor in predictors], texts)
     with progress_bars(quiet) as new_bar:

@@ -17,7 +17,7 @@ import typer
 
 from . import stream_options as options
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, MinFaceOfFrames, Model, Quiet, Threshold
+from .options import Detector, DetectorName, Device, DeviceName, MinFaceOfFrames, Quiet, Threshold, VideoModel
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
@@ -45,7 +45,7 @@ def stream(
     stall: options.Stall = 5.0,
     size: options.Size = None,
     fps: options.Fps = None,
-    model: Model = None,
+    model: VideoModel = None,
     device: Device = DeviceName.AUTO,
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")

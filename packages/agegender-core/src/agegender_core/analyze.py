@@ -86,7 +86,7 @@ def analyze(
             (H, W, 3) RGB, (H, W) or (H, W, 1) grey, (H, W, 4) RGBA. Or several: a list, a tuple or an iterator of
             these, an array (n, H, W, 3), a folder (all pictures below it, in the order of their paths), or a glob such
             as ``"scans/**/*.png"``.
-        model: a model file, or the name of one that comes with the package; by default the better of these.
+        model: "accurate", the default, "fast" or "tiny", which come with the package, or a model file.
         detector: what finds faces: see `Pipeline.for_pictures`; ``None`` for its default.
         threshold: the least score of a face; ``None``: what the detector has by default.
         flip: see `load_predictor`.

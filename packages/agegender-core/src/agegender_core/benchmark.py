@@ -37,7 +37,7 @@ def measure_stages(
 
     Args:
         picture: a picture file with at least one face.
-        model: a model file; by default the one that comes with the package.
+        model: a model file, or the name of one that comes with the package; by default that of pictures.
         seconds: time to spend on each stage.
         threads: threads of the model.
         device: where the model runs; see `load_predictor`.

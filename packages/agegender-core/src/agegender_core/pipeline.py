@@ -17,7 +17,7 @@ from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
 from .looks import LookPlan
-from .predict import load_predictor
+from .predict import VIDEO_MODEL, load_predictor
 from .quality import FaceQuality
 from .smoothing import Smoother
 from .sources.frames import TimedFrame
@@ -139,7 +139,7 @@ class Pipeline:
         """Detector, aligner, `FaceQuality` and predictor.
 
         Args:
-            model: a model file; by default the one that comes with the package.
+            model: a model file, or the name of one that comes with the package: see `load_predictor`.
             detector: "yunet" (`YuNetDetector`: also small, turned and half-hidden faces), "hog" (`HogDetector`), or any
                 stage that fills xyxy with squares like HOG's.
             min_face: side in pixels of the smallest faces to look for; see `YuNetDetector`. Not for a stage.
@@ -188,7 +188,7 @@ class Pipeline:
         """A detector, a tracker, `HighConfidenceFilter`, `LookPlan`, the other stages of `for_pictures`, a smoother.
 
         Args:
-            model: as in `for_pictures`.
+            model: as in `for_pictures`, but "fast" by default.
             detector: as in `for_pictures`. Unless `min_face` is given, YuNet searches as the time of a video allows.
             min_face: as in `for_pictures`.
             any_rotation: as in `for_pictures`.
@@ -235,6 +235,7 @@ class Pipeline:
         near = find.near if isinstance(find, YuNetDetector) and isinstance(tracker, FaceTracker) else None
         if detect_every == "auto" and near is None:
             detect_every = 1
+        model = VIDEO_MODEL if model is None else model
         found, *rest = cls.for_pictures(model, detector=find, threads=threads, flip=flip, device=device).stages
         return cls([found, TrackStage(tracker, max_age, near), *confident, looks, *rest, smooth], detect_every)
 

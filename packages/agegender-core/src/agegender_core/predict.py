@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,12 @@ from .stages import BatchStage, looked_at, to_look_at
 MODELS_PATH = Path(__file__).parent / "models"
 # More at a time are no faster, and the memory for the faces of a crowd is never given back.
 _BATCH = 32
-DEFAULT_MODEL_PATH = MODELS_PATH / "mobilenetv2.onnx"
-"""The better of the models that come with the package; the other, "ssrnet", is the smaller and faster."""
+MODELS = MappingProxyType({"accurate": "efficientnetlite2", "fast": "mobilenetv2", "tiny": "ssrnet"})
+"""The models that come with the package, by what they are: the names of their networks, which load them, too."""
+PICTURE_MODEL = "accurate"
+"""The default for pictures: it takes some 10 ms a face on a CPU, little beside the time to find the face."""
+VIDEO_MODEL = "fast"
+"""The default for videos."""
 
 _PREDICTED = ("age", "age_std", "age_interval", "age_probs", "p_male")
 
@@ -34,14 +39,15 @@ _PREDICTED = ("age", "age_std", "age_interval", "age_probs", "p_male")
 def load_predictor(
     path: str | os.PathLike[str] | None = None, threads: int = 1, flip: bool | None = None, device: str = "cpu"
 ) -> Predictor:
-    """Load a model file; without a path, the default one that comes with the package.
+    """Load a model.
 
     Args:
-        path: an ``.onnx`` file with the metadata of an agegender model, or one of `model_names()`. A file of that name
-            comes first.
+        path: an ``.onnx`` file with the metadata of an agegender model, or one that comes with the package: "accurate",
+            "fast" or "tiny", or the name of its network (`MODELS`). A file of that name comes first. ``None``:
+            "accurate".
         threads: threads of ONNX Runtime within one call. One is the fastest for a few small faces.
         flip: whether the network looks at each face a second time, mirrored, and both answers are averaged: better, and
-            twice the network's time. ``None``: as the model file asks; those that come with the package ask for it.
+            twice the network's time. ``None``: as the model file asks; "fast" and "tiny" ask for it.
         device: where the network runs: "cpu", "auto" for the fastest device that ONNX Runtime can use here, or one of
             `agegender_core.onnx_runtime.DEVICES`.
 
@@ -50,15 +56,15 @@ def load_predictor(
         ModelFileError: the file is no ONNX model, or lacks metadata; the message says which.
         DeviceError: no such device, or ONNX Runtime can't use it here.
     """
-    chosen = Path(path) if path is not None else DEFAULT_MODEL_PATH
-    if not chosen.exists() and str(chosen) in model_names():
-        chosen = MODELS_PATH / f"{chosen}.onnx"
+    chosen = Path(PICTURE_MODEL if path is None else path)
+    if path is None or (not chosen.exists() and str(chosen) in model_names()):
+        chosen = MODELS_PATH / f"{MODELS.get(str(chosen), chosen)}.onnx"
     return Predictor(chosen, threads=threads, flip=flip, device=device)
 
 
 def model_names() -> list[str]:
-    """The names of the models that come with the package, sorted."""
-    return sorted(path.stem for path in MODELS_PATH.glob("*.onnx"))
+    """The names that load a model of the package: what they are, then their networks'."""
+    return [*MODELS, *MODELS.values()]
 
 
 class Predictor(BatchStage):
@@ -78,9 +84,7 @@ class Predictor(BatchStage):
 
     def __init__(self, path: Path, threads: int = 1, flip: bool | None = None, device: str = "cpu") -> None:
         if not path.is_file():
-            missing = FileNotFoundError(
-                f"no model file at {path}; the package's own are called {' and '.join(model_names())}"
-            )
+            missing = FileNotFoundError(f"no model file at {path}; the package's own are called {', '.join(MODELS)}")
             raise with_near_names(missing, str(path), model_names())
         self.path = path
         self._made_of = path.absolute(), threads, flip, device

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from agegender_core.decoding import Decoder, Prediction, age_quantile
+from agegender_core.decoding import MAX_AGE, Decoder, Prediction, age_quantile
 from agegender_core.model_file import untrained_heads
 from agegender_train.calibration.age import Bounds, clearly_helps, fit_correction, fit_interval, rounded
-from agegender_train.calibration.neighbours import AGES, likely_ages, possible_ages
+from agegender_train.calibration.neighbours import AGES, in_open_group, likely_ages, possible_ages
 from agegender_train.calibration.temperature import fit_gender, fit_temperature
 from agegender_train.store.labels import Labels
 
@@ -39,6 +39,7 @@ def calibrated_heads(
     labels: Labels,
     level: float = LEVEL,
     correct: bool = False,
+    stretch: bool = False,
 ) -> Heads:
     """The heads of a model file, calibrated on held-out faces.
 
@@ -55,13 +56,19 @@ def calibrated_heads(
         correct: also fit a correction of the age, kept where it clearly helps (see `clearly_helps`), and a bias of the
             gender where there clearly is one. It fits the model to the mix of people among these faces, to the
             disadvantage of those who are rare there.
+        stretch: move the ages of an open last group (see `in_open_group`) so that the mean of what the network says
+            within it, of faces in it, is about its middle. A network learned nothing of ages within it, and may gather
+            them at its start.
 
     Raises:
-        ValueError: an output is missing, has another number of rows than `labels` or is not finite, `level` is out of
-            range, or `heads` is not as a model file has it.
+        ValueError: `stretch` without an open last group, without a distribution or with `correct`; an output is
+            missing, has another number of rows than `labels` or is not finite, `level` is out of range, or `heads` is
+            not as a model file has it.
     """
     if not 0 < level < 1:
         raise ValueError(f"level must be between 0 and 1, got {level}")
+    if stretch and correct:
+        raise ValueError("an open last group is stretched only where ages aren't corrected otherwise")
     made = plain_heads(heads)
     untrained = untrained_heads(made)
     if made.get("age", {}).get("decode") == "years" and "age" not in untrained:
@@ -72,7 +79,7 @@ def calibrated_heads(
             raise ValueError(f"outputs must hold {len(labels)} finite rows as the labels under {name!r}, got {found}")
     aged, gendered = ~np.isnan(labels.age_low), labels.gender >= 0
     if "age" not in untrained and aged.sum() >= LEAST_FACES:
-        made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct)
+        made = _with_age(made, _rows(outputs, aged), labels[aged], level, correct, stretch)
     genders = labels.gender[gendered]
     if "gender" not in untrained and len(genders) >= LEAST_FACES and len(np.unique(genders)) == 2:
         p_male = Decoder(made)(_rows(outputs, gendered)).p_male
@@ -85,7 +92,7 @@ def calibrated_heads(
 
 
 def _with_age(
-    heads: Heads, outputs: Mapping[str, npt.NDArray[Any]], labels: Labels, level: float, correct: bool
+    heads: Heads, outputs: Mapping[str, npt.NDArray[Any]], labels: Labels, level: float, correct: bool, stretch: bool
 ) -> Heads:
     possible = possible_ages(labels)
 
@@ -119,6 +126,9 @@ def _with_age(
     distributed = heads["age"]["decode"] == "expected"
     heads = tempered(heads)
     prediction = Decoder(heads)(outputs)
+    if stretch:
+        heads = with_age(heads, correction=_stretched(prediction, possible))
+        prediction = Decoder(heads)(outputs)
     network = ages(prediction) if prediction.age_probs is None else prediction.age_probs.astype(np.float64)
     likely, spread = likely_ages(ages(prediction), possible)
     correct = correct and clearly_helps(network, likely, possible)
@@ -133,6 +143,19 @@ def _with_age(
     base, plain = heads, bounds(heads)
     interval = fit_interval(lambda rows: bounds(corrected(base, rows)) if correct else plain, now_likely, level)
     return with_age(heads, interval=interval)
+
+
+def _stretched(prediction: Prediction, possible: npt.NDArray[np.bool_]) -> dict[str, list[float]]:
+    """The curve that moves the mean within the open last group, of faces in it, to its middle, and no age below."""
+    is_open = in_open_group(possible)
+    if prediction.age_probs is None or not is_open.any():
+        what = "a model with a distribution over ages" if prediction.age_probs is None else "labels with such a group"
+        raise ValueError(f"to stretch an open last group, such as 'more than 70', {what} must be there")
+    start = float(AGES[possible[is_open].argmax(axis=1).max()])
+    inside = start <= AGES
+    share = prediction.age_probs[is_open][:, inside].sum(axis=0, dtype=np.float64)
+    mean = float(np.clip(share @ AGES[inside] / share.sum(), start + 0.5, MAX_AGE - 0.5))
+    return {"at": [0.0, start, round(mean, 2), 100.0], "years": [0.0, start, (start + MAX_AGE) / 2, 100.0]}
 
 
 def _rows(outputs: Mapping[str, npt.NDArray[Any]], rows: npt.NDArray[np.bool_]) -> dict[str, npt.NDArray[Any]]:

@@ -49,6 +49,7 @@ def calibrate_model(
     rows: Sequence[npt.NDArray[np.int64]] | None = None,
     level: float = LEVEL,
     correct: bool = False,
+    stretch: bool = False,
     flip: bool | None = None,
     batch_size: int = 256,
     threads: int = 1,
@@ -67,6 +68,7 @@ def calibrate_model(
         rows: for each store the faces to take; all when ``None``.
         level: the probability with which the interval holds the true age, in (0, 1).
         correct: see `calibrated_heads`.
+        stretch: see `calibrated_heads`.
         flip: see `load_predictor`; the copy's file asks for what was done here.
         batch_size: faces a call of the model.
         threads: threads of the model.
@@ -99,7 +101,7 @@ def calibrate_model(
                 progress(done, len(labels))
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     old = heads_of(from_metadata(predictor.metadata))
-    heads = calibrated_heads(old, outputs, labels, level, correct)
+    heads = calibrated_heads(old, outputs, labels, level, correct, stretch)
     data = [f"{store.name} ({len(of)} faces)" for store, of in zip(stores, picked, strict=True)]
     _write(predictor.path, Path(out), heads, predictor.flip, {"data": data, **known, "level": level})
     before, after = (Scores.from_prediction(Decoder(made)(outputs), labels).compute() for made in (old, heads))

@@ -93,6 +93,12 @@ def possible_ages(labels: Labels) -> npt.NDArray[np.bool_]:
     return np.asarray((low <= AGES) & (high >= AGES))
 
 
+def in_open_group(possible: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """bool (n,): the label is an open last group, such as "more than 70"; `possible` as `possible_ages` gives it."""
+    start = possible.argmax(axis=1)
+    return np.asarray(possible[:, -1] & (start >= _OLD) & (start < MAX_AGE))
+
+
 def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, Curve]:
     """The probability of each possible age, given its prediction, and the spread of the errors.
 
@@ -114,7 +120,7 @@ def likely_ages(age: Floats, possible: npt.NDArray[np.bool_]) -> tuple[Floats, C
         the predicted age.
     """
     near = Neighbourhoods.of(age)
-    is_open = possible[:, -1] & (possible.argmax(axis=1) >= _OLD) & (possible.argmax(axis=1) < MAX_AGE)
+    is_open = in_open_group(possible)
     thinning = np.exp(-np.maximum(AGES - possible.argmax(axis=1)[:, None], 0) / _YEARS_LEFT)
     likely = _within(np.where(is_open[:, None], thinning, 1.0), possible)
     rounds = _ROUNDS if possible.sum() > len(possible) else 1
