@@ -46,7 +46,8 @@ Affine after(const Affine& second, const Affine& first) {
 
 Affine scaled(double factor, double shift_x, double shift_y) { return {factor, 0, shift_x, 0, factor, shift_y}; }
 
-/// Makes pixels of `bytes` bytes of RGB, less 128, as far as it can several at a time; how many.
+/// Makes RGBX, less 128, of `bytes` bytes of RGB, without a read past them: the last pixels are left. Says how many it
+/// made.
 std::ptrdiff_t widen(const std::uint8_t* rgb, std::ptrdiff_t bytes, std::int8_t* out) {
   std::ptrdiff_t done = 0;
 #if defined(__GNUC__) && defined(__AVX2__)
@@ -204,9 +205,10 @@ class Sampler {
     const double last = static_cast<double>(size_ - 1);
     const auto span = [&](std::size_t row, std::ptrdiff_t& start, std::ptrdiff_t& extent, int reach) {
       const double along = from_[row] * last, down = from_[row + 1] * last, first = edge(row, 0);
-      // A thousandth of a pixel is more than the error of the positions, which are floats.
-      const double low = first + std::min(along, 0.0) + std::min(down, 0.0) - 1e-3;
-      const double high = first + std::max(along, 0.0) + std::max(down, 0.0) + 1e-3;
+      // More than the error of the positions, which are floats within the raster.
+      const double error = 1e-3 + 1e-6 * (std::fabs(along) + std::fabs(down));
+      const double low = first + std::min(along, 0.0) + std::min(down, 0.0) - error;
+      const double high = first + std::max(along, 0.0) + std::max(down, 0.0) + error;
       start = static_cast<std::ptrdiff_t>(std::floor(low));
       extent = static_cast<std::ptrdiff_t>(std::floor(high)) - start + reach;
     };
