@@ -58,8 +58,8 @@ RowFormatOption = Annotated[RowFormat, typer.Option("--format", "-f", help="How 
 def _model(default: str) -> Any:
     return typer.Option(
         metavar="MODEL",
-        help="accurate, fast or tiny, which come with the package and take some 10, 4 and 1 ms a face on a CPU; or a "
-        "model file.",
+        help="accurate, fast or tiny, which come with the package (one look at a face takes some 10, 5 and 2 ms on a "
+        "CPU), or a model file.",
         show_default=default,
     )
 

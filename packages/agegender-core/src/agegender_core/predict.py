@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -104,7 +105,6 @@ class Predictor(BatchStage):
         self.name = description["name"]
         self.flip = wants_flip(description) if flip is None else flip
         self._input = self._session.get_inputs()[0].name
-        self._aligner = Aligner(self.spec.chip_size, self.spec.chip_padding)
 
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
@@ -136,6 +136,11 @@ class Predictor(BatchStage):
         }
         done = [one.with_columns(**{name: parts[name][place] for name in _PREDICTED}) for place, one in enumerate(cut)]
         return [looked_at(one, part, *_PREDICTED) for one, part in zip(faces, done, strict=True)]
+
+    @cached_property
+    def _aligner(self) -> Aligner:
+        # Only when it is needed: loading the landmarks takes tens of milliseconds, and pipelines cut the chips before.
+        return Aligner(self.spec.chip_size, self.spec.chip_padding)
 
     def _fitting(self, frame: Frame, faces: Faces, bgr: bool = False) -> Faces:
         fits = (
