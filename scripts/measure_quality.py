@@ -1,6 +1,7 @@
 r"""Print what small, blurred, turned, cut-off and doubtful faces cost in years and in genders, and draw it.
 
-    uv run python scripts/measure_quality.py utkface UTKFace.tar --pictures 1200 --model fast --output docs/images/quality.png
+    uv run python scripts/measure_quality.py utkface UTKFace.tar --pictures 1200 --model fast \
+        --output docs/images/quality.png
     uv run python scripts/measure_quality.py fairface train-1.zip train-2.zip fairface_label_train.csv \
         --kept-out-of stores/fairface --unchanged
 
