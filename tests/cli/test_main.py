@@ -124,6 +124,7 @@ def test_the_list_of_commands_builds_none_of_them() -> None:
     assert all(f"\n  {name} " in done.stdout for name in COMMANDS)
 
 
+@pytest.mark.slow
 def test_without_the_training_package_the_others_answer() -> None:
     """Of `train` the options come from the training package, too."""
     program = (

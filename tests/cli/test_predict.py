@@ -101,6 +101,7 @@ def test_an_empty_folder(here: Here, tmp_path: Path) -> None:
     assert "no pictures in" in here("predict", tmp_path, code=2).stderr
 
 
+@pytest.mark.slow
 def test_real_photos(here: Here, shared_data: Path) -> None:
     result = here("predict", shared_data / "photos", "--format", "json")
     rows = json.loads(result.stdout)
@@ -344,6 +345,7 @@ def test_too_little_memory_for_one_picture(tmp_path: Path, astronaut_path: Path)
     assert len(small["faces"]) == 1
 
 
+@pytest.mark.slow
 def test_several_pictures_at_a_time_give_the_same_rows_in_order(tmp_path: Path, astronaut_path: Path) -> None:
     frame = cv2.imread(str(astronaut_path))
     assert frame is not None

@@ -129,6 +129,7 @@ def test_detecting_on_some_frames_keeps_ages_on_the_others(tmp_path: Path, model
     assert 5 <= looks <= 12
 
 
+@pytest.mark.slow
 def test_blurred_videos_are_searched_in_each_frame(tmp_path: Path, model: Path) -> None:
     def searches(*options: object) -> int:
         stats = tmp_path / "stats.json"

@@ -95,6 +95,7 @@ def test_faces_at_the_edge_and_turned(astronaut: np.ndarray) -> None:
     assert assert_as_dlib(cropped) == 1
 
 
+@pytest.mark.slow
 def test_baseline_build_finds_the_same(astronaut_path: Path) -> None:
     program = (
         "import sys; from agegender_core import Faces, HogDetector, read_image; d = HogDetector(threshold=-0.5);"

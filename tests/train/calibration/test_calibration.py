@@ -61,7 +61,7 @@ def figures(heads: dict[str, Any], outputs: dict[str, Any], labels: Labels) -> d
     return Scores.from_prediction(Decoder(heads)(outputs), labels).compute()
 
 
-@pytest.mark.parametrize("group", [None, 10])
+@pytest.mark.parametrize("group", [pytest.param(None, marks=pytest.mark.slow), 10])
 @pytest.mark.parametrize("kind", ["distribution", "years"])
 def test_intervals_hold_on_other_faces(kind: str, group: int | None) -> None:
     """Fitted to ages or to groups of ten years, nine of ten known ages of other faces are within."""
@@ -89,6 +89,7 @@ def test_intervals_hold_on_other_faces(kind: str, group: int | None) -> None:
     assert found["age_mae"] == pytest.approx(before["age_mae"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_the_age_stays_unless_asked_and_moves_where_it_clearly_helps() -> None:
     outputs, age, male = faces(2, 2000, error=3)
     old = age > 50

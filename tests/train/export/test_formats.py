@@ -313,6 +313,7 @@ def test_what_is_no_run_is_refused(run: Path, tmp_path: Path) -> None:
         read_trained(loose)
 
 
+@pytest.mark.slow
 def test_ages_without_their_error_are_not_exported(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", build_model("ssrnet", width=0.1), name="ssrnet")
     with pytest.raises(ValueError, match=r"isn't finished: it has no model\.onnx, which holds the error of .*'s ages"):

@@ -67,6 +67,7 @@ def test_it_starts_near_the_middle_of_both_ranges() -> None:
     assert np.all((outputs["p_male"] > 0.3) & (outputs["p_male"] < 0.7))
 
 
+@pytest.mark.slow
 def test_width_multiplies_the_channels_and_the_one_headed_network_is_the_papers() -> None:
     assert build_model("ssrnet", heads=["age"]).count_params() == 40915
     wide = build_model("ssrnet", width=2)
