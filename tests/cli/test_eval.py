@@ -66,6 +66,7 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
     assert (tmp_path / "report/report.html").exists()
 
 
+@pytest.mark.slow
 def test_figures_as_json_and_csv_are_those_of_the_report(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 10, exact=True)
     result = run(store.path, "--model", models[0], "-o", tmp_path / "a", "--no-faces", "--format", "json", "--quiet")
