@@ -79,7 +79,7 @@ Flip = Annotated[
     typer.Option(
         "--flip/--no-flip",
         help="Look at each face a second time, mirrored: more accurate, and twice the network's time.",
-        show_default="as the model file asks; the built-in models do",
+        show_default="as the model file asks: fast and tiny do",
     ),
 ]
 Detector = Annotated[
