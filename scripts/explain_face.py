@@ -28,15 +28,9 @@ SQUARE, STRIDE = 24, 6
 """Of the occlusion map, in pixels of a chip of 140: a square hides an eye or half a mouth."""
 
 
-def zoomed(chip: Chip, value: float) -> Chip:
+def warped(chip: Chip, scale: float = 1, degrees: float = 0) -> Chip:
     size = len(chip)
-    warp = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, 0, value)
-    return np.asarray(cv2.warpAffine(chip, warp, (size, size), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
-
-
-def turned(chip: Chip, value: float) -> Chip:
-    size = len(chip)
-    warp = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, value, 1)
+    warp = cv2.getRotationMatrix2D(((size - 1) / 2,) * 2, degrees, scale)
     return np.asarray(cv2.warpAffine(chip, warp, (size, size), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
 
@@ -59,8 +53,8 @@ CHANGES: dict[str, tuple[npt.NDArray[np.float64], Callable[[Chip, float], Chip]]
         lambda chip, value: np.clip((chip - 127.5) * value + 127.5, 0, 255).astype(np.uint8),
     ),
     "saturation": (np.linspace(0, 2, 17), saturated),
-    "size of the face": (np.linspace(0.8, 1.25, 17), zoomed),
-    "turn, degrees": (np.linspace(-24, 24, 17), turned),
+    "size of the face": (np.linspace(0.8, 1.25, 17), lambda chip, value: warped(chip, scale=value)),
+    "turn, degrees": (np.linspace(-24, 24, 17), lambda chip, value: warped(chip, degrees=value)),
 }
 
 

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender_core.predict import Prediction, Predictor
+
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 IMPORTED = {"large_photos.py"}
 """By another script; not to be run."""
@@ -64,6 +66,26 @@ def test_a_pasted_face_counts_where_the_boxes_meet() -> None:
 
     photos = LargePhotos({"a": (0, 0, 100, 100), "b": (0, 0, 100, 100), "c": (0, 0, 100, 100)})
     assert photos.count_right({"a": (0, 0, 100, 50), "b": (50, 50, 150, 150), "c": ()}) == 1
+
+
+def test_what_is_hidden_speaks_for_the_other_gender() -> None:
+    from explain_face import SQUARE, STRIDE, occlusion_map
+
+    class BrightMouth(Predictor):
+        def __init__(self) -> None:
+            """No model: the brighter a part of the chip, the less male."""
+
+        def predict_chips(self, chips: np.ndarray) -> Prediction:
+            return Prediction(None, None, 1 - chips[:, 100:110, 60:80].mean(axis=(1, 2, 3)).astype(np.float32) / 255)
+
+    change = occlusion_map(BrightMouth(), np.full((140, 140, 3), 255, np.uint8))
+    rows, columns = np.nonzero(change > 0.01)
+    assert change.min() >= 0
+    assert (rows * STRIDE + SQUARE > 100).all()
+    assert (rows * STRIDE < 110).all()
+    assert (columns * STRIDE + SQUARE > 60).all()
+    assert (columns * STRIDE < 80).all()
+    assert len(rows) > 8
 
 
 def test_tracks_are_scored_by_the_people_in_them(tmp_path: Path) -> None:

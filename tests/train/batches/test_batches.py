@@ -227,11 +227,11 @@ def test_threads_that_fill_the_cache_at_once_never_see_a_wrong_face(make_store: 
 def test_views_are_the_cache_itself_and_nobody_writes_on_them(make_store: Any) -> None:
     faces = FaceSet([make_store("a", 4)], cache_bytes=2 * CHIP_BYTES)
     for _ in range(2):
-        views = faces.views(np.arange(4))
+        views = faces.in_place(np.arange(4))
         for view in views:
             with pytest.raises(ValueError, match="read-only"):
                 view[:] = 0
-    shared = [np.shares_memory(one, other) for one, other in zip(views, faces.views(np.arange(4)), strict=True)]
+    shared = [np.shares_memory(one, other) for one, other in zip(views, faces.in_place(np.arange(4)), strict=True)]
     assert shared == [True, True, False, False]
 
 

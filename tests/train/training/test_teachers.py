@@ -219,7 +219,7 @@ def test_a_network_sees_one_of_the_views_in_each_epoch_with_what_was_said_of_it(
         np.add.at(seen, (view, row), 1)
         if index < 6:
             changes, around = views.changes(view, row, rows)
-            expected = augment(faces.views(row), changes, spec, faces.views_or_none(around))
+            expected = augment(faces.in_place(row), changes, spec, faces.in_place_or_none(around))
             np.testing.assert_array_equal(batch.inputs, expected)
             as_it_is = view == 0
             chips = preprocess(faces.chips(row[as_it_is]), spec)

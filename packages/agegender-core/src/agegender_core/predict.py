@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .align import Aligner
-from .decoding import MAX_AGE
+from .decoding import MAX_AGE, Floats
 from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
 from .frames import as_frame
@@ -171,7 +171,7 @@ class Predictor(BatchStage):
         """Whether its predictions have `age_probs`."""
         return self._decode.has_distribution
 
-    def raw_outputs(self, chips: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    def raw_outputs(self, chips: npt.NDArray[np.uint8]) -> dict[str, Floats]:
         """What the network says of the chips, float32 (n, k) by the output's name, before anything is made of it.
 
         Where `flip` is set, the mean of what it says of the chips and of their mirror images.
@@ -182,12 +182,9 @@ class Predictor(BatchStage):
         Raises:
             ValueError: another shape or dtype.
         """
-        outputs = self._run(chips)
-        if not self.flip or len(chips) == 0:
-            return outputs
-        return _mean(outputs, self._run(np.ascontiguousarray(chips[:, :, ::-1])))
+        return self._outputs(chips, partial(preprocess, spec=self.spec), 2)
 
-    def predict_inputs(self, inputs: npt.NDArray[np.float32]) -> Prediction:
+    def predict_inputs(self, inputs: Floats) -> Prediction:
         """Predict from what the network itself gets, such as `agegender_core.augment.augment` makes of changed chips.
 
         Args:
@@ -200,34 +197,28 @@ class Predictor(BatchStage):
         shape = (size, size, 3) if self.spec.layout == "nhwc" else (3, size, size)
         if inputs.shape[1:] != shape:
             raise ValueError(f"inputs must have shape (n, {', '.join(map(str, shape))}), got {inputs.shape}")
-        outputs = self._run_inputs(inputs)
-        if self.flip and len(inputs):
-            outputs = _mean(outputs, self._run_inputs(np.ascontiguousarray(np.flip(inputs, width))))
-        return self._decode(outputs)
+        return self._decode(self._outputs(inputs, lambda part: part, width))
 
-    def _run(self, chips: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
+    def _outputs(
+        self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats], width: int
+    ) -> dict[str, Floats]:
+        """See `raw_outputs`; `width` is the axis that a mirror turns round."""
+        outputs = self._run(faces, to_inputs)
+        if not self.flip or len(faces) == 0:
+            return outputs
+        mirrored = self._run(np.ascontiguousarray(np.flip(faces, width)), to_inputs)
+        return {name: (values + mirrored[name]) * np.float32(0.5) for name, values in outputs.items()}
+
+    def _run(self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats]) -> dict[str, Floats]:
         # No more inputs at a time than the network gets at a time.
-        parts = [chips[start : start + _BATCH] for start in range(0, max(len(chips), 1), _BATCH)]
-        return _joined([self._run_inputs(preprocess(part, self.spec)) for part in parts])
+        starts = range(0, max(len(faces), 1), _BATCH)
+        parts = [self._run_batch(to_inputs(faces[start : start + _BATCH])) for start in starts]
+        return parts[0] if len(parts) == 1 else {name: np.concatenate([p[name] for p in parts]) for name in parts[0]}
 
-    def _run_inputs(self, inputs: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
+    def _run_batch(self, inputs: Floats) -> dict[str, Floats]:
         names = self._decode.outputs
-        if len(inputs) > _BATCH:
-            return _joined(
-                [self._run_inputs(inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)]
-            )
         if len(inputs) == 0:
             # Networks need not stand an empty batch.
             widths = (MAX_AGE + 1 if self._decode.has_distribution else 1, 2)
             return {name: np.empty((0, width), np.float32) for name, width in zip(names, widths, strict=True)}
         return dict(zip(names, self._session.run(list(names), {self._input: inputs}), strict=True))
-
-
-def _joined(parts: Sequence[dict[str, npt.NDArray[np.float32]]]) -> dict[str, npt.NDArray[np.float32]]:
-    return parts[0] if len(parts) == 1 else {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-
-
-def _mean(
-    one: dict[str, npt.NDArray[np.float32]], other: dict[str, npt.NDArray[np.float32]]
-) -> dict[str, npt.NDArray[np.float32]]:
-    return {name: (values + other[name]) * np.float32(0.5) for name, values in one.items()}

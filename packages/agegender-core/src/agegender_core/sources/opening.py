@@ -23,6 +23,7 @@ from .raw import RawReader
 from .recording import Recording
 
 _STALL = 5.0
+_PADDING = 4096  # bytes: some programs fill the last block of a file with zeros
 
 
 def open_source(
@@ -139,6 +140,18 @@ def _open_file(path: Path) -> Source:
     if picture:
         reader.close()
         raise SourceError(f"{path} is a picture, not a video: `read_image` and `agegender predict` take it")
-    source = Recording(reader, str(path), slug_of(str(path)), path)
+    source = Recording(reader, str(path), slug_of(str(path)), is_whole=not _is_unfinished_gif(path))
     source.sound = path if source.has_sound else None
     return source
+
+
+def _is_unfinished_gif(file: Path) -> bool:
+    """Whether a GIF was cut off: it announces no number of frames, but ends with a trailer (GIF89a, section 27)."""
+    try:
+        with file.open("rb") as opened:
+            if opened.read(4) != b"GIF8":
+                return False
+            opened.seek(max(0, os.fstat(opened.fileno()).st_size - _PADDING))
+            return not opened.read().rstrip(b"\0").endswith(b";")
+    except OSError:
+        return False

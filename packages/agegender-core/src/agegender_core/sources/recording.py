@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
 
 from .clocks import MediaClock
 from .frames import RawFrame, Reader, Source, SourceError, TimedFrame, sane_fps
 from .read_ahead import ReadAhead
-
-_PADDING = 4096  # bytes: some programs fill the last block of a file with zeros
 
 
 class Recording(Source):
@@ -20,15 +16,15 @@ class Recording(Source):
         reader: what it is read by.
         name: see `Source`.
         slug: see `Source`.
-        file: the file, where it is one.
+        is_whole: no part of the file is known to be missing, even if it announces no number of frames.
 
     Raises:
         SourceError: there is no frame in it.
     """
 
-    def __init__(self, reader: Reader, name: str, slug: str, file: Path | None = None) -> None:
+    def __init__(self, reader: Reader, name: str, slug: str, is_whole: bool = True) -> None:
         super().__init__(name, slug)
-        self._file = file
+        self._is_whole = is_whole
         self.fps = sane_fps(reader.fps)
         self.frame_count, self.has_sound = reader.frame_count, reader.has_sound
         self.connections = 1
@@ -59,11 +55,9 @@ class Recording(Source):
         self.broken = reader.broken
         if raw is not None:
             return self._timed(raw)
-        if self.frame_count is not None:
-            # Containers without an index estimate the number from the duration: a small difference means nothing.
-            self.truncated = self.received < self.frame_count - max(2, self.frame_count // 50)
-        if self._file is not None and is_unfinished_gif(self._file):
-            self.truncated = True
+        # Containers without an index estimate the number from the duration: a small difference means nothing.
+        announced = self.frame_count or 0
+        self.truncated = not self._is_whole or self.received < announced - max(2, announced // 50)
         if self.broken:
             reason = f" ({reader.problem})" if reader.problem else ""
             self.notes.append(f"{self.name}: {self.broken} frames could not be decoded, or not whole{reason}")
@@ -75,18 +69,6 @@ class Recording(Source):
         if self._ahead is not None:
             self._ahead.close()
             self._ahead = None
-
-
-def is_unfinished_gif(file: Path) -> bool:
-    """Whether a GIF was cut off: it announces no number of frames, but ends with a trailer (GIF89a, section 27)."""
-    try:
-        with file.open("rb") as opened:
-            if opened.read(4) != b"GIF8":
-                return False
-            opened.seek(max(0, os.fstat(opened.fileno()).st_size - _PADDING))
-            return not opened.read().rstrip(b"\0").endswith(b";")
-    except OSError:
-        return False
 
 
 def no_frame_reason(reader: Reader) -> str:

@@ -168,7 +168,7 @@ class Batches:
             changes, others = changes_in_epoch(self._augmentation, self._seed, epoch, rows, self._rows)
         else:
             return preprocess(self._faces.chips(rows), self._spec)
-        return augment(self._faces.views(rows), changes, self._spec, self._faces.views_or_none(others))
+        return augment(self._faces.in_place(rows), changes, self._spec, self._faces.in_place_or_none(others))
 
     def _order(self, epoch: int) -> npt.NDArray[np.int64]:
         """The order of all faces in an epoch; drawn once an epoch."""

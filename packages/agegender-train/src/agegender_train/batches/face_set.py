@@ -69,11 +69,11 @@ class FaceSet:
             ValueError: a picture in a store is damaged.
         """
         chips = np.empty((len(rows), *self._chip), np.uint8)
-        for chip, view in zip(chips, self.views(rows), strict=True):
-            chip[:] = view
+        for chip, stored in zip(chips, self.in_place(rows), strict=True):
+            chip[:] = stored
         return chips
 
-    def views(self, rows: npt.NDArray[np.int64]) -> list[Chip]:
+    def in_place(self, rows: npt.NDArray[np.int64]) -> list[Chip]:
         """The chips of `rows` where they lie in memory, uint8 (S, S, 3) each, RGB, C-contiguous, read-only.
 
         Safe to call from many threads at once.
@@ -89,13 +89,11 @@ class FaceSet:
             for row, place in zip(rows.tolist(), places.tolist(), strict=True)
         ]
 
-    def views_or_none(self, rows: npt.NDArray[np.int64]) -> list[Chip | None]:
-        """As `views`; ``None`` for each row below 0."""
-        views: list[Chip | None] = [None] * len(rows)
-        there = np.flatnonzero(rows >= 0)
-        for place, view in zip(there.tolist(), self.views(rows[there]), strict=True):
-            views[place] = view
-        return views
+    def in_place_or_none(self, rows: npt.NDArray[np.int64]) -> list[Chip | None]:
+        """As `in_place`; ``None`` for each row below 0."""
+        there = rows >= 0
+        chips = iter(self.in_place(rows[there]))
+        return [next(chips) if is_there else None for is_there in there]
 
     def _decode(self, rows: npt.NDArray[np.int64]) -> dict[int, Chip]:
         """Decodes faces, rising and each once, into the cache where it has room for them."""

@@ -76,9 +76,9 @@ class Settings:
         teachers: a model file, or the name of a built-in model, from whose predictions the network learns beside the
             labels, or from the mean of several.
         teacher_share: how much of that it learns, from 0 to 1; the labels have the rest.
-        teacher_views: so many changed views of each face the teachers look at beside the face as it is; then the
-            network sees one of these in each epoch, and learns what they say of that. With 0 it sees a new one in each
-            epoch, and learns what they say of the face as it is.
+        teacher_views: augmented views of each face that the teachers predict beside the unaugmented face; the network
+            then sees one of these in each epoch, and learns the teachers' prediction for it. With 0 it sees a new view
+            in each epoch, and learns their prediction for the unaugmented face.
         balance: 0 gives each face the same weight, 1 each age group.
         augmentation: how far the faces are changed in training.
         accumulate: batches whose gradients make one step of the optimizer.

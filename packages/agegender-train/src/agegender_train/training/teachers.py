@@ -183,7 +183,7 @@ class TeacherPredictions:
                 parts.append(teacher.predict_chips(faces.chips(rows)))
                 continue
             changes, around = views.changes(np.full(len(rows), view), rows, others)
-            chips, beside = faces.views(rows), faces.views_or_none(around)
+            chips, beside = faces.in_place(rows), faces.in_place_or_none(around)
             parts.append(teacher.predict_inputs(augment(chips, changes, teacher.spec, beside, self._threads)))
         columns = ("age", "p_male", *(("age_probs",) if teacher.has_distribution else ()))
         return {column: np.concatenate([getattr(part, column) for part in parts]) for column in columns}
