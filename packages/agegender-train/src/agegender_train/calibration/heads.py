@@ -148,9 +148,10 @@ def _with_age(
 def _stretched(prediction: Prediction, possible: npt.NDArray[np.bool_]) -> dict[str, list[float]]:
     """The curve that moves the mean within the open last group, of faces in it, to its middle, and no age below."""
     is_open = in_open_group(possible)
-    if prediction.age_probs is None or not is_open.any():
-        what = "a model with a distribution over ages" if prediction.age_probs is None else "labels with such a group"
-        raise ValueError(f"to stretch an open last group, such as 'more than 70', {what} must be there")
+    if prediction.age_probs is None:
+        raise ValueError("the last group can't be stretched: the model gives no probability for each age")
+    if not is_open.any():
+        raise ValueError("the last group can't be stretched: no label is an open group, such as 'more than 70'")
     start = float(AGES[possible[is_open].argmax(axis=1).max()])
     inside = start <= AGES
     share = prediction.age_probs[is_open][:, inside].sum(axis=0, dtype=np.float64)
