@@ -67,13 +67,23 @@ void test_landmarks(const std::string& models) {
   const auto pixels = noise(120 * 100 * 3);
   const ImageView image{pixels.data(), 100, 120, 3};
   // Boxes may lie partly or wholly outside the picture: a detector's do.
-  for (const BoxXyxy& box : {BoxXyxy{10, 10, 90, 90}, BoxXyxy{-50, -50, 20, 20}, BoxXyxy{500, 500, 600, 600}}) {
-    const auto points = model.predict(image, box);
-    for (const float value : points) CHECK(std::isfinite(value) && value == std::round(value));
+  std::vector<BoxXyxy> boxes{{10, 10, 90, 90}, {-50, -50, 20, 20}, {500, 500, 600, 600}};
+  for (float x = -20; x < 80; x += 3) boxes.push_back({x, 5, x + 40, 45});
+  std::vector<Landmarks> together(boxes.size());
+  model.predict(image, boxes.data(), boxes.size(), together.data());
+  for (std::size_t face = 0; face < boxes.size(); ++face) {
+    for (const float value : together[face]) CHECK(std::isfinite(value) && value == std::round(value));
+    Landmarks alone;
+    model.predict(image, &boxes[face], 1, &alone);
+    CHECK(alone == together[face]);
   }
-  CHECK_THROWS(std::invalid_argument, model.predict(image, {50, 50, 10, 90}));
-  CHECK_THROWS(std::invalid_argument, model.predict(image, {0, 0, std::nanf(""), 90}));
-  CHECK_THROWS(std::invalid_argument, model.predict({pixels.data(), 0, 0, 3}, {0, 0, 9, 9}));
+  model.predict(image, nullptr, 0, nullptr);
+
+  Landmarks none;
+  for (const BoxXyxy& bad : {BoxXyxy{50, 50, 10, 90}, BoxXyxy{0, 0, std::nanf(""), 90}})
+    CHECK_THROWS(std::invalid_argument, model.predict(image, &bad, 1, &none));
+  const BoxXyxy good{0, 0, 9, 9};
+  CHECK_THROWS(std::invalid_argument, model.predict({pixels.data(), 0, 0, 3}, &good, 1, &none));
 }
 
 void test_chips() {

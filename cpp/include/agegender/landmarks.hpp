@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <memory>
 #include <string>
 
@@ -27,10 +28,11 @@ class LandmarkModel {
   LandmarkModel(LandmarkModel&&) noexcept;
   LandmarkModel& operator=(LandmarkModel&&) noexcept;
 
-  /// The box is rounded to whole pixels, as dlib's rectangles are; the points come out as whole pixels.
+  /// The points of so many faces of one frame: many together take less time than each alone.
+  /// Boxes are rounded to whole pixels, as dlib's rectangles are; the points come out as whole pixels.
   /// Throws std::invalid_argument for an empty frame or a box that is empty or not finite, std::runtime_error where a
-  /// damaged model gives points that are none.
-  Landmarks predict(const ImageView& image, const BoxXyxy& box) const;
+  /// damaged model gives points that are none; what `landmarks` holds then is of no meaning.
+  void predict(const ImageView& image, const BoxXyxy* boxes, std::size_t count, Landmarks* landmarks) const;
 
  private:
   struct Model;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <vector>
 
 #include "agegender/landmarks.hpp"
 #include "numpy_views.hpp"
@@ -12,16 +13,16 @@ Array<float> predict(const LandmarkModel& model, const py::object& picture, cons
   const auto view = image_view(image);
   const auto count = xyxy.shape(0);
   Array<float> landmarks({count, py::ssize_t{5}, py::ssize_t{2}});
-  const float* box = xyxy.data();
-  float* out = landmarks.mutable_data();
+  std::vector<BoxXyxy> rows(static_cast<std::size_t>(count));
+  std::vector<Landmarks> points(rows.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) std::copy_n(xyxy.data() + 4 * i, 4, rows[i].begin());
   {
-    // `image`, `xyxy` and `landmarks` hold references to the memory used below, so nobody can free it meanwhile.
+    // `image` holds a reference to the memory that `view` reads, so nobody can free it meanwhile.
     const py::gil_scoped_release unlocked;
-    for (py::ssize_t i = 0; i < count; ++i, box += 4, out += 10) {
-      const auto points = model.predict(view, {box[0], box[1], box[2], box[3]});
-      std::copy(points.begin(), points.end(), out);
-    }
+    model.predict(view, rows.data(), rows.size(), points.data());
   }
+  float* out = landmarks.mutable_data();
+  for (const Landmarks& face : points) out = std::copy(face.begin(), face.end(), out);
   return landmarks;
 }
 
