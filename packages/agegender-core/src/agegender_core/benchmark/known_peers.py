@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from agegender_core.align import LANDMARKS_PATH, Aligner
 from agegender_core.detect import HogDetector
 from agegender_core.faces import Faces, Frame
 from agegender_core.images import decode_image, read_image
-from agegender_core.predict import VIDEO_MODEL, load_predictor
+from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
 from agegender_core.yunet import YUNET_PATH, YuNetDetector
 
@@ -29,13 +30,14 @@ from .stages import SAMPLE
 def known_peers() -> list[Comparison]:
     """Everything that can be compared, whether its library is installed or not."""
     tracks = f"track {TRACKS} squares that never meet, {FRAMES} frames"
+    resized = "preprocess 32 chips of 140 px to 64 px"
     look = "age and gender of one face, from its chip"
     return [
         Comparison("decode JPEG to RGB, 512 x 400", "OpenCV", "cv2", "equal pixels", _decode),
         Comparison("detect by HOG, 1280 x 720", "dlib", "dlib", "the same boxes", _hog),
         Comparison("detect by YuNet, 640 x 360", "OpenCV", "cv2", "equal within 0.1 px and 1e-4 of score", _yunet),
         Comparison("landmarks and a chip of 140 px", "dlib", "dlib", "equal to the last bit", _align),
-        Comparison("preprocess 32 chips of 140 px", "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
+        Comparison(resized, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
         Comparison(tracks, "trackers' SORT", "trackers", "the same tracks", _beside("SORTTracker")),
         Comparison(
             tracks,
@@ -134,7 +136,7 @@ def _align() -> Sides:
 
 
 def _preprocess() -> Sides:
-    spec = load_predictor(VIDEO_MODEL).spec
+    spec = load_predictor("tiny").spec
     size, crop = spec.chip_size, spec.input_size
     chips = np.random.default_rng(0).integers(0, 256, (32, size, size, 3), np.uint8)
     out = np.empty((32, crop, crop, 3), np.float32)
@@ -189,11 +191,23 @@ def _insightface() -> Sides:
 
 
 def _deepface() -> Sides:
-    """Its VGG-Face networks; DeepFace itself would fetch them, we don't."""
+    """Its networks of age and gender; DeepFace itself would fetch them, we don't."""
     folder = Path(os.environ.get("DEEPFACE_HOME", Path.home())) / ".deepface" / "weights"
-    for name in ("age_model_weights.h5", "gender_model_weights.h5"):
-        if not (folder / name).is_file():
-            raise PeerUnavailableError(f"deepface is installed, but its {name} isn't in {folder}")
+    missing = PeerUnavailableError(f"deepface is installed, but its networks of age and gender aren't in {folder}")
+    if not folder.is_dir():
+        raise missing
+    # Versions since 2026 run on several engines, each with files of its own; those before know TensorFlow alone.
+    engines = {"tensorflow": ".h5"}
+    if find_spec("deepface.commons.backend_utils") is not None:
+        engines = {"onnx": ".onnx", **engines}
+    chosen = os.environ.get("DEEPFACE_BACKEND_ENGINE", "").strip().lower()
+    for engine, suffix in engines.items():
+        files = [folder / f"{name}_model_weights{suffix}" for name in ("age", "gender")]
+        if chosen in ("", engine) and all(file.is_file() for file in files):
+            os.environ["DEEPFACE_BACKEND_ENGINE"] = engine
+            break
+    else:
+        raise missing
     analyze = import_module("deepface.DeepFace").analyze
 
     def theirs(bgr: Any, box: Any) -> tuple[float, bool]:
