@@ -18,7 +18,7 @@ from agegender_core import SortTracker
 Boxes = npt.NDArray[np.float64]
 
 REFERENCE = Path(__file__).parents[1] / "tests" / "core" / "reference_sort.py"
-FRAMES = {30: 200, 200: 25}  # frames for each number of people
+FRAMES = {10: 200, 50: 100, 100: 50, 300: 20, 1000: 6}  # frames for each number of people
 TRACKERS: dict[str, Callable[[], Any]] = {
     "native": SortTracker,
     "numpy+scipy": runpy.run_path(str(REFERENCE))["ReferenceSort"],

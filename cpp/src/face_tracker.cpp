@@ -38,6 +38,10 @@ Box grown(const Box& box, double part) {
   return {box.x1 - x, box.y1 - y, box.x2 + x, box.y2 + y};
 }
 
+void append(std::vector<double>& numbers, const Box& box) {
+  numbers.insert(numbers.end(), {box.x1, box.y1, box.x2, box.y2});
+}
+
 }  // namespace
 
 FaceTracker::FaceTracker(const FaceTrackerOptions& options) : options_(options) {
@@ -75,21 +79,27 @@ void FaceTracker::associate(const BoxesView& boxes, const std::vector<std::size_
   free_.clear();
   for (std::size_t track = 0; track < tracks_.size(); ++track)
     if (!taken_[track]) free_.push_back(track);
-  ious_.clear();
-  for (const std::size_t row : rows)
-    for (const std::size_t track : free_) {
-      const double part = tracks_[track].moving ? growth : kNewGrowth;
-      const double overlap = iou(grown(boxes[row], part), grown(tracks_[track].filter.box(), part));
-      ious_.push_back(overlap >= options_.iou_threshold ? overlap : 0);
-    }
-  column_of_row_.resize(rows.size());
-  solver_.solve({ious_.data(), rows.size(), free_.size()}, true, column_of_row_.data());
+  // What overlaps when it is grown by less does so when it is grown by more.
+  const double most = std::max(growth, kNewGrowth);
+  grown_rows_.clear();
+  for (const std::size_t row : rows) append(grown_rows_, grown(boxes[row], most));
+  grown_tracks_.clear();
+  for (const std::size_t track : free_) append(grown_tracks_, grown(tracks_[track].filter.box(), most));
+  finder_.find({grown_rows_.data(), rows.size(), 4}, {grown_tracks_.data(), free_.size(), 4}, overlaps_);
+  const auto apart = [&](Overlap& overlap) {
+    const Track& track = tracks_[free_[overlap.column]];
+    const double part = track.moving ? growth : kNewGrowth;
+    overlap.iou = iou(grown(boxes[rows[overlap.row]], part), grown(track.filter.box(), part));
+    return !(overlap.iou > 0 && overlap.iou >= options_.iou_threshold);
+  };
+  overlaps_.erase(std::remove_if(overlaps_.begin(), overlaps_.end(), apart), overlaps_.end());
+  pair_of_row_.resize(rows.size());
+  matcher_.solve(overlaps_, rows.size(), free_.size(), pair_of_row_.data());
   for (std::size_t place = 0; place < rows.size(); ++place) {
-    if (column_of_row_[place] == kUnassigned) continue;
-    const auto column = static_cast<std::size_t>(column_of_row_[place]);
-    if (!(ious_[place * free_.size() + column] > 0)) continue;
-    track_of_[rows[place]] = static_cast<std::ptrdiff_t>(free_[column]);
-    taken_[free_[column]] = true;
+    if (pair_of_row_[place] == kUnassigned) continue;
+    const std::size_t track = free_[overlaps_[static_cast<std::size_t>(pair_of_row_[place])].column];
+    track_of_[rows[place]] = static_cast<std::ptrdiff_t>(track);
+    taken_[track] = true;
   }
 }
 

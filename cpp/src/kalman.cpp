@@ -44,13 +44,16 @@ Box KalmanBoxFilter::predict() noexcept {
 
 void KalmanBoxFilter::update(const Box& box) {
   const KalmanBoxFilter measured(box);
-  correct(x_, centre_covariance_, kCentreNoise, measured.x_.value);
-  correct(y_, centre_covariance_, kCentreNoise, measured.y_.value);
-  correct(area_, area_covariance_, kShapeNoise, measured.area_.value);
-  ratio_ += (measured.ratio_ - ratio_) * ratio_variance_ / (ratio_variance_ + kShapeNoise);
-  correct(centre_covariance_, kCentreNoise);
-  correct(area_covariance_, kShapeNoise);
-  ratio_variance_ *= kShapeNoise / (ratio_variance_ + kShapeNoise);
+  const Gain centre = gain(centre_covariance_, kCentreNoise);
+  correct(x_, centre, measured.x_.value);
+  correct(y_, centre, measured.y_.value);
+  correct(centre_covariance_, centre, kCentreNoise);
+  const Gain area = gain(area_covariance_, kShapeNoise);
+  correct(area_, area, measured.area_.value);
+  correct(area_covariance_, area, kShapeNoise);
+  const double ratio_gain = ratio_variance_ / (ratio_variance_ + kShapeNoise);
+  ratio_ += ratio_gain * (measured.ratio_ - ratio_);
+  ratio_variance_ = ratio_gain * kShapeNoise;
 }
 
 Box KalmanBoxFilter::box() const noexcept {

@@ -46,13 +46,15 @@ void ScaledBoxFilter::predict(double seconds) noexcept {
 void ScaledBoxFilter::update(const Box& box) {
   const ScaledBoxFilter measured(box);
   const double noise = square(kNoise * side());
-  correct(x_, centre_covariance_, noise, measured.x_.value);
-  correct(y_, centre_covariance_, noise, measured.y_.value);
-  correct(width_, size_covariance_, noise, measured.width_.value);
-  correct(height_, size_covariance_, noise, measured.height_.value);
+  const Gain centre = gain(centre_covariance_, noise);
+  correct(x_, centre, measured.x_.value);
+  correct(y_, centre, measured.y_.value);
+  correct(centre_covariance_, centre, noise);
+  const Gain size = gain(size_covariance_, noise);
+  correct(width_, size, measured.width_.value);
+  correct(height_, size, measured.height_.value);
+  correct(size_covariance_, size, noise);
   for (Motion* motion : {&width_, &height_}) motion->value = std::max(motion->value, 1.0);
-  correct(centre_covariance_, noise);
-  correct(size_covariance_, noise);
 }
 
 void ScaledBoxFilter::slow_down(double factor) noexcept {

@@ -41,37 +41,47 @@ void SortTracker::move_tracks() {
     const Box box = track.filter.predict();
     if (!std::isfinite(box.x1 + box.y1 + box.x2 + box.y2)) continue;
     predicted_.insert(predicted_.end(), {box.x1, box.y1, box.x2, box.y2});
-    *kept++ = track;
+    if (&*kept != &track) *kept = track;
+    ++kept;
   }
   tracks_.erase(kept, tracks_.end());
 }
 
 void SortTracker::associate(const BoxesView& boxes) {
   const std::size_t columns = tracks_.size();
-  ious_.resize(boxes.count * columns);
-  iou_matrix(boxes, {predicted_.data(), columns, 4}, ious_.data());
+  finder_.find(boxes, {predicted_.data(), columns, 4}, overlaps_);
+  match_.assign(boxes.count, kUnassigned);
+  taken_.assign(columns, false);
 
   // Where each box overlaps one track clearly and the other way round, the authors take these pairs as they are, even
   // if an assignment would have had a greater total.
-  match_.assign(boxes.count, kUnassigned);
-  marks_.assign(columns, 0);
   bool any = false;
   bool unique = true;
-  for (std::size_t row = 0; row < boxes.count && unique; ++row) {
-    for (std::size_t column = 0; column < columns; ++column) {
-      if (!(ious_[row * columns + column] > options_.iou_threshold)) continue;
-      any = true;
-      unique = unique && match_[row] == kUnassigned && ++marks_[column] == 1;
-      match_[row] = static_cast<std::ptrdiff_t>(column);
-    }
+  for (const Overlap& overlap : overlaps_) {
+    if (!(overlap.iou > options_.iou_threshold)) continue;
+    any = true;
+    unique = match_[overlap.row] == kUnassigned && !taken_[overlap.column];
+    if (!unique) break;
+    match_[overlap.row] = overlap.column;
+    taken_[overlap.column] = true;
   }
   if (any && unique) return;
 
-  solver_.solve({ious_.data(), boxes.count, columns}, true, match_.data());
-  for (std::size_t row = 0; row < boxes.count; ++row)
-    if (match_[row] != kUnassigned &&
-        ious_[row * columns + static_cast<std::size_t>(match_[row])] < options_.iou_threshold)
-      match_[row] = kDropped;
+  matcher_.solve(overlaps_, boxes.count, columns, match_.data());
+  taken_.assign(columns, false);
+  for (std::ptrdiff_t& match : match_) {
+    if (match == kUnassigned) continue;
+    const Overlap& overlap = overlaps_[static_cast<std::size_t>(match)];
+    match = overlap.iou < options_.iou_threshold ? kDropped : static_cast<std::ptrdiff_t>(overlap.column);
+    taken_[overlap.column] = true;
+  }
+  if (options_.iou_threshold > 0) return;
+  // An assignment over the full matrix pairs those that overlap nothing, too, and an IoU of 0 is not below 0.
+  std::size_t column = 0;
+  for (std::ptrdiff_t& match : match_) {
+    while (column < columns && taken_[column]) ++column;
+    if (match == kUnassigned && column < columns) match = static_cast<std::ptrdiff_t>(column++);
+  }
 }
 
 void SortTracker::update(const BoxesView& boxes, std::vector<TrackedBox>& shown) {

@@ -1,4 +1,4 @@
-// Boxes, filter, assignment and tracker. The comparison with plain references is in tests/core, in Python.
+// Boxes, filter, matching and tracker. The comparison with plain references is in tests/core, in Python.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -11,10 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
 #include "agegender/face_tracker.hpp"
 #include "agegender/kalman.hpp"
+#include "agegender/overlap_matcher.hpp"
+#include "agegender/overlaps.hpp"
 #include "agegender/sort.hpp"
 #include "check.hpp"
 
@@ -120,60 +121,110 @@ void test_filter_keeps_the_area_positive() {
   CHECK(filter.area().velocity == 0 && filter.area().value > 0);
 }
 
-double best_total(const std::vector<double>& cost, std::size_t rows, std::size_t columns) {
+double best_total(const std::vector<double>& weight, std::size_t rows, std::size_t columns) {
   std::vector<std::size_t> order(std::max(rows, columns));
   std::iota(order.begin(), order.end(), std::size_t{0});
-  double best = kInf;
+  double best = 0;
   do {
     double total = 0;
     for (std::size_t k = 0; k < std::min(rows, columns); ++k)
-      total += rows <= columns ? cost[k * columns + order[k]] : cost[order[k] * columns + k];
-    best = std::min(best, total);
+      total += rows <= columns ? weight[k * columns + order[k]] : weight[order[k] * columns + k];
+    best = std::max(best, total);
   } while (std::next_permutation(order.begin(), order.end()));
   return best;
 }
 
-void test_assignment_against_all_permutations() {
+void test_matching_against_all_permutations() {
   std::mt19937 random(1);
-  std::uniform_real_distribution<double> real(-1, 1);
-  std::uniform_int_distribution<int> few(-1, 1);
-  AssignmentSolver solver;
-  for (int round = 0; round < 300; ++round) {
-    const std::size_t rows = 1 + random() % 5;
-    const std::size_t columns = 1 + random() % 5;
-    std::vector<double> cost(rows * columns);
-    for (double& entry : cost) entry = round % 2 ? real(random) : few(random);
-    std::vector<std::ptrdiff_t> column_of_row(rows);
-    solver.solve({cost.data(), rows, columns}, false, column_of_row.data());
+  std::uniform_real_distribution<double> real(0, 1);
+  OverlapMatcher matcher;
+  for (int round = 0; round < 3000; ++round) {
+    const std::size_t rows = 1 + random() % 6;
+    const std::size_t columns = 1 + random() % 6;
+    std::vector<double> weight(rows * columns);
+    for (double& entry : weight)
+      entry = random() % 3 == 0 ? 0 : round % 2 ? real(random) : 0.25 * static_cast<double>(1 + random() % 3);
+    std::vector<Overlap> overlaps;
+    for (std::uint32_t row = 0; row < rows; ++row)
+      for (std::uint32_t column = 0; column < columns; ++column)
+        if (weight[row * columns + column] > 0) overlaps.push_back({row, column, weight[row * columns + column]});
+    std::shuffle(overlaps.begin(), overlaps.end(), random);
+    std::vector<std::ptrdiff_t> pair_of_row(rows, -7);
+    matcher.solve(overlaps, rows, columns, pair_of_row.data());
     double total = 0;
-    std::size_t pairs = 0;
     std::vector<int> used(columns, 0);
     for (std::size_t row = 0; row < rows; ++row) {
-      if (column_of_row[row] == kUnassigned) continue;
-      const auto column = static_cast<std::size_t>(column_of_row[row]);
-      ++pairs;
-      ++used[column];
-      total += cost[row * columns + column];
+      if (pair_of_row[row] == kUnassigned) continue;
+      const Overlap& overlap = overlaps.at(static_cast<std::size_t>(pair_of_row[row]));
+      CHECK(overlap.row == row);
+      ++used[overlap.column];
+      total += overlap.iou;
     }
-    CHECK(pairs == std::min(rows, columns) && *std::max_element(used.begin(), used.end()) == 1);
-    CHECK(near(total, best_total(cost, rows, columns)));
+    CHECK(*std::max_element(used.begin(), used.end()) <= 1);
+    CHECK(near(total, best_total(weight, rows, columns)));
   }
 }
 
-void test_assignment_edges() {
-  AssignmentSolver solver;
-  std::ptrdiff_t columns[2] = {7, 7};
-  solver.solve({nullptr, 0, 3}, false, columns);
-  CHECK(columns[0] == 7);
-  solver.solve({nullptr, 2, 0}, false, columns);
-  CHECK(columns[0] == kUnassigned && columns[1] == kUnassigned);
-  const double gain[] = {1, 3, 2, 5};
-  solver.solve({gain, 2, 2}, true, columns);
-  CHECK(columns[0] == 0 && columns[1] == 1);
-  for (const double bad : {kNan, kInf, -kInf, 1e201}) {
-    const double cost[] = {0, 0, 0, bad};
-    CHECK_THROWS(std::invalid_argument, solver.solve({cost, 2, 2}, false, columns));
+void test_matching_edges() {
+  OverlapMatcher matcher;
+  std::ptrdiff_t pairs[2] = {7, 7};
+  matcher.solve({}, 0, 3, pairs);
+  CHECK(pairs[0] == 7);
+  matcher.solve({}, 2, 0, pairs);
+  CHECK(pairs[0] == kUnassigned && pairs[1] == kUnassigned);
+  // The only column goes to the row that has more of it, whichever comes first.
+  matcher.solve({{0, 0, 0.4}, {1, 0, 0.6}}, 2, 1, pairs);
+  CHECK(pairs[0] == kUnassigned && pairs[1] == 1);
+  matcher.solve({{0, 0, 0.6}, {1, 0, 0.4}}, 2, 1, pairs);
+  CHECK(pairs[0] == 0 && pairs[1] == kUnassigned);
+}
+
+void test_overlaps_against_all_pairs() {
+  std::mt19937 random(4);
+  OverlapFinder finder;
+  std::vector<Overlap> overlaps;
+  for (int round = 0; round < 500; ++round) {
+    // Whole numbers, so that boxes touch, coincide and start in the same place.
+    // In a square, a row and a column; a few are much wider than the others.
+    const int across = round % 3 ? 400 : 3, down = round % 3 == 1 ? 3 : 400;
+    std::uniform_int_distribution<int> x_of(0, across), y_of(0, down), side(1, 30);
+    const auto boxes = [&](std::size_t count) {
+      std::vector<double> numbers;
+      for (std::size_t k = 0; k < count; ++k) {
+        const double x = x_of(random), y = y_of(random), scale = k % 20 == 7 ? 50 : 1;
+        numbers.insert(numbers.end(), {x, y, x + scale * side(random), y + scale * side(random)});
+      }
+      return numbers;
+    };
+    const std::vector<double> a = boxes(random() % 60), b = boxes(random() % 60);
+    const BoxesView rows{a.data(), a.size() / 4, 4}, columns{b.data(), b.size() / 4, 4};
+    std::vector<double> expected(rows.count * columns.count);
+    iou_matrix(rows, columns, expected.data());
+    finder.find(rows, columns, overlaps);
+    for (const Overlap& overlap : overlaps) {
+      double& entry = expected[overlap.row * columns.count + overlap.column];
+      CHECK(overlap.iou > 0 && overlap.iou == entry);
+      entry = 0;
+    }
+    CHECK(std::all_of(expected.begin(), expected.end(), [](double rest) { return rest == 0; }));
   }
+}
+
+void test_overlaps_of_extreme_boxes() {
+  OverlapFinder finder;
+  std::vector<Overlap> overlaps;
+  std::vector<double> numbers;
+  for (int k = 0; k < 30; ++k)
+    numbers.insert(numbers.end(), {-1e100, -1e100, 1e100, 1e100, 5.0 * k, 0, 5.0 * k + 3, 3});
+  const BoxesView boxes{numbers.data(), numbers.size() / 4, 4};
+  finder.find(boxes, boxes, overlaps);
+  CHECK(overlaps.size() == 30 * 30 + 30 && overlaps.front().iou == 1);
+}
+
+void test_a_threshold_of_zero_pairs_what_overlaps_nothing() {
+  SortTracker tracker({1, 0, 0});
+  CHECK(update(tracker, {0, 1000}) == Ids{2, 1});
+  CHECK(update(tracker, {300, 400, 2000}) == Ids{3, 2, 1});
 }
 
 void test_shortcut() {
@@ -237,7 +288,7 @@ void test_steady_state_does_not_allocate() {
   std::vector<Row> frames;
   for (int frame = 0; frame < 200; ++frame) {
     std::vector<double> lefts;
-    for (int box = 0; box < 30; ++box) lefts.push_back(60.0 * box + jitter(random));
+    for (int box = 0; box < 60; ++box) lefts.push_back(60.0 * box + jitter(random));
     frames.emplace_back(lefts);
   }
   for (const Row& row : frames) tracker.update(row.view(), shown);
@@ -317,9 +368,12 @@ int main() {
   test_require_boxes();
   test_filter_follows_a_moving_box();
   test_filter_keeps_the_area_positive();
-  test_assignment_against_all_permutations();
-  test_assignment_edges();
+  test_matching_against_all_permutations();
+  test_matching_edges();
+  test_overlaps_against_all_pairs();
+  test_overlaps_of_extreme_boxes();
   test_shortcut();
+  test_a_threshold_of_zero_pairs_what_overlaps_nothing();
   test_confirmation_and_loss();
   test_bad_boxes_change_nothing();
   test_coast();

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
+#include "agegender/overlap_matcher.hpp"
+#include "agegender/overlaps.hpp"
 #include "agegender/scaled_filter.hpp"
 
 namespace agegender {
@@ -71,17 +72,20 @@ class FaceTracker {
   void associate(const BoxesView& boxes, const std::vector<std::size_t>& rows, double growth);
 
   FaceTrackerOptions options_;
-  std::vector<Track> tracks_;                  ///< oldest first
-  double time_ = 0;                            ///< of the last call, seconds
-  bool started_ = false;                       ///< whether there was one
-  std::int64_t last_id_ = 0;                   ///< the newest confirmed track's
-  std::vector<std::size_t> strong_, weak_;     ///< rows of the boxes by their score
-  std::vector<std::ptrdiff_t> track_of_;       ///< track of each box, or kUnassigned
-  std::vector<bool> taken_;                    ///< tracks that have a box
-  std::vector<std::size_t> free_;              ///< tracks without one
-  std::vector<double> ious_;                   ///< boxes x free tracks
-  std::vector<std::ptrdiff_t> column_of_row_;  ///< the solver's answer
-  AssignmentSolver solver_;                    ///< and its scratch
+  std::vector<Track> tracks_;                ///< oldest first
+  double time_ = 0;                          ///< of the last call, seconds
+  bool started_ = false;                     ///< whether there was one
+  std::int64_t last_id_ = 0;                 ///< the newest confirmed track's
+  std::vector<std::size_t> strong_, weak_;   ///< rows of the boxes by their score
+  std::vector<std::ptrdiff_t> track_of_;     ///< track of each box, or kUnassigned
+  std::vector<bool> taken_;                  ///< tracks that have a box
+  std::vector<std::size_t> free_;            ///< tracks without one
+  std::vector<double> grown_rows_;           ///< boxes that look for a track, grown, 4 numbers each
+  std::vector<double> grown_tracks_;         ///< boxes of the free tracks, grown, 4 numbers each
+  OverlapFinder finder_;                     ///< and its scratch
+  std::vector<Overlap> overlaps_;            ///< of these
+  std::vector<std::ptrdiff_t> pair_of_row_;  ///< the matcher's answer
+  OverlapMatcher matcher_;                   ///< and its scratch
 };
 
 }  // namespace agegender

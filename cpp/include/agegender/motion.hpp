@@ -16,19 +16,30 @@ struct MotionCovariance {
   double velocity = 0;  ///< variance of the velocity
 };
 
-/// Kalman's correction of a state by a measured value of that variance. Thread safety: pure but for `state`.
-inline void correct(Motion& state, const MotionCovariance& p, double noise, double measured) noexcept {
-  const double step = (measured - state.value) / (p.value + noise);
-  state.value += p.value * step;
-  state.velocity += p.cross * step;
+/// How far a measured value moves a `Motion`.
+struct Gain {
+  double value = 0;     ///< in [0, 1]
+  double velocity = 0;  ///< per step
+};
+
+/// Kalman's gain for a measurement of that variance. Thread safety: pure, as all here.
+inline Gain gain(const MotionCovariance& p, double noise) noexcept {
+  const double total = p.value + noise;
+  return {p.value / total, p.cross / total};
 }
 
-/// The covariance after that correction.
-inline void correct(MotionCovariance& p, double noise) noexcept {
-  const double total = p.value + noise;
-  p.velocity -= p.cross * p.cross / total;
-  p.value *= noise / total;
-  p.cross *= noise / total;
+/// Kalman's correction of a state by a measured value.
+inline void correct(Motion& state, const Gain& gain, double measured) noexcept {
+  const double innovation = measured - state.value;
+  state.value += gain.value * innovation;
+  state.velocity += gain.velocity * innovation;
+}
+
+/// The covariance after that correction, with the noise that the gain was made for.
+inline void correct(MotionCovariance& p, const Gain& gain, double noise) noexcept {
+  p.velocity -= gain.velocity * p.cross;
+  p.value = gain.value * noise;
+  p.cross = gain.velocity * noise;
 }
 
 }  // namespace agegender

@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
 #include "agegender/kalman.hpp"
+#include "agegender/overlap_matcher.hpp"
+#include "agegender/overlaps.hpp"
 
 namespace agegender {
 
@@ -71,10 +72,11 @@ class SortTracker {
   std::int64_t frames_ = 0;            ///< updates so far
   std::int64_t last_id_ = 0;           ///< the newest track's
   std::vector<double> predicted_;      ///< box of each track, 4 numbers each
-  std::vector<double> ious_;           ///< detections x tracks
-  std::vector<int> marks_;             ///< pairs above the threshold in each column
+  OverlapFinder finder_;               ///< and its scratch
+  std::vector<Overlap> overlaps_;      ///< of detections and predicted boxes
+  std::vector<char> taken_;            ///< tracks that have a detection
   std::vector<std::ptrdiff_t> match_;  ///< track of each detection, kUnassigned or kDropped
-  AssignmentSolver solver_;            ///< and its scratch
+  OverlapMatcher matcher_;             ///< and its scratch
 };
 
 }  // namespace agegender

@@ -5,10 +5,11 @@
 #include <type_traits>
 #include <vector>
 
-#include "agegender/assignment.hpp"
 #include "agegender/box.hpp"
 #include "agegender/face_tracker.hpp"
 #include "agegender/kalman.hpp"
+#include "agegender/overlap_matcher.hpp"
+#include "agegender/overlaps.hpp"
 #include "agegender/sort.hpp"
 #include "numpy_views.hpp"
 
@@ -45,19 +46,26 @@ Array<double> iou_of(const py::object& first, const py::object& second) {
   return ious;
 }
 
-Array<std::int64_t> linear_assignment(const py::object& matrix, bool maximize) {
-  const auto cost = require<double>(matrix, "cost", "of float64 (rows, columns)", {-1, -1});
-  const CostView view{cost.data(), size(cost.shape(0)), size(cost.shape(1))};
-  Array<std::int64_t> columns(cost.shape(0));
-  auto* out = columns.mutable_data();
+Array<std::int64_t> match_overlaps(const py::object& first, const py::object& second) {
+  const auto a = boxes_array(first, "a");
+  const auto b = boxes_array(second, "b");
+  const BoxesView rows = boxes_view(a, "a");
+  const BoxesView columns = boxes_view(b, "b");
+  Array<std::int64_t> matches(a.shape(0));
+  auto* out = matches.mutable_data();
   {
-    // `cost` and `columns` hold references to the memory used below, and the solver is this call's own.
+    // `a`, `b` and `matches` hold references to the memory used below.
     const py::gil_scoped_release unlocked;
-    std::vector<std::ptrdiff_t> column_of_row(view.rows);
-    AssignmentSolver().solve(view, maximize, column_of_row.data());
-    std::copy(column_of_row.begin(), column_of_row.end(), out);
+    require_finite(rows, "a");
+    require_finite(columns, "b");
+    std::vector<Overlap> overlaps;
+    OverlapFinder().find(rows, columns, overlaps);
+    std::vector<std::ptrdiff_t> pair_of_row(rows.count);
+    OverlapMatcher().solve(overlaps, rows.count, columns.count, pair_of_row.data());
+    for (const std::ptrdiff_t pair : pair_of_row)
+      *out++ = pair == kUnassigned ? std::int64_t{-1} : overlaps[static_cast<std::size_t>(pair)].column;
   }
-  return columns;
+  return matches;
 }
 
 Array<double> to_array(const Box& box) {
@@ -243,7 +251,7 @@ void bind_face_tracker(py::module_& m) {
 
 void bind_tracking(py::module_& m) {
   m.def("iou", &iou_of, py::arg("a"), py::arg("b"));
-  m.def("linear_assignment", &linear_assignment, py::arg("cost"), py::arg("maximize") = false);
+  m.def("match_overlaps", &match_overlaps, py::arg("a"), py::arg("b"));
 
   py::class_<KalmanBoxFilter>(m, "KalmanBoxFilter")
       .def(py::init(&make_filter), py::arg("box"))

@@ -46,9 +46,9 @@ def preprocess(
     channels_first: bool = False,
 ) -> None: ...
 def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]: ...  # (len(a), len(b)), in [0, 1]
-def linear_assignment(
-    cost: npt.NDArray[np.float64], maximize: bool = False
-) -> npt.NDArray[np.int64]: ...  # the column of each row, -1 for none
+def match_overlaps(
+    a: Boxes, b: Boxes
+) -> npt.NDArray[np.int64]: ...  # for each of a its one of b, -1 for none: the greatest total IoU
 
 class KalmanBoxFilter:
     def __init__(self, box: npt.NDArray[np.float64]) -> None: ...  # (4,), as everywhere below
