@@ -34,7 +34,7 @@ def main() -> None:
     bytes_a_second = 2e3 * source.nbytes / best(lambda: np.copyto(target, source), seconds)
     madds_a_second = 1e3 * SIDE**3 / best(lambda: np.dot(a, b, out), seconds)
     print(f"copies {bytes_a_second / 1e9:.1f} GB/s, read and written; {madds_a_second / 1e9:.1f} G multiply-adds/s")
-    print(f"{'stage':<32}{'median ms':>10}{'10-90 %':>14}{'floor ms':>10}{'times':>7}  floor of")
+    print(f"{'stage':<32}{'median ms':>10}{'10-90 %':>16}{'floor ms':>10}{'times':>7}  floor of")
     for name in ("accurate", "fast", "tiny"):
         predictor = load_predictor(name, flip=False)
         size = predictor.spec.chip_size
@@ -71,7 +71,7 @@ def row(stage: str, call: Call, floor_seconds: float, of: str, seconds: float) -
     times, floor = time_calls(call, seconds), 1e3 * floor_seconds
     spread = f"{times['p10_ms']:.2f}-{times['p90_ms']:.2f}"
     ratio = times["median_ms"] / floor
-    print(f"{stage:<32}{times['median_ms']:>10.2f}{spread:>14}{floor:>10.3f}{ratio:>7.1f}  {of}")
+    print(f"{stage:<32}{times['median_ms']:>10.2f}{spread:>16}{floor:>10.3f}{ratio:>7.1f}  {of}")
 
 
 def multiply_adds(model: onnx.ModelProto) -> int:
