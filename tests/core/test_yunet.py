@@ -11,8 +11,19 @@ import cv2
 import numpy as np
 import pytest
 
-from agegender_core import Aligner, Faces, Frame, HogDetector, Pipeline, YuNetDetector, open_source, read_image
+from agegender_core import (
+    Aligner,
+    Faces,
+    Frame,
+    HogDetector,
+    Pipeline,
+    YuNetDetector,
+    _core,
+    open_source,
+    read_image,
+)
 from agegender_core.detect import make_detector
+from agegender_core.native import native
 from agegender_core.predict import MODELS_PATH
 from agegender_core.upright import roll
 from agegender_core.yunet import YUNET_PATH, _without_doubles
@@ -58,6 +69,76 @@ def test_it_finds_what_opencv_finds(model: Path, shared_data: Path, portrait: Fr
         np.testing.assert_allclose(scores, rows[:, 14], atol=1e-4)
         found += len(rows)
     assert found > 20
+
+
+def plain_faces(outputs: list[Any], width: int, threshold: float) -> list[Any]:
+    """The faces in the network's outputs once more, slow and plain: boxes, points and scores, best first."""
+    parts = []
+    for level, stride in enumerate((8, 16, 32)):
+        cls, obj, box, kps = (outputs[part * 3 + level][0] for part in range(4))
+        scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
+        down, across = np.divmod(np.arange(len(scores)), width // stride)
+        cell = np.stack([across, down], axis=1).astype(np.float32)
+        centre, half = (cell + box[:, :2]) * np.float32(stride), np.exp(box[:, 2:]) * np.float32(stride / 2)
+        points = (cell[:, None] + kps.reshape(-1, 5, 2)) * np.float32(stride)
+        parts.append((np.hstack([centre - half, centre + half]), points, scores))
+    boxes, points, scores = (np.concatenate(part) for part in zip(*parts, strict=True))
+    whole = np.hstack([np.trunc(boxes[:, :2]), np.trunc(boxes[:, 2:] - boxes[:, :2])]).astype(np.float64)
+    rows = np.asarray(cv2.dnn.NMSBoxes(whole, scores, threshold, 0.3, top_k=5000), np.intp).reshape(-1)
+    return [boxes[rows], points[rows], scores[rows]]
+
+
+@pytest.mark.parametrize("build", [_core, native()], ids=["baseline", "here"])
+@pytest.mark.parametrize(("seed", "ties"), [(0, False), (1, False), (2, True)])
+def test_faces_of_the_outputs_are_those_of_a_plain_reading(build: Any, seed: int, ties: bool) -> None:
+    rng, width, height = np.random.default_rng(seed), 320, 192
+    counts = [(width // stride) * (height // stride) for stride in (8, 16, 32)]
+    draw = {"cls": lambda shape: rng.uniform(-0.1, 1.1, shape), "bbox": lambda shape: rng.normal(0, 0.7, shape)}
+    outputs = [
+        draw["bbox" if size > 1 else "cls"]((1, count, size)).astype(np.float32)
+        for size in (1, 1, 4, 10)
+        for count in counts
+    ]
+    if ties:  # many equal scores, and boxes of no area
+        outputs = [values.round(0 if values.shape[2] == 1 else 1) - 4 * (values.shape[2] == 4) for values in outputs]
+    ours = build.yunet_faces(outputs, width, (8, 16, 32), 0.5, 0.3, 5000)
+    expected = plain_faces(outputs, width, 0.5)
+    assert len(expected[0]) > (0 if ties else 20)
+    for mine, plain in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(mine, plain, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("build", [_core, native()], ids=["baseline", "here"])
+def test_the_input_is_what_opencv_makes_of_a_padded_picture(build: Any, portrait: Frame) -> None:
+    for part in (portrait, portrait[3:100, 5:222], portrait[:1, :1]):
+        rows, columns = -(-part.shape[0] // 32) * 32, -(-part.shape[1] // 32) * 32
+        made = np.full((1, 3, rows, columns), np.nan, np.float32)
+        build.yunet_input(part, made)
+        padded = cv2.copyMakeBorder(part, 0, rows - part.shape[0], 0, columns - part.shape[1], cv2.BORDER_CONSTANT)
+        np.testing.assert_array_equal(made, cv2.dnn.blobFromImage(padded, swapRB=True))
+
+
+def test_pixels_that_do_not_lie_side_by_side_are_refused(portrait: Frame) -> None:
+    out = np.empty((1, 3, 512, 416), np.float32)
+    for bad in (portrait[:, ::2], portrait[..., ::-1], np.asfortranarray(portrait), portrait[..., 0]):
+        with pytest.raises(ValueError, match="pixels side by side"):
+            _core.yunet_input(bad, out)
+    with pytest.raises(ValueError, match="as large as the image"):
+        _core.yunet_input(portrait, np.empty((1, 3, 64, 416), np.float32))
+
+
+def test_one_detector_in_many_threads_and_frames_of_many_sizes(portrait: Frame) -> None:
+    detector = YuNetDetector()
+    frames = [portrait[: 200 + 40 * k] for k in range(5)] + [
+        np.zeros((40, 30, 3), np.uint8),
+        np.tile(portrait, (6, 6, 1)),
+    ]
+    expected = [YuNetDetector()(frame, Faces.empty()).xyxy for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(3):
+            found = pool.map(lambda frame: detector(frame, Faces.empty()).xyxy, frames)
+            for mine, alone in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(mine, alone)
 
 
 def test_opencvs_own_file_is_the_same_network(model: Path, portrait: Frame) -> None:

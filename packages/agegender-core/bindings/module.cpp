@@ -7,6 +7,7 @@ void bind_detect(pybind11::module_& m);
 void bind_landmarks(pybind11::module_& m);
 void bind_preprocess(pybind11::module_& m);
 void bind_tracking(pybind11::module_& m);
+void bind_yunet(pybind11::module_& m);
 }  // namespace agegender::python
 
 PYBIND11_MODULE(_core, m) {
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_core, m) {
   bind_landmarks(m);
   bind_preprocess(m);
   bind_tracking(m);
+  bind_yunet(m);
 }

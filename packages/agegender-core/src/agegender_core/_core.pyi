@@ -45,6 +45,17 @@ def preprocess(
     bgr: bool = False,
     channels_first: bool = False,
 ) -> None: ...
+def yunet_input(image: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None: ...  # out: (1, 3, H, W)
+def yunet_faces(
+    outputs: list[npt.NDArray[np.float32]],  # cls, obj, bbox and kps, each of all strides: (1, cells, k)
+    width: int,  # of the input, pixels
+    strides: tuple[int, ...],
+    threshold: float,
+    overlap: float,
+    most: int,
+) -> tuple[
+    npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]
+]: ...  # boxes (n, 4), points (n, 5, 2), scores (n,), best first
 def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]: ...  # (len(a), len(b)), in [0, 1]
 def match_overlaps(
     a: Boxes, b: Boxes

@@ -2,3 +2,5 @@
 
 from ._core import HogFaceDetector as HogFaceDetector
 from ._core import augment as augment
+from ._core import yunet_faces as yunet_faces
+from ._core import yunet_input as yunet_input

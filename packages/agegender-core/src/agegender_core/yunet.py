@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .frames import as_frame
+from .native import native
 from .onnx_runtime import ModelFileError, open_session
 from .pyramid import Level, best_of_overlapping, in_core, levels
 from .upright import Upright, roll
@@ -34,6 +36,7 @@ _CENTRE = np.array([-0.012, -0.042])
 _STRIDES = (8, 16, 32)
 _OVERLAP, _MOST = 0.3, 5000
 _PARTS = ("cls", "obj", "bbox", "kps")
+_KEPT = 3 * 1920 * 1088  # numbers: the input of a large frame is given back
 # The side from which on the network finds faces, most of them; some of half that side, too. And of a default search.
 _FACE = 16.0
 # YuNet sees a face that leans less clearly, and takes it to lean less than it does. So faces that seem to lean, and
@@ -127,6 +130,7 @@ class YuNetDetector:
                 f"{self.model_path} takes pictures of one size only, {inputs[0].shape}: give no model file"
             )
         self._input = inputs[0].name
+        self._memory = threading.local()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_of
@@ -266,36 +270,25 @@ class YuNetDetector:
         return self._find(frame, self.threshold)
 
     def _find(self, frame: Frame, threshold: float) -> tuple[Floats, Floats, Floats]:
-        height, width = frame.shape[:2]
-        down, right = -height % _STRIDES[-1], -width % _STRIDES[-1]
-        padded = cv2.copyMakeBorder(frame, 0, down, 0, right, cv2.BORDER_CONSTANT)
-        blob = cv2.dnn.blobFromImage(padded, swapRB=True)
-        found = dict(zip(self._outputs, self._session.run(self._outputs, {self._input: blob}), strict=True))
-        columns = padded.shape[1]
-        each = [
-            self._decode(columns, stride, threshold, *(found[f"{part}_{stride}"][0] for part in _PARTS))
-            for stride in _STRIDES
-        ]
-        boxes, points, scores = (np.concatenate(parts) for parts in zip(*each, strict=True))
-        # Whole pixels, as FaceDetectorYN compares them.
-        corner = np.trunc(boxes[:, :2])
-        whole = np.hstack([corner, np.trunc(boxes[:, 2:] - boxes[:, :2])]).astype(np.float64)
-        kept = cv2.dnn.NMSBoxes(whole, scores, threshold, _OVERLAP, top_k=_MOST)  # type: ignore[arg-type]
-        rows = np.asarray(kept, np.intp).reshape(-1)
-        return boxes[rows], points[rows], scores[rows]
+        rows, columns = (math.ceil(side / _STRIDES[-1]) * _STRIDES[-1] for side in frame.shape[:2])
+        inputs = self._inputs(rows, columns)
+        native().yunet_input(frame, inputs)
+        outputs = self._session.run(self._outputs, {self._input: inputs})
+        found: tuple[Floats, Floats, Floats] = native().yunet_faces(
+            outputs, columns, _STRIDES, threshold, _OVERLAP, _MOST
+        )
+        return found
 
-    def _decode(
-        self, width: int, stride: int, threshold: float, cls: Floats, obj: Floats, box: Floats, kps: Floats
-    ) -> tuple[Floats, Floats, Floats]:
-        """Boxes, points and scores of the cells above the threshold, as FaceDetectorYN's postProcess has them."""
-        scores = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
-        (rows,) = np.nonzero(scores >= np.float32(threshold))
-        down, across = np.divmod(rows, width // stride)
-        cell = np.stack([across, down], axis=1).astype(np.float32)
-        centre = (cell + box[rows, :2]) * np.float32(stride)
-        half = np.exp(box[rows, 2:]) * np.float32(stride / 2)
-        points = (cell[:, None] + kps[rows].reshape(-1, 5, 2)) * np.float32(stride)
-        return np.hstack([centre - half, centre + half]), points, scores[rows]
+    def _inputs(self, rows: int, columns: int) -> Floats:
+        """Memory for the network's input. A thread has the same for all of its frames: new pages cost more than what
+        is written into them."""
+        size = 3 * rows * columns
+        if size > _KEPT:
+            return np.empty((1, 3, rows, columns), np.float32)
+        memory: Floats | None = getattr(self._memory, "inputs", None)
+        if memory is None or memory.size < size:
+            memory = self._memory.inputs = np.empty(size, np.float32)
+        return memory[:size].reshape(1, 3, rows, columns)
 
 
 def _surroundings(

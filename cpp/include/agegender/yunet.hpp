@@ -1,0 +1,61 @@
+// What lies before and after the network YuNet: its input from a picture, faces from its outputs.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace agegender {
+
+/// Rows of RGB pixels that somebody else owns; the rows may be parts of longer ones.
+struct RgbView {
+  const std::uint8_t* data = nullptr;  ///< first byte of the top left pixel
+  std::ptrdiff_t height = 0;           ///< pixels
+  std::ptrdiff_t width = 0;            ///< pixels
+  std::ptrdiff_t row_bytes = 0;        ///< from one row to the next
+};
+
+/// Writes the picture as planes of blue, green and red, grey levels 0..255, with black on its right and below it.
+/// Requires: width and height not below the picture's, `planes` of 3 x height x width floats.
+void yunet_input(const RgbView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept;
+
+/// What the network says of the cells of one size, row after row of the picture.
+struct YuNetCells {
+  const float* cls = nullptr;     ///< one a cell: whether it is a face
+  const float* obj = nullptr;     ///< one a cell: how well the box fits
+  const float* box = nullptr;     ///< four a cell: centre from the cell's corner in cells, logarithms of the sides
+  const float* points = nullptr;  ///< ten a cell: x and y of five points from the cell's corner, in cells
+  std::size_t count = 0;          ///< cells
+  std::size_t columns = 0;        ///< cells in a row, 1 or more
+  float side = 0;                 ///< of a cell, pixels
+};
+
+struct YuNetFace {
+  std::array<float, 4> box{};      ///< left, top, right, bottom, pixels
+  std::array<float, 10> points{};  ///< x and y of eyes, nose and corners of the mouth, pixels
+  float score = 0;                 ///< in [0, 1]
+};
+
+/// Finds faces in the outputs frame after frame and keeps its scratch memory: no allocation once it has seen the most.
+/// Boxes, points, scores and which of several overlapping faces stay are those of OpenCV's FaceDetectorYN.
+/// Thread safety: one thread at a time for each object.
+/// Source: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023.
+class YuNetDecoder {
+ public:
+  /// Ensures: `faces` holds those with a score above the threshold, best first; of two whose boxes have a greater IoU
+  /// than `overlap` the better one alone. Only the best `most` are looked at.
+  void decode(const std::vector<YuNetCells>& cells, float threshold, float overlap, std::size_t most,
+              std::vector<YuNetFace>& faces);
+
+ private:
+  struct Rect {
+    double x, y, width, height;  ///< whole pixels, as FaceDetectorYN compares them
+  };
+
+  std::vector<YuNetFace> found_;    ///< all above the threshold
+  std::vector<std::size_t> order_;  ///< of these, best first
+  std::vector<Rect> kept_;          ///< those that stay
+};
+
+}  // namespace agegender

@@ -1,0 +1,77 @@
+#include "agegender/yunet.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace agegender {
+
+void yunet_input(const RgbView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept {
+  float* blue = planes;
+  float* green = planes + height * width;
+  float* red = planes + 2 * height * width;
+  for (std::ptrdiff_t y = 0; y < picture.height; ++y) {
+    const std::uint8_t* pixel = picture.data + y * picture.row_bytes;
+    for (std::ptrdiff_t x = 0; x < picture.width; ++x) {
+      red[x] = pixel[3 * x];
+      green[x] = pixel[3 * x + 1];
+      blue[x] = pixel[3 * x + 2];
+    }
+    for (float* plane : {blue, green, red}) std::fill(plane + picture.width, plane + width, 0.0f);
+    blue += width;
+    green += width;
+    red += width;
+  }
+  const std::ptrdiff_t below = (height - picture.height) * width;
+  for (float* plane : {blue, green, red}) std::fill(plane, plane + below, 0.0f);
+}
+
+void YuNetDecoder::decode(const std::vector<YuNetCells>& cells, float threshold, float overlap, std::size_t most,
+                          std::vector<YuNetFace>& faces) {
+  found_.clear();
+  for (const YuNetCells& level : cells) {
+    for (std::size_t cell = 0; cell < level.count; ++cell) {
+      const float score = std::sqrt(std::clamp(level.cls[cell], 0.0f, 1.0f) * std::clamp(level.obj[cell], 0.0f, 1.0f));
+      if (!(score > threshold)) continue;
+      const auto column = static_cast<float>(cell % level.columns);
+      const auto row = static_cast<float>(cell / level.columns);
+      const float* box = level.box + 4 * cell;
+      const float* points = level.points + 10 * cell;
+      const float x = (column + box[0]) * level.side;
+      const float y = (row + box[1]) * level.side;
+      const float half_width = std::exp(box[2]) * (level.side / 2);
+      const float half_height = std::exp(box[3]) * (level.side / 2);
+      YuNetFace face{{x - half_width, y - half_height, x + half_width, y + half_height}, {}, score};
+      for (std::size_t k = 0; k < 10; ++k) face.points[k] = ((k % 2 ? row : column) + points[k]) * level.side;
+      found_.push_back(face);
+    }
+  }
+
+  order_.resize(found_.size());
+  for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
+  // By hand stable, since std::stable_sort allocates.
+  std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
+    return found_[a].score > found_[b].score || (found_[a].score == found_[b].score && a < b);
+  });
+  order_.resize(std::min(order_.size(), most));
+
+  faces.clear();
+  kept_.clear();
+  for (const std::size_t i : order_) {
+    const auto& [left, top, right, bottom] = found_[i].box;
+    const Rect rect{std::trunc(left), std::trunc(top), std::trunc(right - left), std::trunc(bottom - top)};
+    const double area = rect.width * rect.height;
+    const auto hides = [&](const Rect& other) {
+      const double width = std::min(rect.x + rect.width, other.x + other.width) - std::max(rect.x, other.x);
+      const double height = std::min(rect.y + rect.height, other.y + other.height) - std::max(rect.y, other.y);
+      const double shared = width > 0 && height > 0 ? width * height : 0;
+      const double whole = area + other.width * other.height - shared;
+      // Boxes of no area pass for the same.
+      return !(whole > 0) || 1.0f - static_cast<float>(1.0 - shared / whole) > overlap;
+    };
+    if (std::any_of(kept_.begin(), kept_.end(), hides)) continue;
+    kept_.push_back(rect);
+    faces.push_back(found_[i]);
+  }
+}
+
+}  // namespace agegender

@@ -1,0 +1,91 @@
+#include <pybind11/stl.h>
+
+#include "agegender/yunet.hpp"
+#include "numpy_views.hpp"
+
+namespace agegender::python {
+namespace {
+
+void fill_input(const py::object& image, const py::object& output) {
+  if (!py::isinstance<py::array>(image)) throw py::type_error("image must be a NumPy array of uint8 (H, W, 3)");
+  // Any rows of whole pixels will do: tiles and patches are parts of a frame.
+  const auto picture = py::reinterpret_borrow<py::array>(image);
+  const bool rgb = picture.dtype().is(py::dtype::of<std::uint8_t>()) && picture.ndim() == 3 && picture.shape(2) == 3;
+  if (!rgb || picture.strides(2) != 1 || picture.strides(1) != 3)
+    throw std::invalid_argument("image must be of uint8 (H, W, 3) with its pixels side by side, got " +
+                                py::str(picture.dtype()).cast<std::string>() + " " + shape_of(picture));
+  auto planes = require<float>(output, "out", "of float32 (1, 3, H, W)", {1, 3, -1, -1});
+  const auto height = planes.shape(2), width = planes.shape(3);
+  if (height < picture.shape(0) || width < picture.shape(1))
+    throw std::invalid_argument("out must be as large as the image or larger, got shape " + shape_of(planes));
+  const RgbView view{static_cast<const std::uint8_t*>(picture.data()), picture.shape(0), picture.shape(1),
+                     picture.strides(0)};
+  float* out = planes.mutable_data();
+  // `picture` and `planes` hold references to the memory used below, so nobody can free it meanwhile.
+  const py::gil_scoped_release unlocked;
+  yunet_input(view, width, height, out);
+}
+
+py::tuple find_faces(const std::vector<py::object>& outputs, py::ssize_t width, const std::vector<py::ssize_t>& strides,
+                     float threshold, float overlap, std::size_t most) {
+  const std::size_t levels = strides.size();
+  if (outputs.size() != 4 * levels)
+    throw std::invalid_argument("outputs must be cls, obj, bbox and kps of each stride, got " +
+                                std::to_string(outputs.size()));
+  std::vector<Array<float>> parts;
+  std::vector<YuNetCells> cells(levels);
+  for (std::size_t part = 0; part < 4; ++part) {
+    static constexpr py::ssize_t kWidths[] = {1, 1, 4, 10};
+    for (std::size_t level = 0; level < levels; ++level) {
+      const auto count = part == 0 ? py::ssize_t{-1} : static_cast<py::ssize_t>(cells[level].count);
+      parts.push_back(require<float>(outputs[part * levels + level], "outputs", "of float32 (1, cells, k)",
+                                     {1, count, kWidths[part]}));
+      const float* numbers = parts.back().data();
+      if (part == 0) {
+        if (strides[level] < 1 || width < strides[level])
+          throw std::invalid_argument("strides must be 1 or more and not above the width, got " +
+                                      std::to_string(strides[level]));
+        cells[level] = {numbers,
+                        nullptr,
+                        nullptr,
+                        nullptr,
+                        static_cast<std::size_t>(parts.back().shape(1)),
+                        static_cast<std::size_t>(width / strides[level]),
+                        static_cast<float>(strides[level])};
+      } else {
+        (part == 1 ? cells[level].obj : part == 2 ? cells[level].box : cells[level].points) = numbers;
+      }
+    }
+  }
+  // One for each thread that has ever looked for faces; it is small.
+  thread_local YuNetDecoder decoder;
+  thread_local std::vector<YuNetFace> faces;
+  {
+    // `parts` holds references to the memory that `cells` reads.
+    const py::gil_scoped_release unlocked;
+    decoder.decode(cells, threshold, overlap, most, faces);
+  }
+  const auto count = static_cast<py::ssize_t>(faces.size());
+  Array<float> boxes({count, py::ssize_t{4}});
+  Array<float> points({count, py::ssize_t{5}, py::ssize_t{2}});
+  Array<float> scores(count);
+  float* box = boxes.mutable_data();
+  float* point = points.mutable_data();
+  float* score = scores.mutable_data();
+  for (const YuNetFace& face : faces) {
+    box = std::copy(face.box.begin(), face.box.end(), box);
+    point = std::copy(face.points.begin(), face.points.end(), point);
+    *score++ = face.score;
+  }
+  return py::make_tuple(boxes, points, scores);
+}
+
+}  // namespace
+
+void bind_yunet(py::module_& m) {
+  m.def("yunet_input", &fill_input, py::arg("image"), py::arg("out"));
+  m.def("yunet_faces", &find_faces, py::arg("outputs"), py::arg("width"), py::arg("strides"), py::arg("threshold"),
+        py::arg("overlap"), py::arg("most"));
+}
+
+}  // namespace agegender::python
