@@ -31,7 +31,7 @@ def known_peers() -> list[Comparison]:
     """Everything that can be compared, whether its library is installed or not."""
     tracks = f"track {TRACKS} squares that never meet, {FRAMES} frames"
     resized = "preprocess 32 chips of 140 px to 64 px"
-    look = "age and gender of one face, from its chip"
+    look = "age and gender of a face that is found"
     return [
         Comparison("decode JPEG to RGB, 512 x 400", "OpenCV", "cv2", "equal pixels", _decode),
         Comparison("detect by HOG, 1280 x 720", "dlib", "dlib", "the same boxes", _hog),
@@ -39,13 +39,7 @@ def known_peers() -> list[Comparison]:
         Comparison("landmarks and a chip of 140 px", "dlib", "dlib", "equal to the last bit", _align),
         Comparison(resized, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
         Comparison(tracks, "trackers' SORT", "trackers", "the same tracks", _beside("SORTTracker")),
-        Comparison(
-            tracks,
-            "trackers' ByteTrack",
-            "trackers",
-            "the same tracks",
-            _beside("ByteTrackTracker"),
-        ),
+        Comparison(tracks, "trackers' ByteTrack", "trackers", "the same tracks", _beside("ByteTrackTracker")),
         Comparison(tracks, "norfair", "norfair", "the same tracks", partial(beside_sort, norfair)),
         Comparison(look, "InsightFace", "insightface", "the same age and gender", _insightface),
         Comparison(look, "DeepFace", "deepface", "the same age and gender", _deepface),
@@ -156,14 +150,13 @@ def _look(theirs: Any) -> Sides:
     """`theirs` gives age and whether it is a man, of a portrait and the face's box in it."""
     portrait, predictor = read_image(SAMPLE), load_predictor()
     found = HogDetector()(portrait, Faces.empty())[:1]
-    chips = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)(portrait, found).chips
-    assert chips is not None
+    aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
 
     def ours() -> tuple[float, bool]:
-        prediction = predictor.predict_chips(chips)
-        assert prediction.age is not None
-        assert prediction.p_male is not None
-        return float(prediction.age[0]), bool(prediction.p_male[0] >= 0.5)
+        faces = predictor(portrait, aligner(portrait, found))
+        assert faces.age is not None
+        assert faces.p_male is not None
+        return float(faces.age[0]), bool(faces.p_male[0] >= 0.5)
 
     def difference(one: tuple[float, bool], other: tuple[float, bool]) -> str:
         if abs(one[0] - other[0]) < 0.05 and one[1] == other[1]:

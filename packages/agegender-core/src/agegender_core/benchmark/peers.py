@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
@@ -91,8 +92,13 @@ def _compared(comparison: Comparison, seconds: float) -> dict[str, Any]:
     return row | {"status": "compared", "equal": not difference, "output": said, **times}
 
 
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
 def _version(module: str) -> str | None:
-    for name in packages_distributions().get(module, ()):
+    for name in _distributions().get(module, ()):
         return version(name)
     # Of some wheels, such as dlib-bin's, the metadata don't say which modules they hold.
     return getattr(import_module(module), "__version__", None)
