@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -58,6 +57,8 @@ def describe(
         metrics: a mapping for each test set, with its name under "test_set" and its number of faces under "n".
         licence: of the weights.
     """
+    from importlib.metadata import version  # slow to import, and needed here alone
+
     return {
         "format": FORMAT,
         "version": version("agegender-core"),
