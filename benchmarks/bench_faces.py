@@ -1,4 +1,4 @@
-"""Detection, alignment and preprocessing beside dlib-bin, NumPy and OpenCV, with equal output asserted."""
+"""Detection beside dlib-bin, with equal output asserted; bench_peers.py has alignment and preprocessing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from agegender_core import Aligner, Faces, Frame, HogDetector, PreprocessSpec, preprocess
-from agegender_core.align import LANDMARKS_PATH
-
-SPEC = PreprocessSpec(64, mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
+from agegender_core import Faces, Frame, HogDetector
 
 
 def boxes_of(rectangles: dlib.rectangles) -> list[list[int]]:
@@ -74,31 +71,3 @@ def bench_detect_large(benchmark: BenchmarkFixture, portrait: Frame, width: int,
     found = benchmark(as_lists if who == "ours" else lambda: boxes_of(theirs(photo, 0)))
     assert found == boxes_of(theirs(photo, 0))
     assert found
-
-
-@pytest.mark.benchmark(group="align, one face to 140 px")
-@pytest.mark.parametrize("who", ["ours", "dlib-bin"])
-def bench_align(benchmark: BenchmarkFixture, portrait: Frame, who: str) -> None:
-    found, aligner = HogDetector()(portrait, Faces.empty()), Aligner(140, 0.4)
-    predictor = dlib.shape_predictor(str(LANDMARKS_PATH))
-    (rectangle,) = dlib.get_frontal_face_detector()(portrait, 0)
-
-    def theirs() -> np.ndarray:
-        return dlib.get_face_chip(portrait, predictor(portrait, rectangle), 140, 0.4)
-
-    chip = benchmark(theirs if who == "dlib-bin" else lambda: np.asarray(aligner(portrait, found).chips)[0])
-    np.testing.assert_array_equal(chip, theirs())
-
-
-@pytest.mark.benchmark(group="preprocess, 32 chips of 140 px to 64 px")
-@pytest.mark.parametrize("who", ["ours", "opencv+numpy"])
-def bench_preprocess(benchmark: BenchmarkFixture, who: str) -> None:
-    chips = np.random.default_rng(0).integers(0, 256, (32, 140, 140, 3), np.uint8)
-    out = np.empty((32, 64, 64, 3), np.float32)
-
-    def plain() -> np.ndarray:
-        resized = [cv2.resize(chip.astype(np.float32), (64, 64), interpolation=cv2.INTER_AREA) for chip in chips]
-        return (np.stack(resized) - 127.5) / 127.5
-
-    result = benchmark(plain if who == "opencv+numpy" else lambda: preprocess(chips, SPEC, out))
-    np.testing.assert_allclose(result, plain(), atol=1e-4)

@@ -16,8 +16,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from agegender_core.plotting import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.duplicates import near_duplicates, same_picture
-from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.store import Store
 
 

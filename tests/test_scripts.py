@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from agegender_core.predict import Prediction, Predictor
 
@@ -125,3 +126,20 @@ def test_demo_faces_become_a_plot_of_their_pairs(
     run("plot_near_duplicates.py", tmp_path / "store", "--bits", 16, "--out", tmp_path / "pairs.png")
     assert re.search(r"utkface: \d+ faces, \d+ pairs compared, \d+ the same picture", capsys.readouterr().out)
     assert cv2.imread(str(tmp_path / "pairs.png")).std() > 10
+
+
+def test_multiply_adds_are_counted_as_they_are_by_hand() -> None:
+    """A convolution of 3 x 3 with a stride of 2 in two groups, and a matrix product."""
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], group=2, strides=[2, 2], pads=[1, 1, 1, 1])
+    nodes = [conv, helper.make_node("GlobalAveragePool", ["y"], ["p"]), helper.make_node("Flatten", ["p"], ["f"])]
+    nodes.append(helper.make_node("MatMul", ["f", "m"], ["z"]))
+    weights = {"w": np.zeros((6, 2, 3, 3), np.float32), "m": np.zeros((6, 5), np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4, 10, 10])],
+        [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 5])],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    counted = runpy.run_path(str(SCRIPTS / "reckon_floors.py"))["multiply_adds"](helper.make_model(graph))
+    assert counted == 6 * 2 * 3 * 3 * 5 * 5 + 6 * 5

@@ -1,4 +1,4 @@
-"""``agegender predict`` and ``benchmark``, as a user runs them."""
+"""``agegender predict``, as a user runs it."""
 
 from __future__ import annotations
 
@@ -111,15 +111,6 @@ def test_real_photos(here: Here, shared_data: Path) -> None:
     faces = {Path(row["source"]).name: len(row["faces"]) for row in rows}
     assert faces["32bit.png"] >= 1
     assert faces["two_people.jpg"] == 2
-
-
-@pytest.mark.slow
-def test_benchmark_times_every_stage() -> None:
-    report = json.loads(run("benchmark", "--format", "json", "--seconds", "0.05").stdout)
-    assert report["faces"] == 1
-    names = {stage["name"] for stage in report["stages"]}
-    assert {"decode", "detect", "align", "preprocess", "track"} <= names
-    assert all(0 < stage["min_ms"] <= stage["median_ms"] for stage in report["stages"])
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from agegender_core.plotting import drawable
 from agegender_train.audit import Summary, write_audit, write_page
 from agegender_train.audit.plots import faces_per_year
 from agegender_train.audit.sheets import rejected_sheets, sample
 from agegender_train.audit.summary import match_sources
 from agegender_train.datasets.archives import FileTree
 from agegender_train.files import write_atomically
-from agegender_train.pages.drawing import drawable
 from agegender_train.pages.html import document, escape, table
 from agegender_train.store import Store, encode_chip, encode_shard
 from agegender_train.store.labels import Labels

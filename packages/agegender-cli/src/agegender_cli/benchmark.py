@@ -1,51 +1,191 @@
-"""``agegender benchmark``: how long each stage takes on this machine."""
+"""``agegender benchmark``: how fast it is on this machine."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .options import Device, DeviceName, Format, FormatOption, Model, Threads
-from .output import print_figures
-from .tables import print_table
+from .benchmark_tables import growth_table, model_rows, model_table, peer_rows, peer_table, stage_table
+from .errors import UserError, keep_matplotlib_out_of_the_home, require_train
+from .options import Device, DeviceName, Format, FormatOption
+from .output import message, print_figures
+
+
+class What(StrEnum):
+    """What is measured."""
+
+    STAGES = "stages"
+    MODELS = "models"
+    GROWTH = "growth"
+    PEERS = "peers"
+
+
+_SECONDS = {What.STAGES: 0.75, What.MODELS: 0.5, What.GROWTH: 0.2, What.PEERS: 0.5}
 
 
 def benchmark(
+    what: Annotated[
+        What,
+        typer.Argument(
+            metavar="WHAT",
+            help="stages: each step for one picture; models: networks by batch and threads, beside their accuracy; "
+            "growth: faces in a frame, pixels and tracks; peers: other libraries that are installed.",
+        ),
+    ] = What.STAGES,
     format_: FormatOption = Format.TABLE,
     picture: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="A picture with a face.", show_default="the built-in sample")
+        Path | None,
+        typer.Option(metavar="PATH", help="For stages: a picture with a face.", show_default="the built-in sample"),
     ] = None,
-    model: Model = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="MODEL",
+            help="accurate, fast or tiny, which come with the package, or a model file; for models several times.",
+            show_default="accurate for stages, all three for models, fast for growth",
+        ),
+    ] = None,
     device: Device = DeviceName.AUTO,
-    seconds: Annotated[float, typer.Option(min=0.05, help="Time spent on each stage.")] = 1.0,
-    threads: Threads = 1,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0.01,
+            help="Time spent on each measurement.",
+            show_default=", ".join(f"{seconds:g} for {what}" for what, seconds in _SECONDS.items()),
+        ),
+    ] = None,
+    threads: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Threads of a model; for models several times.",
+            show_default="1, for models 1, 2, 4 and so on up to the cores",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="N", min=1, help="For models: faces in a batch; several times.", show_default="1, 4 and 32"
+        ),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPORT",
+            help="For models: take their accuracy from this report of agegender eval: its folder, or its metrics.json.",
+            show_default="what the model files say",
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="For models and growth: draw a plot, too: a .png or .svg.", show_default="none"
+        ),
+    ] = None,
 ) -> None:
-    """Time each stage on one picture: the median of as many runs as fit into the time.
+    """Time each stage on one picture, networks, growth, or other libraries beside it: medians with their spread.
 
     \b
     Examples:
       agegender benchmark
       agegender benchmark --picture crowd.jpg --format json
+      agegender benchmark models --threads 1 --batch-size 1 --plot speed.png
+      agegender benchmark growth --plot growth.svg
+      agegender benchmark peers
       AGEGENDER_SIMD=baseline agegender benchmark      the detector without AVX2
     """
-    from agegender_core.benchmark import SAMPLE, measure_stages
+    _check(what, picture=picture, batch_size=batch_size, report=report, plot=plot, model=model, threads=threads)
+    if device is not DeviceName.AUTO and what in (What.GROWTH, What.PEERS):
+        raise UserError(f"--device is for agegender benchmark stages and models, not for {what}")
+    if plot is not None:
+        _check_plot(plot)
+    from agegender_core import benchmark as core
 
-    report = measure_stages(
-        SAMPLE if picture is None else picture, model, seconds=seconds, threads=threads, device=device
-    )
-    print_figures(format_, document=report, rows=report["stages"], table=lambda: _print_table(report))
+    time = _SECONDS[what] if seconds is None else seconds
+    first = model[0] if model else None
+    draw: Callable[[dict[str, Any], str], bytes] | None = None
+    if what is What.STAGES:
+        source = core.SAMPLE if picture is None else picture
+        document = core.measure_stages(source, first, seconds=time, threads=_one(threads), device=device)
+        rows, table = document["stages"], stage_table
+    elif what is What.MODELS:
+        message("agegender: each model takes its time for each batch and number of threads ...")
+        chosen: dict[str, Any] = {"models": model} if model else {}
+        chosen |= {"batch_sizes": batch_size} if batch_size else {}
+        document = core.measure_models(**chosen, threads=threads, seconds=time, device=device, report=report)
+        rows, table, draw = model_rows(document), model_table, core.plot_models
+    elif what is What.GROWTH:
+        message("agegender: this takes about a minute ...")
+        document = core.measure_growth(first, seconds=time, threads=_one(threads))
+        rows, table, draw = document["rows"], growth_table, core.plot_growth
+    else:
+        message("agegender: this takes about half a minute ...")
+        document = core.compare_with_peers([*core.known_peers(), *_keras()], seconds=time)
+        rows, table = peer_rows(document), peer_table
+
+    def print_all() -> None:
+        typer.echo(core.hardware_line(document["machine"]))
+        table(document)
+
+    print_figures(format_, document=document, rows=rows, table=print_all)
+    if plot is not None and draw is not None:
+        from agegender_core.files import write_bytes
+
+        write_bytes(plot, draw(document, plot.suffix.lower()))
+        message(f"agegender: {plot} is written")
 
 
-def _print_table(report: dict[str, Any]) -> None:
-    typer.echo(
-        f"{report['picture']}: {report['width']} x {report['height']} pixels, {report['faces']} face(s); "
-        f"detector built for {report['simd']}, model {report['model']} by {report['device']}, "
-        f"{report['threads']} thread(s), {report['cpus']} CPUs"
-    )
-    rows = [
-        [stage["name"], f"{stage['median_ms']:.3f}", f"{stage['min_ms']:.3f}", str(stage["runs"])]
-        for stage in report["stages"]
-    ]
-    print_table(["stage", "median ms", "fastest", "runs"], rows)
+_FOR = {
+    "picture": (What.STAGES,),
+    "model": (What.STAGES, What.MODELS, What.GROWTH),
+    "threads": (What.STAGES, What.MODELS, What.GROWTH),
+    "batch_size": (What.MODELS,),
+    "report": (What.MODELS,),
+    "plot": (What.MODELS, What.GROWTH),
+}
+
+
+def _check(what: What, **options: Any) -> None:
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value and what not in _FOR[name]:
+            *others, last = _FOR[name]
+            kinds = f"{', '.join(others)} and {last}" if others else last
+            raise UserError(f"{option} is for agegender benchmark {kinds}, not for {what}")
+        if name in ("model", "threads") and value and len(value) > 1 and what is not What.MODELS:
+            raise UserError(
+                f"{option} is given {len(value)} times, and {what} takes one",
+                hint="agegender benchmark models compares several.",
+            )
+
+
+def _check_plot(path: Path) -> None:
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise UserError(
+            f"--plot {path}: {path.suffix or 'a file without a suffix'} can't be drawn", hint="Use .png or .svg."
+        )
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"--plot {path}: there is no such folder, or it is one itself", hint="Name a file in a folder.")
+    if find_spec("matplotlib") is None:
+        raise UserError("--plot needs Matplotlib", hint="pip install matplotlib (the extra agegender-core[plots])")
+    keep_matplotlib_out_of_the_home()
+
+
+def _one(threads: Sequence[int] | None) -> int:
+    return threads[0] if threads else 1
+
+
+def _keras() -> list[Any]:
+    """Where the training package is installed: Keras itself."""
+    if find_spec("agegender_train") is None:
+        return []
+    require_train()
+    from .keras_peer import keras_comparisons
+
+    return keras_comparisons()

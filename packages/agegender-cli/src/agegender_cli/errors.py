@@ -38,7 +38,7 @@ def require_train() -> None:
     """
     # TensorFlow writes pages about the machine to stderr unless this is set before it is loaded.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    _keep_matplotlib_out_of_the_home()
+    keep_matplotlib_out_of_the_home()
     if find_spec("agegender_train") is None:
         raise UserError(
             "this command needs the training package",
@@ -46,7 +46,7 @@ def require_train() -> None:
         )
 
 
-def _keep_matplotlib_out_of_the_home() -> None:
+def keep_matplotlib_out_of_the_home() -> None:
     """Gives Matplotlib's list of fonts a place that goes when we end, unless it has one: it would make one at home."""
     home = os.path.expanduser("~")
     places = [os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "matplotlib")]

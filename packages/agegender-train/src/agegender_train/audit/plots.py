@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from agegender_train.audit.summary import UNKNOWN, Summary
-from agegender_train.pages.drawing import (
+from agegender_core.plotting import (
     BLUE,
     GENDER_COLOURS,
     GREEN,
@@ -20,6 +19,7 @@ from agegender_train.pages.drawing import (
     our_style,
     to_png,
 )
+from agegender_train.audit.summary import UNKNOWN, Summary
 from agegender_train.store.labels import AGE_BANDS, MAX_AGE, faces_per_year
 
 _MOST_BARS = 15

@@ -1,1 +1,1 @@
-"""What our plots and HTML pages share: colours, tables, contact sheets, and the page round them."""
+"""What our HTML pages share: tables, contact sheets, and the page round them."""

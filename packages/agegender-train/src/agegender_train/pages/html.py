@@ -7,7 +7,7 @@ import html
 from collections.abc import Iterable, Sequence
 from importlib import resources
 
-from agegender_train.pages.drawing import shortened
+from agegender_core.plotting import shortened
 from agegender_train.pages.sheets import Cell, Sheet, Thumbnail
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agegender_train.pages.drawing import drawable, our_style
+from agegender_core.plotting import drawable, our_style
 from agegender_train.store import Store, decode_chip
 from agegender_train.store.labels import Labels
 

@@ -9,25 +9,19 @@ from typing import Any
 import numpy as np
 
 from agegender_core.decoding import MAX_AGE
-from agegender_train.metrics import BANDS, GENDER_BINS, Outcomes, age_deviation
-from agegender_train.metrics.scores import age_bands, gender_bins, judged
-from agegender_train.pages.drawing import (
-    BLUE,
-    GREEN,
+from agegender_core.plotting import (
+    COLOURS,
     GREY,
-    ORANGE,
-    PURPLE,
-    VERMILLION,
+    MARKS,
     drawable,
     new_figure,
     our_style,
+    plain_numbers,
     to_png,
 )
+from agegender_train.metrics import BANDS, GENDER_BINS, Outcomes, age_deviation
+from agegender_train.metrics.scores import age_bands, gender_bins, judged
 from agegender_train.store.labels import faces_per_year
-
-COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, GREY)
-MARKS = ("o", "s", "^", "D", "v", "P")
-"""Of models, in their order."""
 
 _HARD = {
     "size": "side of the face (pixels)",
@@ -115,8 +109,7 @@ def plot_speed(results: Results) -> Any:
     times = [row["ms_per_face"] for row in shown]
     if max(times) > 4 * min(times):
         axes.set_xscale("log")
-        for set_format in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-            set_format(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
+        plain_numbers(axes.xaxis)
     else:
         axes.set_xlim(0, 1.1 * max(times))
     axes.set_xlabel("time per face, in batches (milliseconds)")

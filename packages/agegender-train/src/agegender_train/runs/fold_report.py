@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agegender_core.plotting import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_core.records import finite
 from agegender_train.files import write_atomically
-from agegender_train.pages.drawing import BLUE, VERMILLION, new_figure, our_style, to_png
 from agegender_train.runs.table import FIGURES, Run, sort_key
 
 FORMAT = 1

@@ -1,4 +1,7 @@
-"""The style of our plots: readable on a phone, in colours for the colour-blind, with reproducible bytes."""
+"""The style of our plots: readable on a phone, in colours for the colour-blind, with reproducible bytes.
+
+Matplotlib has to be installed for all that draws; it is the extra ``plots``, and comes with agegender-train.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,10 @@ from typing import Any
 
 BLUE, ORANGE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#8C8C8C"
 """Of Okabe and Ito's palette (Color Universal Design, 2008)."""
+
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, GREY)
+MARKS = ("o", "s", "^", "D", "v", "P")
+"""Of things that are told apart, such as models, in their order."""
 
 GENDER_COLOURS = {"female": VERMILLION, "male": BLUE, "unknown": GREY}
 WIDTH = 5.2
@@ -52,6 +59,22 @@ def to_png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     return buffer.getvalue()
+
+
+def to_svg(figure: Any) -> bytes:
+    """The figure as SVG; equal figures give equal bytes."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": "agegender"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def plain_numbers(axis: Any) -> None:
+    """Writes 1, 2, 5, 10, ... on an axis with a logarithmic scale, not powers of ten."""
+    for set_format in (axis.set_major_formatter, axis.set_minor_formatter):
+        set_format(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "125" else "")
 
 
 def drawable(text: str, longest: int = 40) -> str:

@@ -1,0 +1,72 @@
+"""What the figures were measured on: without it they say little."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from agegender_core.cpus import usable_cpus
+from agegender_core.native import is_simd
+from agegender_core.onnx_runtime import onnxruntime
+
+# OpenCV's numbers for what a CPU can do, of its cvdef.h: they have no names in Python.
+_FEATURES = {"SSE4.2": 7, "FP16": 9, "AVX": 10, "AVX2": 11, "FMA3": 12, "AVX-512": 256, "NEON": 100}
+
+
+def describe_machine() -> dict[str, Any]:
+    """The machine and the software.
+
+    Returns:
+        A mapping with cpu (its name), cpus (all cores), usable_cpus (those that this process may use), simd (the build
+        of the C++ core that runs here), cpu_features, system, and "versions" of agegender, onnxruntime, opencv, numpy
+        and python.
+    """
+    from agegender_core import __version__
+
+    return {
+        "cpu": _cpu_name(),
+        "cpus": os.cpu_count(),
+        "usable_cpus": usable_cpus(),
+        "simd": "x86-64-v3" if is_simd() else "baseline",
+        "cpu_features": [name for name, number in _FEATURES.items() if cv2.checkHardwareSupport(number)],
+        "system": platform.platform(),
+        "versions": {
+            "agegender": __version__,
+            "onnxruntime": str(onnxruntime.__version__),
+            "opencv": str(cv2.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def hardware_line(machine: dict[str, Any]) -> str:
+    """What `describe_machine` says, in a line."""
+    versions = machine["versions"]
+    return (
+        f"{machine['cpu']}, {machine['usable_cpus']} of {machine['cpus']} cores, {' '.join(machine['cpu_features'])}; "
+        f"C++ built for {machine['simd']}; agegender {versions['agegender']}, ONNX Runtime {versions['onnxruntime']}, "
+        f"OpenCV {versions['opencv']}, NumPy {versions['numpy']}, Python {versions['python']}; {machine['system']}"
+    )
+
+
+def _cpu_name() -> str:
+    """`platform.processor` is empty on most Linux systems, and "arm" on a Mac."""
+    try:
+        if platform.system() == "Linux":
+            found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+            if found:
+                return found[1].strip()
+        if platform.system() == "Darwin":
+            asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
+            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        pass
+    return platform.processor() or platform.machine()
