@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -20,6 +21,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
         *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     ):
         os.environ.setdefault(_variable, "1")
+
+# What was measured once is kept from one run of the tests to the next, and out of the home folder.
+os.environ.setdefault("AGEGENDER_CACHE", os.path.join(tempfile.gettempdir(), "agegender-tests-cache"))
 
 # The frameworks' million objects stay to the end: the collector need not walk them while they are imported, nor after
 # every test.

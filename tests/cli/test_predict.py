@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -574,6 +575,27 @@ def test_devices(here: Here, astronaut_path: Path) -> None:
         refused = here(*command, "--device", absent, code=2)
         assert f"device '{absent}' can't be used: the ONNX Runtime that is installed has" in refused.stderr
     assert "--device" in here("predict", astronaut_path, "--device", "tpu", code=2).stderr
+
+
+def test_runtimes(here: Here, astronaut_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from agegender_cli.options import RuntimeName
+    from agegender_core.runtimes import RUNTIMES
+
+    assert sorted(RuntimeName) == sorted(["auto", *RUNTIMES])
+    ages = {}
+    for runtime in ("auto", "onnxruntime", *(["openvino"] if find_spec("openvino") else [])):
+        (row,) = json.loads(here("predict", astronaut_path, "-f", "json", "--runtime", runtime).stdout)
+        ages[runtime] = row["faces"][0]["age"]
+    assert max(ages.values()) - min(ages.values()) < 0.11  # They are written with one digit.
+    refused = here("predict", astronaut_path, "--runtime", "openvino", "--device", "cuda", code=2)
+    assert "the runtime openvino runs on the CPU" in refused.stderr
+    refused = here("benchmark", "growth", "--runtime", "openvino", code=2)
+    assert "--runtime is for agegender benchmark stages and models, not for growth" in refused.stderr
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    for command in (["predict", astronaut_path], ["benchmark"]):
+        refused = here(*command, "--runtime", "openvino", code=2)
+        assert "the runtime openvino is not installed" in refused.stderr
+        assert "pip install openvino" in refused.stderr
 
 
 def test_yunet_finds_what_hog_does_not(here: Here, astronaut_path: Path, tmp_path: Path) -> None:

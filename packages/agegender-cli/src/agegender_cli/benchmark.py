@@ -12,7 +12,7 @@ import typer
 
 from .benchmark_tables import growth_table, model_rows, model_table, peer_rows, peer_table, stage_table
 from .errors import UserError, keep_matplotlib_out_of_the_home, require_train
-from .options import Device, DeviceName, Format, FormatOption
+from .options import Device, DeviceName, Format, FormatOption, Runtime, RuntimeName
 from .output import message, print_figures
 
 
@@ -51,6 +51,7 @@ def benchmark(
         ),
     ] = None,
     device: Device = DeviceName.AUTO,
+    runtime: Runtime = RuntimeName.AUTO,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -103,6 +104,8 @@ def benchmark(
     _check(what, picture=picture, batch_size=batch_size, report=report, plot=plot, model=model, threads=threads)
     if device is not DeviceName.AUTO and what in (What.GROWTH, What.PEERS):
         raise UserError(f"--device is for agegender benchmark stages and models, not for {what}")
+    if runtime is not RuntimeName.AUTO and what in (What.GROWTH, What.PEERS):
+        raise UserError(f"--runtime is for agegender benchmark stages and models, not for {what}")
     if plot is not None:
         _check_plot(plot)
     from agegender_core import benchmark as core
@@ -112,13 +115,17 @@ def benchmark(
     draw: Callable[[dict[str, Any], str], bytes] | None = None
     if what is What.STAGES:
         source = core.SAMPLE if picture is None else picture
-        document = core.measure_stages(source, first, seconds=time, threads=_one(threads), device=device)
+        document = core.measure_stages(
+            source, first, seconds=time, threads=_one(threads), device=device, runtime=runtime
+        )
         rows, table = document["stages"], stage_table
     elif what is What.MODELS:
         message("agegender: each model takes its time for each batch and number of threads ...")
         chosen: dict[str, Any] = {"models": model} if model else {}
         chosen |= {"batch_sizes": batch_size} if batch_size else {}
-        document = core.measure_models(**chosen, threads=threads, seconds=time, device=device, report=report)
+        document = core.measure_models(
+            **chosen, threads=threads, seconds=time, device=device, runtime=runtime, report=report
+        )
         rows, table, draw = model_rows(document), model_table, core.plot_models
     elif what is What.GROWTH:
         message("agegender: this takes about a minute ...")

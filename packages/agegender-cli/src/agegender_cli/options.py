@@ -46,6 +46,14 @@ class DeviceName(StrEnum):
     OPENVINO = "openvino"
 
 
+class RuntimeName(StrEnum):
+    """What runs a network: what `agegender_core.runtimes.RUNTIMES` has, and auto for the faster of them."""
+
+    AUTO = "auto"
+    ONNXRUNTIME = "onnxruntime"
+    OPENVINO = "openvino"
+
+
 def output(metavar: str, text: str, **more: Any) -> Any:
     """The option that says where a command writes to: spelled alike everywhere."""
     return typer.Option("--output", "-o", metavar=metavar, help=text, **more)
@@ -72,6 +80,13 @@ Device = Annotated[
         metavar="DEVICE",
         help="Where the network runs: cpu, cuda, rocm, migraphx, directml, coreml, openvino; auto takes the first "
         "that the installed ONNX Runtime can use.",
+    ),
+]
+Runtime = Annotated[
+    RuntimeName,
+    typer.Option(
+        metavar="auto|onnxruntime|openvino",
+        help="What runs the network; auto takes openvino where it is installed and was faster when both were measured.",
     ),
 ]
 Flip = Annotated[

@@ -28,6 +28,8 @@ from .options import (
     Quiet,
     RowFormat,
     RowFormatOption,
+    Runtime,
+    RuntimeName,
     Threshold,
     Upsample,
     output,
@@ -56,6 +58,7 @@ def predict(
     ] = None,
     model: Model = None,
     device: Device = DeviceName.AUTO,
+    runtime: Runtime = RuntimeName.AUTO,
     flip: Flip = None,
     detector: Detector = DetectorName.YUNET,
     min_face: MinFace = None,
@@ -107,6 +110,7 @@ def predict(
         min_quality=min_quality,
         flip=flip,
         device=device,
+        runtime=runtime,
     )
     for folder in {target.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,18 @@ import typer
 
 from . import stream_options as options
 from .errors import UserError
-from .options import Detector, DetectorName, Device, DeviceName, MinFaceOfFrames, Quiet, Threshold, VideoModel
+from .options import (
+    Detector,
+    DetectorName,
+    Device,
+    DeviceName,
+    MinFaceOfFrames,
+    Quiet,
+    Runtime,
+    RuntimeName,
+    Threshold,
+    VideoModel,
+)
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
@@ -47,6 +58,7 @@ def stream(
     fps: options.Fps = None,
     model: VideoModel = None,
     device: Device = DeviceName.AUTO,
+    runtime: Runtime = RuntimeName.AUTO,
     flip: Annotated[
         bool, typer.Option("--flip/--no-flip", help="Look at each face a second time, mirrored: twice the time.")
     ] = False,
@@ -123,6 +135,7 @@ def stream(
             smoother=Smoother(smoothing) if smoothing > 0 else lambda frame, faces: faces,
             detect_every=every,
             device=device,
+            runtime=runtime,
         )
         run = _Run(opened, pipeline, open_sinks(opened, targets), stopped, quiet)
         run.work(metrics)

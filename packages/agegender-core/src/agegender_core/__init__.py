@@ -17,6 +17,7 @@ from .high_confidence import HighConfidenceFilter
 from .images import ImageError, decode_image, read_image, write_image
 from .looks import LookPlan
 from .onnx_runtime import DeviceError, ModelFileError
+from .openvino_runtime import RuntimeChoiceError
 from .pipeline import FrameResult, Pipeline
 from .pipeline import face_tracker as face_tracker
 from .predict import Predictor, load_predictor
@@ -75,6 +76,7 @@ __all__ = [
     "Predictor",
     "PreprocessSpec",
     "Recording",
+    "RuntimeChoiceError",
     "SegmentedSink",
     "SinkError",
     "Smoother",

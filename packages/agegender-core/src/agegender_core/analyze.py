@@ -38,6 +38,7 @@ class AnalyzeOptions(TypedDict, total=False):
     threshold: float | None
     flip: bool | None
     device: str
+    runtime: str
     threads: int
     min_face: float | None
     any_rotation: bool
@@ -67,6 +68,7 @@ def analyze(
     threshold: float | None = None,
     flip: bool | None = None,
     device: str = "cpu",
+    runtime: str = "onnxruntime",
     threads: int = 1,
     bgr: bool = False,
     on_error: OnError = "keep",
@@ -79,7 +81,7 @@ def analyze(
     >>> faces.annotate().save("drawn.jpg")  # doctest: +SKIP
 
     The models are loaded by the first call and kept, for calls from any thread. Nothing is fetched, and nothing is
-    written.
+    written, unless `runtime` is "auto": see `load_predictor`.
 
     Args:
         source: one picture: the path of a file, its bytes, an open binary file, a picture of Pillow's, or pixels: uint8
@@ -91,6 +93,7 @@ def analyze(
         threshold: the least score of a face; ``None``: what the detector has by default.
         flip: see `load_predictor`.
         device: see `load_predictor`.
+        runtime: see `load_predictor`.
         threads: see `load_predictor`.
         bgr: arrays have their channels in OpenCV's order: blue, green, red (and alpha). Files, bytes and pictures of
             Pillow's say themselves what they are.
@@ -116,7 +119,8 @@ def analyze(
     for name in options.keys() - AnalyzeOptions.__annotations__.keys():
         unknown = TypeError(f"analyze() got an unexpected keyword argument {name!r}")
         raise with_near_names(unknown, name, AnalyzeOptions.__annotations__)
-    chosen: dict[str, Any] = {"model": _stamped(model), "flip": flip, "device": device, "threads": threads, **options}
+    chosen: dict[str, Any] = {"model": _stamped(model), "flip": flip, "device": device, "threads": threads}
+    chosen |= {"runtime": runtime, **options}
     chosen |= {name: value for name, value in (("detector", detector), ("threshold", threshold)) if value is not None}
     pipeline = _pipeline(chosen)
     if several is None:

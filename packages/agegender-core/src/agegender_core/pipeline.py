@@ -135,6 +135,7 @@ class Pipeline:
         threads: int = 1,
         flip: bool | None = None,
         device: str = "cpu",
+        runtime: str = "onnxruntime",
     ) -> Self:
         """Detector, aligner, `FaceQuality` and predictor.
 
@@ -150,6 +151,7 @@ class Pipeline:
             threads: see `load_predictor`; YuNet's, too.
             flip: see `load_predictor`.
             device: see `load_predictor`.
+            runtime: see `load_predictor`.
 
         Raises:
             ValueError: there is no such detector, or an option is not for it.
@@ -162,7 +164,7 @@ class Pipeline:
             threshold=threshold,
             threads=threads,
         )
-        predictor = load_predictor(model, threads=threads, flip=flip, device=device)
+        predictor = load_predictor(model, threads=threads, flip=flip, device=device, runtime=runtime)
         aligner = Aligner(predictor.spec.chip_size, predictor.spec.chip_padding)
         return cls([find, aligner, FaceQuality(min_quality), predictor])
 
@@ -184,6 +186,7 @@ class Pipeline:
         looks: LookPlan | None = None,
         detect_every: int | Literal["auto"] = "auto",
         device: str = "cpu",
+        runtime: str = "onnxruntime",
     ) -> Self:
         """A detector, a tracker, `HighConfidenceFilter`, `LookPlan`, the other stages of `for_pictures`, a smoother.
 
@@ -207,6 +210,7 @@ class Pipeline:
                 follows; with HOG, another detector or a `SortTracker` boxes move on as the tracker expects, and "auto"
                 means each frame.
             device: as in `for_pictures`.
+            runtime: as in `for_pictures`.
         """
         smooth = Smoother() if smoother is None else smoother
         if looks is None:
@@ -236,7 +240,9 @@ class Pipeline:
         if detect_every == "auto" and near is None:
             detect_every = 1
         model = VIDEO_MODEL if model is None else model
-        found, *rest = cls.for_pictures(model, detector=find, threads=threads, flip=flip, device=device).stages
+        found, *rest = cls.for_pictures(
+            model, detector=find, threads=threads, flip=flip, device=device, runtime=runtime
+        ).stages
         return cls([found, TrackStage(tracker, max_age, near), *confident, looks, *rest, smooth], detect_every)
 
     def __call__(self, frame: Frame, *, bgr: bool = False) -> Faces:

@@ -19,8 +19,8 @@ from .faces import Faces, Frame
 from .frames import as_frame
 from .model_file import check_description, decoder_of, from_metadata, spec_of, wants_flip
 from .onnx_runtime import ModelFileError as ModelFileError
-from .onnx_runtime import open_session
 from .preprocess import preprocess
+from .runtimes import open_network
 from .spelling import with_near_names
 from .stages import BatchStage, looked_at, to_look_at
 
@@ -38,7 +38,11 @@ _PREDICTED = ("age", "age_std", "age_interval", "age_probs", "p_male")
 
 
 def load_predictor(
-    path: str | os.PathLike[str] | None = None, threads: int = 1, flip: bool | None = None, device: str = "cpu"
+    path: str | os.PathLike[str] | None = None,
+    threads: int = 1,
+    flip: bool | None = None,
+    device: str = "cpu",
+    runtime: str = "onnxruntime",
 ) -> Predictor:
     """Load a model.
 
@@ -46,21 +50,25 @@ def load_predictor(
         path: an ``.onnx`` file with the metadata of an agegender model, or one that comes with the package: "accurate",
             "fast" or "tiny", or the name of its network (`MODELS`). A file of that name comes first. ``None``:
             "accurate".
-        threads: threads of ONNX Runtime within one call. One is the fastest for a few small faces.
+        threads: threads of the runtime within one call. One is the fastest for a few small faces.
         flip: whether the network looks at each face a second time, mirrored, and both answers are averaged: better, and
             twice the network's time. ``None``: as the model file asks; "fast" and "tiny" ask for it.
         device: where the network runs: "cpu", "auto" for the fastest device that ONNX Runtime can use here, or one of
             `agegender_core.onnx_runtime.DEVICES`.
+        runtime: what runs the network: "onnxruntime", "openvino" (on the CPU; the extra ``agegender-core[openvino]``),
+            or "auto" for the faster of those that are installed. "auto" measures both when OpenVINO is there, which
+            takes a second or two, and keeps the result in `agegender_core.runtimes.cache_folder`.
 
     Raises:
         FileNotFoundError: there is no such file.
         ModelFileError: the file is no ONNX model, or lacks metadata; the message says which.
         DeviceError: no such device, or ONNX Runtime can't use it here.
+        RuntimeChoiceError: no such runtime, it isn't installed, or it isn't for this device.
     """
     chosen = Path(PICTURE_MODEL if path is None else path)
     if path is None or (not chosen.exists() and str(chosen) in model_names()):
         chosen = MODELS_PATH / f"{MODELS.get(str(chosen), chosen)}.onnx"
-    return Predictor(chosen, threads=threads, flip=flip, device=device)
+    return Predictor(chosen, threads=threads, flip=flip, device=device, runtime=runtime)
 
 
 def model_names() -> list[str]:
@@ -80,31 +88,36 @@ class Predictor(BatchStage):
         spec: how it wants its faces.
         metadata: all of the file's metadata, text by key.
         flip: whether it looks at each face a second time, mirrored.
-        provider: what of ONNX Runtime runs the network, such as "CPUExecutionProvider".
+        provider: what runs the network: ONNX Runtime's provider, such as "CPUExecutionProvider", or "OpenVINO".
     """
 
-    def __init__(self, path: Path, threads: int = 1, flip: bool | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        path: Path,
+        threads: int = 1,
+        flip: bool | None = None,
+        device: str = "cpu",
+        runtime: str = "onnxruntime",
+    ) -> None:
         if not path.is_file():
             missing = FileNotFoundError(f"no model file at {path}; the package's own are called {', '.join(MODELS)}")
             raise with_near_names(missing, str(path), model_names())
         self.path = path
-        self._made_of = path.absolute(), threads, flip, device
-        self._session = open_session(path, threads, device=device)
-        self.provider: str = self._session.get_providers()[0]
-        self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        self._made_of = path.absolute(), threads, flip, device, runtime
+        self._network = open_network(path, threads, device, runtime)
+        self.provider = self._network.provider
+        self.metadata = self._network.metadata
         description = from_metadata(self.metadata)
         check_description(description, path)
         try:
             self.spec = spec_of(description)
             self._decode = decoder_of(description)
-            there = {output.name for output in self._session.get_outputs()}
-            if unknown := set(self._decode.outputs) - there:
+            if unknown := set(self._decode.outputs) - set(self._network.output_names):
                 raise ValueError(f"the network has no output named {', '.join(sorted(unknown))}")
         except ValueError as error:
             raise ModelFileError(f"{path}: {error}") from None
         self.name = description["name"]
         self.flip = wants_flip(description) if flip is None else flip
-        self._input = self._session.get_inputs()[0].name
 
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
@@ -221,4 +234,4 @@ class Predictor(BatchStage):
             # Networks need not stand an empty batch.
             widths = (MAX_AGE + 1 if self._decode.has_distribution else 1, 2)
             return {name: np.empty((0, width), np.float32) for name, width in zip(names, widths, strict=True)}
-        return dict(zip(names, self._session.run(list(names), {self._input: inputs}), strict=True))
+        return self._network.run(tuple(names), inputs)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import re
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from agegender_core.cpus import usable_cpus
+from agegender_core.cpus import cpu_name, usable_cpus
 from agegender_core.native import is_simd
 from agegender_core.onnx_runtime import onnxruntime
 
@@ -31,7 +28,7 @@ def describe_machine() -> dict[str, Any]:
     from agegender_core import __version__
 
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cpus": os.cpu_count(),
         "usable_cpus": usable_cpus(),
         "simd": "x86-64-v3" if is_simd() else "baseline",
@@ -55,18 +52,3 @@ def hardware_line(machine: dict[str, Any]) -> str:
         f"C++ built for {machine['simd']}; agegender {versions['agegender']}, ONNX Runtime {versions['onnxruntime']}, "
         f"OpenCV {versions['opencv']}, NumPy {versions['numpy']}, Python {versions['python']}; {machine['system']}"
     )
-
-
-def _cpu_name() -> str:
-    """`platform.processor` is empty on most Linux systems, and "arm" on a Mac."""
-    try:
-        if platform.system() == "Linux":
-            found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-            if found:
-                return found[1].strip()
-        if platform.system() == "Darwin":
-            asked = ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        pass
-    return platform.processor() or platform.machine()

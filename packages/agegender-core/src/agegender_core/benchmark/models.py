@@ -34,6 +34,7 @@ def measure_models(
     threads: Sequence[int] | None = None,
     seconds: float = 0.5,
     device: str = "cpu",
+    runtime: str = "onnxruntime",
     report: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """How long each model takes for so many faces at a time on so many threads, from chip to age and gender.
@@ -41,9 +42,10 @@ def measure_models(
     Args:
         models: model files, or names of those that come with the package.
         batch_sizes: faces in a call.
-        threads: of ONNX Runtime within a call; ``None``: 1, 2, 4, ... up to the cores that may be used.
+        threads: of the runtime within a call; ``None``: 1, 2, 4, ... up to the cores that may be used.
         seconds: time to spend on each combination.
         device: see `load_predictor`.
+        runtime: see `load_predictor`.
         report: the folder, or its metrics.json, of an ``agegender eval`` that tested these models: its figures are
             taken, instead of those in the model files.
 
@@ -63,12 +65,12 @@ def measure_models(
     counts = _up_to(usable_cpus()) if threads is None else list(threads)
     results = None if report is None else _results(Path(report))
     models = list(models)
-    first = [load_predictor(model, threads=counts[0], device=device) for model in models]
+    first = [load_predictor(model, threads=counts[0], device=device, runtime=runtime) for model in models]
     about = [_about(str(model), predictor, results) for model, predictor in zip(models, first, strict=True)]
     rows: list[dict[str, Any]] = []
     for model in models:
         for number in counts:
-            predictor = load_predictor(model, threads=number, device=device)
+            predictor = load_predictor(model, threads=number, device=device, runtime=runtime)
             chips = _chips(predictor)
             for size in batch_sizes:
                 batch = np.ascontiguousarray(np.resize(chips, (size, *chips.shape[1:])))

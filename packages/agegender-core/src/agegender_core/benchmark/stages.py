@@ -33,6 +33,7 @@ def measure_stages(
     seconds: float = 1.0,
     threads: int = 1,
     device: str = "cpu",
+    runtime: str = "onnxruntime",
 ) -> dict[str, Any]:
     """How long each stage takes for one picture file, alone and together.
 
@@ -44,11 +45,12 @@ def measure_stages(
         seconds: time to spend on each stage.
         threads: threads of the networks.
         device: where the model runs; see `load_predictor`.
+        runtime: what runs it; see `load_predictor`.
 
     Returns:
         A mapping with "machine" (see `describe_machine`), picture (the file's name), width, height, faces, simd, model,
-        device (ONNX Runtime's provider), threads, cpus, and "stages": a list of mappings with name and what
-        `time_calls` gives: median_ms, p10_ms, p90_ms, min_ms, runs, cpu_ms, items and per_second.
+        device (ONNX Runtime's provider, or "OpenVINO"), threads, cpus, and "stages": a list of mappings with name and
+        what `time_calls` gives: median_ms, p10_ms, p90_ms, min_ms, runs, cpu_ms, items and per_second.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -58,7 +60,7 @@ def measure_stages(
     path = Path(picture)
     frame, data = read_image(path), path.read_bytes()
     detector, hog = make_detector(threads=threads), HogDetector()
-    predictor = load_predictor(model, threads=threads, device=device)
+    predictor = load_predictor(model, threads=threads, device=device, runtime=runtime)
     spec = predictor.spec
     aligner = Aligner(spec.chip_size, spec.chip_padding)
     found = detector(frame, Faces.empty())

@@ -6,10 +6,10 @@ int8 takes the ranges that ONNX Runtime's quantisation measured: OpenVINO unders
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from agegender_core import openvino_runtime
 from agegender_train.export.formats._format import Format, Inference, Inputs
 from agegender_train.export.formats.onnx import make
 from agegender_train.export.trained import Outputs, Trained
@@ -17,8 +17,8 @@ from agegender_train.export.trained import Outputs, Trained
 
 def _openvino() -> Any:
     try:
-        return import_module("openvino")
-    except ImportError:
+        return openvino_runtime.openvino()
+    except openvino_runtime.RuntimeChoiceError:
         raise ValueError("the format openvino needs the package openvino: pip install openvino") from None
 
 
