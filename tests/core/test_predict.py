@@ -262,6 +262,21 @@ def test_flipped_is_the_mean_of_a_face_and_its_mirror_image(name: str, astronaut
     assert len(twice.predict_chips(chips[:0]).age) == 0
 
 
+@pytest.mark.parametrize("n", [1, 2, 33])
+def test_flipped_faces_by_one_call_or_two(n: int) -> None:
+    once, twice = load_predictor("tiny", flip=False), load_predictor("tiny", flip=True)
+    size = once.spec.chip_size
+    chips = np.random.default_rng(n).integers(0, 256, (n, size, size, 3), dtype=np.uint8)
+    mirrored = once.raw_outputs(np.ascontiguousarray(chips[:, :, ::-1]))
+    calls: list[int] = []
+    run = twice._network.run
+    twice._network.run = lambda names, inputs: (calls.append(len(inputs)), run(names, inputs))[1]
+    outputs = twice.raw_outputs(chips)
+    for key, values in once.raw_outputs(chips).items():
+        np.testing.assert_allclose(outputs[key], (values + mirrored[key]) / 2, atol=1e-6)
+    assert calls == {1: [2], 2: [2, 2], 33: [32, 1, 32, 1]}[n]
+
+
 @pytest.mark.parametrize(("written", "flip"), [("1", True), ("0", False), ("", False)])
 def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool, tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", PLAIN, YEARS, flip=written)

@@ -324,8 +324,8 @@ def test_a_missing_package_is_named(run: Path, tmp_path: Path, monkeypatch: pyte
     def absent(name: str) -> Any:
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
-    for module in ("openvino", "tflite"):
-        monkeypatch.setattr(f"agegender_train.export.formats.{module}.import_module", absent)
+    for module in ("agegender_core.openvino_runtime", "agegender_train.export.formats.tflite"):
+        monkeypatch.setattr(f"{module}.import_module", absent)
     with pytest.raises(ValueError, match="openvino needs the package openvino: pip install openvino"):
         export_run(run, "openvino", out=tmp_path / "m.xml")
     with pytest.raises(ValueError, match="tflite needs TensorFlow: pip install tensorflow"):
