@@ -25,9 +25,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
 from agegender_core import Faces, FrameResult, Pipeline, SortTracker, TimedFrame, YuNetDetector, iou, open_source
-from agegender_core._core import linear_assignment
 
 IOU = 0.35
 WAYS: dict[str, Callable[[], Pipeline]] = {
@@ -58,8 +58,8 @@ def matches(wanted: npt.NDArray[np.floating], given: npt.NDArray[np.floating]) -
     if not len(wanted) or not len(given):
         return {}
     overlap = iou(wanted, given)
-    columns = linear_assignment(overlap, maximize=True)
-    return {row: int(column) for row, column in enumerate(columns) if column >= 0 and overlap[row, column] >= IOU}
+    rows, columns = linear_sum_assignment(overlap, maximize=True)
+    return {int(row): int(column) for row, column in zip(rows, columns, strict=True) if overlap[row, column] >= IOU}
 
 
 class Score:

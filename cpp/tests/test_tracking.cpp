@@ -218,7 +218,10 @@ void test_overlaps_of_extreme_boxes() {
     numbers.insert(numbers.end(), {-1e100, -1e100, 1e100, 1e100, 5.0 * k, 0, 5.0 * k + 3, 3});
   const BoxesView boxes{numbers.data(), numbers.size() / 4, 4};
   finder.find(boxes, boxes, overlaps);
-  CHECK(overlaps.size() == 30 * 30 + 30 && overlaps.front().iou == 1);
+  // Each of the large with all, each of the small with itself and the large.
+  CHECK(overlaps.size() == 30 * 60 + 30 * 31);
+  const auto equal = [](const Overlap& overlap) { return overlap.iou == 1; };
+  CHECK(std::count_if(overlaps.begin(), overlaps.end(), equal) == 30 * 30 + 30);
 }
 
 void test_a_threshold_of_zero_pairs_what_overlaps_nothing() {
