@@ -220,7 +220,7 @@ class Predictor(BatchStage):
             return self._run(faces, to_inputs)
         mirrored = np.ascontiguousarray(np.flip(faces, width))
         if len(faces) == 1:
-            # One call of the network instead of two: a tenth faster. With more faces it gains nothing.
+            # One call of the network instead of two is faster. With more faces it gains nothing.
             both = self._run(np.concatenate([faces, mirrored]), to_inputs)
             return {name: (values[:1] + values[1:]) * np.float32(0.5) for name, values in both.items()}
         outputs, others = self._run(faces, to_inputs), self._run(mirrored, to_inputs)
