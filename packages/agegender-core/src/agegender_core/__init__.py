@@ -114,7 +114,7 @@ def __getattr__(name: str) -> object:
         # Not before somebody asks: a fifth of the time of this import.
         from importlib.metadata import version
 
-        return version("agegender-core")
+        return globals().setdefault(name, version("agegender-core"))
     if name == "SureFaces":
         _warnings.warn("SureFaces is now called HighConfidenceFilter", DeprecationWarning, stacklevel=2)
         return HighConfidenceFilter
