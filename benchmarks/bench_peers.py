@@ -1,4 +1,4 @@
-"""What `agegender benchmark peers` compares, for those who change the code: with equal output asserted."""
+"""What `agegender benchmark peers` compares, for developers: equal output is asserted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from agegender_cli.keras_peer import keras_comparisons
 from agegender_core.benchmark import Comparison, known_peers
 
-# Not those of other networks: their answers differ.
+# Without other networks, whose answers differ from ours.
 COMPARISONS = [*(one for one in known_peers() if not one.what.startswith("age")), *keras_comparisons()]
 
 

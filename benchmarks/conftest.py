@@ -22,7 +22,7 @@ def portrait() -> Frame:
 
 @pytest.fixture(scope="session")
 def make_store(portrait: Frame, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Store]:
-    """Makes a store of so many pieces of the portrait, with ages, genders and ancestries by lot."""
+    """Makes a store of so many pieces of the portrait, with random ages and made-up genders and ancestries."""
 
     def make(faces: int) -> Store:
         rng, rows = np.random.default_rng(0), list[dict[str, Any]]()

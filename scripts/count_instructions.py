@@ -1,11 +1,11 @@
-"""Print how many instructions a call of each C++ stage takes: a number that other work on the machine doesn't change.
+"""Print how many instructions a call of each C++ stage takes, a number that other work on the machine doesn't change.
 
 uv run python scripts/count_instructions.py
 uv run python scripts/count_instructions.py track landmarks
 
-Valgrind counts a process that makes a few calls, and another one that makes more; the difference is the calls'. WORD is
-the beginning of a name that `agegender benchmark peers` prints. Valgrind knows AVX2 and not AVX-512, so networks, which
-ONNX Runtime runs by what the CPU has, are not among them.
+Valgrind counts those of a process that makes a few calls and of one that makes more; the difference belongs to the
+calls. WORD is the beginning of a name that `agegender benchmark peers` prints. Networks are left out: ONNX Runtime uses
+whatever the CPU has, and Valgrind doesn't know AVX-512.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Print what stages take beside the least that they could: the time to move their bytes, or to multiply and add.
+"""Print how long stages take beside their floor: the time to move their bytes, or to multiply and add.
 
 uv run python scripts/reckon_floors.py
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def best(call: Call, seconds: float) -> float:
-    """Milliseconds of the fastest call: what the machine can, not what it did beside other work."""
+    """Milliseconds of the fastest call, which other work on the machine has slowed the least."""
     return float(time_calls(call, seconds)["min_ms"])
 
 

@@ -44,10 +44,7 @@ Box KalmanBoxFilter::predict() noexcept {
 
 void KalmanBoxFilter::update(const Box& box) {
   const KalmanBoxFilter measured(box);
-  const Gain centre = gain(centre_covariance_, kCentreNoise);
-  correct(x_, centre, measured.x_.value);
-  correct(y_, centre, measured.y_.value);
-  correct(centre_covariance_, centre, kCentreNoise);
+  correct(x_, measured.x_.value, y_, measured.y_.value, centre_covariance_, kCentreNoise);
   const Gain area = gain(area_covariance_, kShapeNoise);
   correct(area_, area, measured.area_.value);
   correct(area_covariance_, area, kShapeNoise);

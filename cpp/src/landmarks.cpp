@@ -129,8 +129,8 @@ struct LandmarkModel::Model {
       const Split* splits = cascade.splits.data();
       const float* leaves = cascade.leaves.data();
       const std::size_t inner = cascade.leaves_of_tree - 1;
-      // All faces go down a tree while it is in the cache, which all trees together don't fit into; and none waits for
-      // another.
+      // Tree by tree, not face by face: one tree stays in the cache, all of them don't fit, and the faces' comparisons
+      // don't depend on each other.
       for (std::size_t tree = 0; tree < cascade.trees; ++tree) {
         for (std::size_t face = 0; face < count; ++face) {
           const float* values = pixels.data() + face * row;

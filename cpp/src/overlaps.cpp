@@ -6,8 +6,8 @@
 namespace agegender {
 namespace {
 
-constexpr std::size_t kFew = 16;  // so many are looked at sooner than they are sorted
-constexpr double kWide = 4;       // a wide box is longer than so many mean ones
+constexpr std::size_t kFew = 16;  // up to here, comparing with all is faster than sorting
+constexpr double kWide = 4;       // a wide box is longer than so many times the mean
 
 double low(const Box& box, bool across_x) { return across_x ? box.x1 : box.y1; }
 double high(const Box& box, bool across_x) { return across_x ? box.x2 : box.y2; }
@@ -17,7 +17,8 @@ double length_of(const Box& box, bool across_x) { return high(box, across_x) - l
 
 std::size_t OverlapFinder::Strips::strip_of(double place) const noexcept {
   const double strip = (place - start) * per_pixel;
-  return strip > 0 ? std::min(static_cast<std::size_t>(std::min(strip, 1e9)), count - 1) : 0;
+  if (!(strip > 0)) return 0;
+  return strip < static_cast<double>(count) ? static_cast<std::size_t>(strip) : count - 1;
 }
 
 OverlapFinder::Strips OverlapFinder::plan(const BoxesView& columns) const noexcept {
@@ -76,7 +77,7 @@ void OverlapFinder::sort(const BoxesView& columns, const Strips& strips) {
   }
 }
 
-// Adds the places between two that `box` overlaps to `count` found ones; returns how many there are then.
+// Appends the places in [begin, end) that `box` overlaps to the `count` in `found_`; returns the new count.
 std::size_t OverlapFinder::look(const Box& box, std::size_t begin, std::size_t end, std::size_t count) noexcept {
   const double* x1 = x1_.data();
   const double* y1 = y1_.data();

@@ -46,14 +46,8 @@ void ScaledBoxFilter::predict(double seconds) noexcept {
 void ScaledBoxFilter::update(const Box& box) {
   const ScaledBoxFilter measured(box);
   const double noise = square(kNoise * side());
-  const Gain centre = gain(centre_covariance_, noise);
-  correct(x_, centre, measured.x_.value);
-  correct(y_, centre, measured.y_.value);
-  correct(centre_covariance_, centre, noise);
-  const Gain size = gain(size_covariance_, noise);
-  correct(width_, size, measured.width_.value);
-  correct(height_, size, measured.height_.value);
-  correct(size_covariance_, size, noise);
+  correct(x_, measured.x_.value, y_, measured.y_.value, centre_covariance_, noise);
+  correct(width_, measured.width_.value, height_, measured.height_.value, size_covariance_, noise);
   for (Motion* motion : {&width_, &height_}) motion->value = std::max(motion->value, 1.0);
 }
 

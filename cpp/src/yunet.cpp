@@ -5,12 +5,12 @@
 
 namespace agegender {
 
-void yunet_input(const RgbView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept {
+void yunet_input(const ImageView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept {
   float* blue = planes;
   float* green = planes + height * width;
   float* red = planes + 2 * height * width;
   for (std::ptrdiff_t y = 0; y < picture.height; ++y) {
-    const std::uint8_t* pixel = picture.data + y * picture.row_bytes;
+    const std::uint8_t* pixel = picture.data + 3 * y * picture.width;
     for (std::ptrdiff_t x = 0; x < picture.width; ++x) {
       red[x] = pixel[3 * x];
       green[x] = pixel[3 * x + 1];
@@ -48,7 +48,7 @@ void YuNetDecoder::decode(const std::vector<YuNetCells>& cells, float threshold,
 
   order_.resize(found_.size());
   for (std::size_t i = 0; i < order_.size(); ++i) order_[i] = i;
-  // By hand stable, since std::stable_sort allocates.
+  // std::stable_sort would allocate.
   std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
     return found_[a].score > found_[b].score || (found_[a].score == found_[b].score && a < b);
   });
@@ -65,7 +65,7 @@ void YuNetDecoder::decode(const std::vector<YuNetCells>& cells, float threshold,
       const double height = std::min(rect.y + rect.height, other.y + other.height) - std::max(rect.y, other.y);
       const double shared = width > 0 && height > 0 ? width * height : 0;
       const double whole = area + other.width * other.height - shared;
-      // Boxes of no area pass for the same.
+      // OpenCV takes boxes without an area for equal.
       return !(whole > 0) || 1.0f - static_cast<float>(1.0 - shared / whole) > overlap;
     };
     if (std::any_of(kept_.begin(), kept_.end(), hides)) continue;

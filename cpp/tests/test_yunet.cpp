@@ -1,4 +1,4 @@
-// What lies before and after YuNet. The comparison with OpenCV is in tests/core, in Python.
+// The steps before and after YuNet. The comparison with OpenCV is in tests/core, in Python.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -11,16 +11,15 @@ using namespace agegender;
 namespace {
 
 void test_input_is_planes_with_black_beside_them() {
-  // A picture of 5 x 3 within rows of 7 pixels.
-  std::vector<std::uint8_t> bytes(3 * 7 * 3);
+  std::vector<std::uint8_t> bytes(3 * 5 * 3);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(i * 11);
-  const RgbView view{bytes.data(), 3, 5, 7 * 3};
+  const ImageView view{bytes.data(), 3, 5, 3};
   std::vector<float> planes(3 * 4 * 8, -1.0f);
   yunet_input(view, 8, 4, planes.data());
   for (std::size_t channel = 0; channel < 3; ++channel)
     for (std::size_t y = 0; y < 4; ++y)
       for (std::size_t x = 0; x < 8; ++x) {
-        const float expected = y < 3 && x < 5 ? static_cast<float>(bytes[(y * 7 + x) * 3 + 2 - channel]) : 0.0f;
+        const float expected = y < 3 && x < 5 ? static_cast<float>(bytes[(y * 5 + x) * 3 + 2 - channel]) : 0.0f;
         CHECK(planes[(channel * 4 + y) * 8 + x] == expected);
       }
 }

@@ -137,17 +137,32 @@ def test_keras_gives_the_same_ages(here: Here, monkeypatch: pytest.MonkeyPatch) 
             ["peers", "--model", "fast"],
             "--model is for agegender benchmark stages, models and growth, not for peers",
         ),
+        (["models", "--plot", "folder.png"], "--plot folder.png is a folder"),
+        (
+            ["peers", "--runtime", "onnxruntime"],
+            "--runtime is for agegender benchmark stages and models, not",
+        ),
         (["growth", "--device", "cpu"], "--device is for agegender benchmark stages and models, not for growth"),
-        (["--model", "fast", "--model", "tiny"], "--model is given 2 times, and stages takes one"),
-        (["growth", "--threads", "1", "--threads", "2"], "--threads is given 2 times, and growth takes one"),
-        (["models", "--plot", "x.jpg"], "--plot x.jpg: .jpg can't be drawn"),
-        (["models", "--plot", "no/such/x.png"], "--plot no/such/x.png: there is no such folder"),
+        (
+            ["--model", "fast", "--model", "tiny"],
+            "--model was given 2 times, but agegender benchmark stages takes",
+        ),
+        (
+            ["growth", "--threads", "1", "--threads", "2"],
+            "--threads was given 2 times, but agegender benchmark growth",
+        ),
+        (["models", "--plot", "x.jpg"], "--plot x.jpg: a plot is a .png or .svg file"),
+        (["models", "--plot", "no/such/x.png"], "--plot no/such/x.png: there is no folder no/such"),
         (["models", "--model", "no.onnx"], "no model file at no.onnx"),
         (["models", "--report", "no.json"], "no.json"),
         (["modles"], "Did you mean models?"),
     ],
 )
-def test_what_is_refused(here: Here, words: list[str], why: str) -> None:
+def test_what_is_refused(
+    here: Here, words: list[str], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.png").mkdir()
+    monkeypatch.chdir(tmp_path)
     result = here("benchmark", *words, code=2)
     assert why in result.stderr
     assert result.stdout == ""

@@ -49,7 +49,7 @@ def test_a_scatter_of_latency_against_the_error() -> None:
 
 def test_without_an_error_there_is_nothing_to_plot() -> None:
     for report in (models(), models(gender_accuracy=0.9)):
-        with pytest.raises(ValueError, match="no error of the age is known"):
+        with pytest.raises(ValueError, match="the age error of none of these models is known"):
             plot_models(report, ".png")
 
 

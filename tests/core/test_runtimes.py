@@ -161,6 +161,16 @@ def test_the_faster_one_that_gives_the_same(
     assert len(measured) == len(list(folder.iterdir())) == 2
 
 
+def test_only_the_chosen_one_is_loaded_again(
+    clock: Callable[..., list[int]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock(1.0, 0.5)
+    load_predictor("tiny", runtime="auto", device="auto")
+    monkeypatch.setattr(runtimes, "OnnxNetwork", None)
+    monkeypatch.setattr(runtimes, "providers_of", lambda device: ["CPUExecutionProvider"])
+    assert load_predictor("tiny", runtime="auto", device="auto").provider == "OpenVINO"
+
+
 def test_the_content_of_the_model_counts(clock: Callable[..., list[int]], folder: Path, tmp_path: Path) -> None:
     measured = clock(1.0, 0.5)
     shutil.copy(TINY, tmp_path / "mine.onnx")

@@ -42,4 +42,13 @@ inline void correct(MotionCovariance& p, const Gain& gain, double noise) noexcep
   p.cross = gain.velocity * noise;
 }
 
+/// Kalman's correction of two states that share one covariance, such as x and y.
+inline void correct(Motion& a, double measured_a, Motion& b, double measured_b, MotionCovariance& p,
+                    double noise) noexcept {
+  const Gain shared = gain(p, noise);
+  correct(a, shared, measured_a);
+  correct(b, shared, measured_b);
+  correct(p, shared, noise);
+}
+
 }  // namespace agegender

@@ -11,8 +11,8 @@ namespace agegender {
 
 constexpr std::ptrdiff_t kUnassigned = -1;  ///< stands for the pair of a row that has none
 
-/// Matches frame after frame and keeps its scratch memory: no allocation once it has seen the largest.
-/// Thread safety: one thread at a time for each matcher.
+/// Matches frame after frame and keeps its scratch memory: it allocates only when a frame has more pairs than any
+/// before. Thread safety: one thread at a time for each matcher.
 class OverlapMatcher {
  public:
   /// Writes for each of so many rows the index of its pair in `overlaps`, or kUnassigned, into `pair_of_row`.

@@ -1,4 +1,4 @@
-// Which boxes of one set overlap which of another, without a look at all pairs.
+// Which boxes of one set overlap which of another, without comparing all pairs.
 #pragma once
 
 #include <cstddef>
@@ -16,10 +16,12 @@ struct Overlap {
   double iou = 0;            ///< above 0
 };
 
-/// Finds overlaps frame after frame and keeps its scratch memory: no allocation once it has seen the largest.
+/// Finds overlaps frame after frame and keeps its scratch memory: it allocates only when a frame has more boxes than
+/// any before.
 ///
-/// The second set lies in strips across the longer side of the picture, and each box of the first looks into those that
-/// it touches. Boxes much wider than the others are in none and are looked at by all.
+/// The boxes of the second set are sorted into strips along the axis on which they spread the most, and each box of the
+/// first is compared with those in the strips that it touches. Boxes much longer than the others are in no strip; they
+/// are compared with every box.
 ///
 /// Thread safety: one thread at a time for each finder.
 class OverlapFinder {
@@ -43,7 +45,7 @@ class OverlapFinder {
   void sort(const BoxesView& columns, const Strips& strips);
   std::size_t look(const Box& box, std::size_t begin, std::size_t end, std::size_t count) noexcept;
 
-  std::vector<std::uint32_t> first_;       ///< of each strip; then of the wide boxes, then their end
+  std::vector<std::uint32_t> first_;       ///< first place of each strip, then of the wide boxes
   std::vector<std::uint32_t> index_;       ///< column of each box, strip after strip
   std::vector<double> x1_, y1_, x2_, y2_;  ///< its sides, pixels
   std::vector<std::uint32_t> found_;       ///< places of the boxes that one row overlaps

@@ -1,24 +1,17 @@
-// What lies before and after the network YuNet: its input from a picture, faces from its outputs.
+// The steps before and after the network YuNet: its input from a picture, faces from its outputs.
 #pragma once
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <vector>
+
+#include "agegender/image.hpp"
 
 namespace agegender {
 
-/// Rows of RGB pixels that somebody else owns; the rows may be parts of longer ones.
-struct RgbView {
-  const std::uint8_t* data = nullptr;  ///< first byte of the top left pixel
-  std::ptrdiff_t height = 0;           ///< pixels
-  std::ptrdiff_t width = 0;            ///< pixels
-  std::ptrdiff_t row_bytes = 0;        ///< from one row to the next
-};
-
-/// Writes the picture as planes of blue, green and red, grey levels 0..255, with black on its right and below it.
-/// Requires: width and height not below the picture's, `planes` of 3 x height x width floats.
-void yunet_input(const RgbView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept;
+/// Writes the picture as planes of blue, green and red, grey levels 0..255, padded with black on the right and below.
+/// Requires: an RGB picture, width and height not below its own, `planes` of 3 x height x width floats.
+void yunet_input(const ImageView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept;
 
 /// What the network says of the cells of one size, row after row of the picture.
 struct YuNetCells {
@@ -37,14 +30,15 @@ struct YuNetFace {
   float score = 0;                 ///< in [0, 1]
 };
 
-/// Finds faces in the outputs frame after frame and keeps its scratch memory: no allocation once it has seen the most.
+/// Finds faces in the outputs frame after frame and keeps its scratch memory: it allocates only when a frame has more
+/// faces than any before.
 /// Boxes, points, scores and which of several overlapping faces stay are those of OpenCV's FaceDetectorYN.
 /// Thread safety: one thread at a time for each object.
 /// Source: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023.
 class YuNetDecoder {
  public:
-  /// Ensures: `faces` holds those with a score above the threshold, best first; of two whose boxes have a greater IoU
-  /// than `overlap` the better one alone. Only the best `most` are looked at.
+  /// Ensures: `faces` holds those with a score above the threshold, best first; of two whose IoU is above `overlap`,
+  /// only the better one. Only the best `most` candidates are considered.
   void decode(const std::vector<YuNetCells>& cells, float threshold, float overlap, std::size_t most,
               std::vector<YuNetFace>& faces);
 

@@ -6,22 +6,15 @@
 namespace agegender::python {
 namespace {
 
-void fill_input(const py::object& image, const py::object& output) {
-  if (!py::isinstance<py::array>(image)) throw py::type_error("image must be a NumPy array of uint8 (H, W, 3)");
-  // Any rows of whole pixels will do: tiles and patches are parts of a frame.
-  const auto picture = py::reinterpret_borrow<py::array>(image);
-  const bool rgb = picture.dtype().is(py::dtype::of<std::uint8_t>()) && picture.ndim() == 3 && picture.shape(2) == 3;
-  if (!rgb || picture.strides(2) != 1 || picture.strides(1) != 3)
-    throw std::invalid_argument("image must be of uint8 (H, W, 3) with its pixels side by side, got " +
-                                py::str(picture.dtype()).cast<std::string>() + " " + shape_of(picture));
+void fill_input(const py::object& picture, const py::object& output) {
+  const auto image = require<std::uint8_t>(picture, "image", "of uint8 (H, W, 3)", {-1, -1, 3});
   auto planes = require<float>(output, "out", "of float32 (1, 3, H, W)", {1, 3, -1, -1});
+  const auto view = image_view(image);
   const auto height = planes.shape(2), width = planes.shape(3);
-  if (height < picture.shape(0) || width < picture.shape(1))
+  if (height < view.height || width < view.width)
     throw std::invalid_argument("out must be as large as the image or larger, got shape " + shape_of(planes));
-  const RgbView view{static_cast<const std::uint8_t*>(picture.data()), picture.shape(0), picture.shape(1),
-                     picture.strides(0)};
   float* out = planes.mutable_data();
-  // `picture` and `planes` hold references to the memory used below, so nobody can free it meanwhile.
+  // `image` and `planes` hold references to the memory used below, so nobody can free it meanwhile.
   const py::gil_scoped_release unlocked;
   yunet_input(view, width, height, out);
 }
@@ -57,7 +50,7 @@ py::tuple find_faces(const std::vector<py::object>& outputs, py::ssize_t width, 
       }
     }
   }
-  // One for each thread that has ever looked for faces; it is small.
+  // Each thread keeps its scratch memory, which is small.
   thread_local YuNetDecoder decoder;
   thread_local std::vector<YuNetFace> faces;
   {

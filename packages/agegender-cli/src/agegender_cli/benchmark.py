@@ -101,11 +101,17 @@ def benchmark(
       agegender benchmark peers
       AGEGENDER_SIMD=baseline agegender benchmark      the detector without AVX2
     """
-    _check(what, picture=picture, batch_size=batch_size, report=report, plot=plot, model=model, threads=threads)
-    if device is not DeviceName.AUTO and what in (What.GROWTH, What.PEERS):
-        raise UserError(f"--device is for agegender benchmark stages and models, not for {what}")
-    if runtime is not RuntimeName.AUTO and what in (What.GROWTH, What.PEERS):
-        raise UserError(f"--runtime is for agegender benchmark stages and models, not for {what}")
+    _check(
+        what,
+        picture=picture,
+        model=model,
+        device=device is not DeviceName.AUTO,
+        runtime=runtime is not RuntimeName.AUTO,
+        threads=threads,
+        batch_size=batch_size,
+        report=report,
+        plot=plot,
+    )
     if plot is not None:
         _check_plot(plot)
     from agegender_core import benchmark as core
@@ -120,7 +126,7 @@ def benchmark(
         )
         rows, table = document["stages"], stage_table
     elif what is What.MODELS:
-        message("agegender: each model takes its time for each batch and number of threads ...")
+        message("agegender: this takes a few seconds a model ...")
         chosen: dict[str, Any] = {"models": model} if model else {}
         chosen |= {"batch_sizes": batch_size} if batch_size else {}
         document = core.measure_models(
@@ -151,6 +157,8 @@ def benchmark(
 _FOR = {
     "picture": (What.STAGES,),
     "model": (What.STAGES, What.MODELS, What.GROWTH),
+    "device": (What.STAGES, What.MODELS),
+    "runtime": (What.STAGES, What.MODELS),
     "threads": (What.STAGES, What.MODELS, What.GROWTH),
     "batch_size": (What.MODELS,),
     "report": (What.MODELS,),
@@ -167,18 +175,18 @@ def _check(what: What, **options: Any) -> None:
             raise UserError(f"{option} is for agegender benchmark {kinds}, not for {what}")
         if name in ("model", "threads") and value and len(value) > 1 and what is not What.MODELS:
             raise UserError(
-                f"{option} is given {len(value)} times, and {what} takes one",
+                f"{option} was given {len(value)} times, but agegender benchmark {what} takes only one",
                 hint="agegender benchmark models compares several.",
             )
 
 
 def _check_plot(path: Path) -> None:
     if path.suffix.lower() not in (".png", ".svg"):
-        raise UserError(
-            f"--plot {path}: {path.suffix or 'a file without a suffix'} can't be drawn", hint="Use .png or .svg."
-        )
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UserError(f"--plot {path}: there is no such folder, or it is one itself", hint="Name a file in a folder.")
+        raise UserError(f"--plot {path}: a plot is a .png or .svg file")
+    if path.is_dir():
+        raise UserError(f"--plot {path} is a folder", hint="Name a file in it.")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"--plot {path}: there is no folder {path.parent}")
     if find_spec("matplotlib") is None:
         raise UserError("--plot needs Matplotlib", hint="pip install matplotlib (the extra agegender-core[plots])")
     keep_matplotlib_out_of_the_home()
@@ -189,7 +197,7 @@ def _one(threads: Sequence[int] | None) -> int:
 
 
 def _keras() -> list[Any]:
-    """Where the training package is installed: Keras itself."""
+    """The comparisons with Keras, if the training package is installed."""
     if find_spec("agegender_train") is None:
         return []
     require_train()

@@ -34,14 +34,14 @@ def _times(row: dict[str, Any]) -> list[str]:
 
 
 def _ms(milliseconds: float | None) -> str:
-    """Three digits that count, whatever the size."""
+    """Milliseconds with as many decimals as their size calls for."""
     if milliseconds is None:
         return "too long"
     return f"{milliseconds:.4f}" if milliseconds < 0.1 else f"{milliseconds:.{2 if milliseconds < 100 else 0}f}"
 
 
 def model_table(report: dict[str, Any]) -> None:
-    """What `measure_models` gave, and where the figures of accuracy come from."""
+    """What `measure_models` gave, and where the accuracy figures come from."""
     rows = model_rows(report)
     known = {name: column for name, column in _ACCURACY.items() if any(row[name] is not None for row in rows)}
     lines = [
@@ -72,14 +72,14 @@ _ACCURACY = {
 
 
 def model_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """The rows of `measure_models` with what is known of their models."""
+    """The rows of `measure_models`, each with its model's precision, looks and accuracy."""
     about = {one["model"]: one for one in report["models"]}
     rows = []
     for row in report["rows"]:
         model = about[row["model"]]
         figures = {name: (model["figures"] or {}).get(name) for name in _ACCURACY}
         if figures["age_mae"] is not None:
-            figures["interval_mae"] = None  # of known ages the same again
+            figures["interval_mae"] = None  # the same number where ages are known
         rows.append({**row, "precision": model["precision"], "looks": model["looks"], **figures})
     return rows
 
@@ -119,7 +119,7 @@ def growth_table(report: dict[str, Any]) -> None:
 
 
 def peer_table(report: dict[str, Any]) -> None:
-    """What `compare_with_peers` gave, then who is left out, and why."""
+    """What `compare_with_peers` gave, then which libraries are left out, and why."""
     rows = []
     for row in report["rows"]:
         if row["status"] == "compared":

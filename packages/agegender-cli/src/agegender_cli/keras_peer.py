@@ -14,7 +14,7 @@ from agegender_core.benchmark import Comparison, Sides
 
 
 def keras_comparisons() -> list[Comparison]:
-    """SSR-Net with weights drawn by lot, which don't change how long it takes: one face, and a batch."""
+    """SSR-Net for one face and for a batch. Its weights are random, which doesn't affect the time."""
     return [
         Comparison(
             f"predict {faces} face{'s' * (faces > 1)} by SSR-Net",

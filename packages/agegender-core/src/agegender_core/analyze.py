@@ -119,8 +119,14 @@ def analyze(
     for name in options.keys() - AnalyzeOptions.__annotations__.keys():
         unknown = TypeError(f"analyze() got an unexpected keyword argument {name!r}")
         raise with_near_names(unknown, name, AnalyzeOptions.__annotations__)
-    chosen: dict[str, Any] = {"model": _stamped(model), "flip": flip, "device": device, "threads": threads}
-    chosen |= {"runtime": runtime, **options}
+    chosen: dict[str, Any] = {
+        "model": _stamped(model),
+        "flip": flip,
+        "device": device,
+        "runtime": runtime,
+        "threads": threads,
+        **options,
+    }
     chosen |= {name: value for name, value in (("detector", detector), ("threshold", threshold)) if value is not None}
     pipeline = _pipeline(chosen)
     if several is None:

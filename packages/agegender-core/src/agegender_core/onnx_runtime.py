@@ -63,7 +63,7 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model",
         ModelFileError: it is no ONNX model, or one that ONNX Runtime can't run.
         DeviceError: no such device, or it can't be used here.
     """
-    providers = _providers(device)
+    providers = providers_of(device)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -85,7 +85,12 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model",
     return session
 
 
-def _providers(device: str) -> list[str]:
+def providers_of(device: str) -> list[str]:
+    """ONNX Runtime's providers for a device, or for "auto", in the order in which it tries them.
+
+    Raises:
+        DeviceError: no such device, or the ONNX Runtime that is installed doesn't know it.
+    """
     available = onnxruntime.get_available_providers()
     here = [name for name, provider in DEVICES.items() if provider in available]
     if device == "auto":

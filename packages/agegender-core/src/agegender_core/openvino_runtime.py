@@ -1,7 +1,7 @@
-"""OpenVINO, imported here and nowhere else, so that nothing of it reports to its makers.
+"""OpenVINO, imported here and nowhere else, so that it reports nothing to its makers.
 
-Its import sends an event to a host and keeps a client's id in the home folder if it can import the package
-``openvino_telemetry``, which pip installs beside it. Without that package OpenVINO does the same work.
+When OpenVINO is imported and finds the package ``openvino_telemetry``, which pip installs beside it, it sends an event
+to a host and keeps a client id in the home folder. It works without that package.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The style of our plots: readable on a phone, in colours for the colour-blind, with reproducible bytes.
 
-Matplotlib has to be installed for all that draws; it is the extra ``plots``, and comes with agegender-train.
+Drawing needs Matplotlib: it is the extra ``plots``, and comes with agegender-train.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BLUE, ORANGE, VERMILLION, GREEN, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00",
 
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, GREY)
 MARKS = ("o", "s", "^", "D", "v", "P")
-"""Of things that are told apart, such as models, in their order."""
+"""For things to be distinguished, such as models, in their order."""
 
 GENDER_COLOURS = {"female": VERMILLION, "male": BLUE, "unknown": GREY}
 WIDTH = 5.2

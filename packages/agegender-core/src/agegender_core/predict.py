@@ -216,15 +216,11 @@ class Predictor(BatchStage):
         self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats], width: int
     ) -> dict[str, Floats]:
         """See `raw_outputs`; `width` is the axis that a mirror turns round."""
-        if not self.flip or len(faces) == 0:
+        if not self.flip:
             return self._run(faces, to_inputs)
-        mirrored = np.ascontiguousarray(np.flip(faces, width))
-        if len(faces) == 1:
-            # One call of the network instead of two is faster. With more faces it gains nothing.
-            both = self._run(np.concatenate([faces, mirrored]), to_inputs)
-            return {name: (values[:1] + values[1:]) * np.float32(0.5) for name, values in both.items()}
-        outputs, others = self._run(faces, to_inputs), self._run(mirrored, to_inputs)
-        return {name: (values + others[name]) * np.float32(0.5) for name, values in outputs.items()}
+        number = len(faces)
+        both = self._run(np.concatenate([faces, np.flip(faces, width)]), to_inputs)
+        return {name: (values[:number] + values[number:]) * np.float32(0.5) for name, values in both.items()}
 
     def _run(self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats]) -> dict[str, Floats]:
         # No more inputs at a time than the network gets at a time.

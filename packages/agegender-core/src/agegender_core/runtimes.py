@@ -1,4 +1,4 @@
-"""What runs a network: ONNX Runtime, or OpenVINO where it is installed, and which of them is faster here."""
+"""The runtimes of a network: ONNX Runtime, OpenVINO where it is installed, and the choice of the faster one."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from . import openvino_runtime
 from .cpus import cpu_name, usable_cpus
 from .decoding import Floats
 from .files import replacing
-from .onnx_runtime import ModelFileError, open_session
+from .onnx_runtime import DEVICES, ModelFileError, open_session, providers_of
 from .openvino_runtime import OpenVinoNetwork
 from .openvino_runtime import RuntimeChoiceError as RuntimeChoiceError
 
 RUNTIMES = ("onnxruntime", "openvino")
 """The names of the runtimes; "auto" is the faster of those that are installed."""
 
-# OpenVINO takes half a second more to load, which a small lead does not bring in.
+# OpenVINO takes half a second longer to load, which a small lead would not make up for.
 _WORTH_IT = 0.9
 _SAME = 1e-4
 _FACES = (1, 4)
@@ -101,10 +101,10 @@ def open_network(path: Path, threads: int = 1, device: str = "cpu", runtime: str
 def _faster(path: Path, threads: int, device: str) -> Network:
     kept = cache_folder() / f"runtime-{_key(path, threads)}.json"
     chosen = _read(kept)
-    if chosen == "openvino" and device == "cpu":
+    if chosen == "openvino" and providers_of(device) == [DEVICES["cpu"]]:
         return OpenVinoNetwork(path, threads)
     network = OnnxNetwork(path, threads, device)
-    if chosen == "onnxruntime" or network.provider != "CPUExecutionProvider":
+    if chosen == "onnxruntime" or network.provider != DEVICES["cpu"]:
         return network
     try:
         other = OpenVinoNetwork(path, threads)
@@ -128,7 +128,7 @@ def _measure(ours: Network, other: Network) -> tuple[str, dict[str, list[float]]
         expected, found = ours.run(names, inputs), other.run(names, inputs)
         same = same and all(np.allclose(found[name], expected[name], rtol=0, atol=_SAME) for name in names)
         times: dict[str, list[float]] = {name: [] for name in RUNTIMES}
-        for _ in range(_ROUNDS):  # in turn, so that a busy moment strikes both
+        for _ in range(_ROUNDS):  # by turns, so that other work on the machine slows both
             for name, network in zip(RUNTIMES, (ours, other), strict=True):
                 start = perf_counter()
                 network.run(names, inputs)
@@ -175,7 +175,7 @@ def _read(path: Path) -> str | None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    # Of each process and thread, which may measure at the same time; the last one's file stays.
+    # A name of its own for each process and thread, since several may measure at once; the last file stays.
     temporary = f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,7 +36,8 @@ _CENTRE = np.array([-0.012, -0.042])
 _STRIDES = (8, 16, 32)
 _OVERLAP, _MOST = 0.3, 5000
 _PARTS = ("cls", "obj", "bbox", "kps")
-_KEPT = 3 * 1920 * 1088  # numbers: the input of a large frame is given back
+# A thread keeps the memory of inputs of up to so many numbers, those of a frame of 1080p.
+_KEPT = 3 * 1920 * 1088
 # The side from which on the network finds faces, most of them; some of half that side, too. And of a default search.
 _FACE = 16.0
 # YuNet sees a face that leans less clearly, and takes it to lean less than it does. So faces that seem to lean, and
@@ -272,7 +273,7 @@ class YuNetDetector:
     def _find(self, frame: Frame, threshold: float) -> tuple[Floats, Floats, Floats]:
         rows, columns = (math.ceil(side / _STRIDES[-1]) * _STRIDES[-1] for side in frame.shape[:2])
         inputs = self._inputs(rows, columns)
-        native().yunet_input(frame, inputs)
+        native().yunet_input(np.ascontiguousarray(frame), inputs)
         outputs = self._session.run(self._outputs, {self._input: inputs})
         found: tuple[Floats, Floats, Floats] = native().yunet_faces(
             outputs, columns, _STRIDES, threshold, _OVERLAP, _MOST
@@ -280,8 +281,8 @@ class YuNetDetector:
         return found
 
     def _inputs(self, rows: int, columns: int) -> Floats:
-        """Memory for the network's input. A thread has the same for all of its frames: new pages cost more than what
-        is written into them."""
+        """Memory for the network's input, the same for all frames of a thread: fresh pages take longer to get than to
+        fill."""
         size = 3 * rows * columns
         if size > _KEPT:
             return np.empty((1, 3, rows, columns), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -64,8 +64,8 @@ def measure_growth(
         ("faces", "pixels" or "tracks"), n, label, stage and what `time_calls` gives, or with ``"median_ms": None``
         where it would have taken too long; and "slopes": one mapping for each axis and stage, with slope (of the
         logarithm of the median against that of n, by least squares over all sizes), slope_of_large (over the larger
-        half of them, three at least: what a call costs in any case hides the growth of the small ones) and words, which
-        say what that means; ``None`` and "not known" where there is only one size.
+        half of them, three at least: the fixed cost of a call hides growth at small sizes) and words, which say what
+        that means; ``None`` and "not known" where there is only one size.
     """
     predictor = load_predictor(VIDEO_MODEL if model is None else model, threads=threads, flip=False)
     axes = itertools.chain(
@@ -75,10 +75,10 @@ def measure_growth(
     )
     rows: list[dict[str, Any]] = []
     slow: set[tuple[str, str]] = set()
-    for axis, n, label, stage, prepare in axes:
+    for axis, n, label, stage, call in axes:
         row: dict[str, Any] = {"axis": axis, "n": n, "label": label, "stage": stage, "median_ms": None}
         if (axis, stage) not in slow:
-            row |= time_calls(prepare(), seconds)
+            row |= time_calls(call, seconds)
             if row["median_ms"] > _LONGEST * 1e3:
                 slow.add((axis, stage))
         rows.append(row)
@@ -91,11 +91,8 @@ def measure_growth(
     }
 
 
-Measurement = tuple[str, int, str, str, Callable[[], Call]]
-
-
-def _as_it_is(call: Call) -> Call:
-    return call
+Measurement = tuple[str, int, str, str, Call]
+"""Axis, n, label, stage, and what is timed."""
 
 
 def _of_faces(predictor: Any, numbers: Sequence[int]) -> Iterator[Measurement]:
@@ -113,7 +110,7 @@ def _of_faces(predictor: Any, numbers: Sequence[int]) -> Iterator[Measurement]:
             "draw": partial(draw_faces, frame, seen),
         }
         for name, call in stages.items():
-            yield "faces", number, str(number), name, partial(_as_it_is, call)
+            yield "faces", number, str(number), name, call
 
 
 def _crowd(number: int) -> tuple[Frame, Faces]:
@@ -156,13 +153,13 @@ def _of_frames(sizes: Sequence[tuple[str, tuple[int, int]]], threads: int) -> It
         stages |= {name: partial(detector, frame, Faces.empty()) for name, detector in detectors.items()}
         stages["draw"] = partial(draw_faces, frame, seen)
         for name, call in stages.items():
-            yield "pixels", width * height, label, name, partial(_as_it_is, call)
+            yield "pixels", width * height, label, name, call
 
 
 def _of_tracks(numbers: Sequence[int]) -> Iterator[Measurement]:
     for number in numbers:
-        yield "tracks", number, f"{number:,}", "track", partial(_following, number)
-        yield "tracks", number, f"{number:,}", "track by sort", partial(_sorting, number)
+        yield "tracks", number, f"{number:,}", "track", _following(number)
+        yield "tracks", number, f"{number:,}", "track by sort", _sorting(number)
 
 
 def _sorting(number: int) -> Call:

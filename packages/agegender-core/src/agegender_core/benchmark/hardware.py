@@ -1,4 +1,4 @@
-"""What the figures were measured on: without it they say little."""
+"""The machine and the software that figures were measured with."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from agegender_core.cpus import cpu_name, usable_cpus
 from agegender_core.native import is_simd
 from agegender_core.onnx_runtime import onnxruntime
 
-# OpenCV's numbers for what a CPU can do, of its cvdef.h: they have no names in Python.
+# OpenCV's numbers for CPU features, from its cvdef.h; Python has no names for them.
 _FEATURES = {"SSE4.2": 7, "FP16": 9, "AVX": 10, "AVX2": 11, "FMA3": 12, "AVX-512": 256, "NEON": 100}
 
 
@@ -45,7 +45,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def hardware_line(machine: dict[str, Any]) -> str:
-    """What `describe_machine` says, in a line."""
+    """`describe_machine` in one line."""
     versions = machine["versions"]
     return (
         f"{machine['cpu']}, {machine['usable_cpus']} of {machine['cpus']} cores, {' '.join(machine['cpu_features'])}; "

@@ -1,4 +1,4 @@
-"""How long the networks take, by batch and threads, beside how good they are."""
+"""How long the networks take, by batch and threads, beside how accurate they are."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def measure_models(
         A mapping with "machine" (see `describe_machine`); "models": a list of mappings with model (as it was named),
         network, bytes (of the file), precision (of its weights), looks (at a face: 2 where it is mirrored, too), and
         "figures": a mapping with source, test_set, n, and as far as they are known age_mae (years), interval_mae
-        (years from the age group that the label gives) and gender_accuracy (a part of 1), or ``None`` where nobody says
-        how good the model is; and "rows": a list of mappings with model, batch, threads, device, what `time_calls`
+        (years from the age group that the label gives) and gender_accuracy (in [0, 1]), or ``None`` where none are
+        known; and "rows": a list of mappings with model, batch, threads, device, what `time_calls`
         gives, and ms_per_face.
 
     Raises:
@@ -115,11 +115,11 @@ def _figures_of_the_file(description: Mapping[str, Any]) -> dict[str, Any] | Non
 
 
 def _figures_of(results: Results, name: str, description: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Of the test set with known ages, where there is one, since groups say less of an age."""
+    """Those of the test set with known ages, where there is one, since groups say less about ages."""
     of_name = [row for row in results if row["model"] == name]
     rows = [row for row in of_name if row.get("training") == description.get("training")]
     if of_name and not rows:
-        raise ValueError(f"the report tested another {name} than this one: they were trained differently")
+        raise ValueError(f"the report tested another {name}, one that was trained differently")
     rows.sort(key=lambda row: row.get("age_mae") is None)
     return {"source": "report", **_known(rows[0])} if rows and _known(rows[0]) else None
 

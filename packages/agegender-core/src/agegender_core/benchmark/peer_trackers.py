@@ -1,4 +1,4 @@
-"""Other people's trackers, fed with the same boxes as ours."""
+"""Trackers of other libraries, given the same boxes as ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .growth import moving_boxes
 from .peers import Sides
 
 TRACKS, FRAMES = 30, 60
-# SORT shows a track at once in the first frames of all, others do after some: ids count from here on.
+# In a video's first frames SORT shows tracks at once, other trackers wait: ids are compared from this frame on.
 _SETTLED = 10
 
 Boxes: TypeAlias = npt.NDArray[np.float64]
@@ -49,7 +49,7 @@ def beside_sort(make: Callable[[], Follow]) -> Sides:
 
 
 def _same_tracks(ours: list[Any], theirs: list[Any]) -> str:
-    """Ids may be any: what has one id with us has one with them, in each frame from the first settled one on."""
+    """Says how the tracks differ, "" where our ids and theirs correspond one-to-one from frame `_SETTLED` on."""
     pairs = np.stack([np.concatenate(ids[_SETTLED:]) for ids in (ours, theirs)], axis=1)
     both = np.unique(pairs, axis=0)
     counts = [len(np.unique(column)) for column in both.T]
@@ -76,7 +76,7 @@ def trackers_of(name: str) -> Callable[[], Follow]:
 
 
 def _by_row(boxes: Boxes, found: Any, ids: Any) -> Any:
-    """Ids in the order of the detections: who follows may give them in another one."""
+    """Ids in the order of the detections, which a tracker need not keep."""
     of_rows = np.full(len(boxes), -1)
     for box, number in zip(found, ids, strict=True):
         of_rows[np.abs(boxes - box).sum(axis=1).argmin()] = number

@@ -15,7 +15,7 @@ from .timing import time_by_turns
 
 
 class Sides(NamedTuple):
-    """Both ways to the same result, ready to be timed.
+    """Our way and theirs to the same result, ready to be timed.
 
     Attributes:
         ours: a call that gives our result.
@@ -30,7 +30,7 @@ class Sides(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Something that another library does, too.
+    """A task that another library can do as well.
 
     Attributes:
         what: what is done, with its size.
@@ -55,8 +55,8 @@ class PeerUnavailableError(Exception):
 def compare_with_peers(comparisons: Iterable[Comparison], seconds: float = 0.5) -> dict[str, Any]:
     """Both sides of each comparison, by turns; those whose library isn't installed are named and left out.
 
-    The results are compared before anything is timed. Where they differ both times are given, and no ratio: who does
-    something else may well be faster.
+    The results are compared before anything is timed. Where they differ, both times are given but no ratio: a library
+    that computes something else may well be faster.
 
     Args:
         comparisons: such as `known_peers` gives.
@@ -84,7 +84,7 @@ def _compared(comparison: Comparison, seconds: float) -> dict[str, Any]:
     except PeerUnavailableError as error:
         return row | {"status": "absent", "reason": str(error)}
     except Exception as error:
-        # Other people's code, of any version: one that fails must not end the others.
+        # Other people's code, in any version: if one fails, the others are still compared.
         return row | {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     if difference:
         times["ratio"] = None
@@ -100,5 +100,5 @@ def _distributions() -> Mapping[str, list[str]]:
 def _version(module: str) -> str | None:
     for name in _distributions().get(module, ()):
         return version(name)
-    # Of some wheels, such as dlib-bin's, the metadata don't say which modules they hold.
+    # The metadata of some wheels, such as dlib-bin's, don't list their modules.
     return getattr(import_module(module), "__version__", None)

@@ -1,4 +1,4 @@
-"""Plots of the figures: latency against error, and how times grow. Matplotlib has to be installed."""
+"""Plots of latency against error, and of how times grow. They need Matplotlib."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def plot_models(report: dict[str, Any], suffix: str) -> bytes:
         suffix: of `FORMATS`.
 
     Raises:
-        ValueError: of no model it is known how good it is.
+        ValueError: the age error of none of the models is known.
     """
     known = [about for about in report["models"] if _error(about)[0] is not None]
     if not known:
-        raise ValueError("no error of the age is known of any of these models: there is nothing to plot against")
+        raise ValueError("the age error of none of these models is known, so there is nothing to plot")
     titles = list(dict.fromkeys(_error(about)[1] for about in known))
     shown = [about for about in known if _error(about)[1] == titles[0]]
     batches, threads = (sorted({row[key] for row in report["rows"]}) for key in ("batch", "threads"))
@@ -82,7 +82,7 @@ def _model_legend(figure: Any, shown: list[dict[str, Any]], batches: list[int], 
 
 
 def _error(about: dict[str, Any]) -> tuple[float | None, str]:
-    """The error of a model's ages, and what it is of."""
+    """A model's age error, or ``None``, and the title of its axis."""
     figures = about["figures"] or {}
     for name, title in (("age_mae", "age MAE (years)"), ("interval_mae", "error to the age group (years)")):
         if figures.get(name) is not None:

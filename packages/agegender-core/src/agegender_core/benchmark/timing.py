@@ -1,4 +1,4 @@
-"""Calls timed: medians with their spread, since a mean says more of what else the machine does."""
+"""How long calls take: medians with their spread, since other work on the machine shifts a mean."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 Call = Callable[[], object]
 
-# A sample is of as many calls as take so long, in seconds: the clock itself takes a twentieth of a microsecond.
+# A sample has as many calls as take so many seconds: reading the clock takes a twentieth of a microsecond.
 _SAMPLE = 10e-6
 _LEAST = 3
 
@@ -22,7 +22,7 @@ def time_calls(call: Call, seconds: float, items: int = 1) -> dict[str, Any]:
     Args:
         call: what is timed.
         seconds: time to spend; three samples are taken in any case.
-        items: things that one call deals with, such as the faces of a batch.
+        items: how many things one call processes, such as the faces of a batch.
 
     Returns:
         A mapping with median_ms, p10_ms and p90_ms (a tenth of the samples is faster, a tenth slower), min_ms, runs
@@ -47,7 +47,7 @@ def time_calls(call: Call, seconds: float, items: int = 1) -> dict[str, Any]:
 
 
 def time_by_turns(ours: Call, theirs: Call, seconds: float) -> dict[str, Any]:
-    """Two calls that take turns, so that what else the machine does slows both.
+    """Two calls that take turns, so that other work on the machine slows both.
 
     Args:
         ours: a call.
