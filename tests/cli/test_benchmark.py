@@ -101,6 +101,7 @@ def fake_peers(equal: bool) -> list[core.Comparison]:
     return [
         core.Comparison("find faces", "Peer", "numpy", "the same boxes", lambda: sides),
         core.Comparison("find faces", "Gone", "no_such_module", "the same boxes", lambda: sides),
+        core.Comparison("find more", "Gone", "no_such_module", "the same boxes", lambda: sides),
     ]
 
 
@@ -113,7 +114,7 @@ def test_a_ratio_only_beside_equal_outputs(here: Here, monkeypatch: pytest.Monke
     assert ("none: outputs differ" in row) != equal
     assert row.endswith("the same boxes" if equal else "differs: 2 boxes of theirs, 1 of ours")
     assert absent == "Gone is left out: no_such_module isn't installed"
-    (line, gone) = csv.DictReader(io.StringIO(here("benchmark", "peers", "--seconds", 0.01, "-f", "csv").stdout))
+    (line, gone, _) = csv.DictReader(io.StringIO(here("benchmark", "peers", "--seconds", 0.01, "-f", "csv").stdout))
     assert (line["ratio"] != "") == equal
     assert gone["ratio"] == gone["ours_median_ms"] == ""
 

@@ -134,9 +134,9 @@ def peer_table(report: dict[str, Any]) -> None:
             rows.append([row["what"], times[0], version, times[1], said, row["output"]])
     titles = ["what", "ours, ms", "beside", "theirs, ms", "theirs / ours", "outputs"]
     print_table(titles, rows, left=["beside", "outputs"])
-    for row in report["rows"]:
-        if row["status"] != "compared":
-            typer.echo(f"{row['peer']} is left out: {row['reason']}")
+    absent = [(row["peer"], row["reason"]) for row in report["rows"] if row["status"] != "compared"]
+    for peer, reason in dict.fromkeys(absent):
+        typer.echo(f"{peer} is left out: {reason}")
 
 
 def peer_rows(report: dict[str, Any]) -> list[dict[str, Any]]:
