@@ -20,7 +20,7 @@ import sys
 from agegender_core.benchmark import known_peers
 
 FEW, MORE = 5, 25
-STAGES = ("decode", "detect by HOG", "landmarks", "preprocess", "track")
+STAGES = ("decode", "detect by HOG", "detect by hog-fast", "landmarks", "preprocess", "track")
 
 
 def main() -> None:

@@ -108,27 +108,44 @@ void HogExtractor::count_block_row(const PlanarImage& image, int block_row) {
       std::fill(strength + rest, strength + blocks * kCell, 0.0f);
       std::fill(direction + rest, direction + blocks * kCell, std::uint8_t{0});
     }
-    for (int i = 0; i < blocks; ++i, block += kSigned * 4)
-      count_block(direction_.data() + i * kCell, strength_.data() + i * kCell, first_row, end_row, block);
+    int i = 0;
+    for (; i + 2 <= blocks; i += 2, block += 2 * kSigned * 4)
+      count_blocks<2>(direction_.data() + i * kCell, strength_.data() + i * kCell, first_row, end_row, block);
+    for (; i < blocks; ++i, block += kSigned * 4)
+      count_blocks<1>(direction_.data() + i * kCell, strength_.data() + i * kCell, first_row, end_row, block);
   }
 }
 
-void HogExtractor::count_block(const std::uint8_t* direction, const float* strength, int first_row, int end_row,
-                               float* block) {
-  float *even = bins_[0].data(), *odd = bins_[1].data();
+template <int kBlocks>
+void HogExtractor::count_blocks(const std::uint8_t* direction, const float* strength, int first_row, int end_row,
+                                float* blocks) {
+  float* const even = bins_[0].data();
+  float* const odd = bins_[1].data();
   for (int y = first_row; y < end_row; ++y) {
     const std::uint8_t* bins = direction + y * kChunkPixels;
     const float* values = strength + y * kChunkPixels;
-    for (int x = 0; x < kCell; x += 2) {
-      add_pixel(even + bins[x], values[x], kWeights.of[y][x]);
-      add_pixel(odd + bins[x + 1], values[x + 1], kWeights.of[y][x + 1]);
-    }
+#pragma GCC unroll 4
+    for (int x = 0; x < kCell; x += 2)
+#pragma GCC unroll 2
+      for (int i = 0; i < kBlocks; ++i) {
+        const int at = i * kCell + x;
+        add_pixel(even + 4 * kBins * i + bins[at], values[at], kWeights.of[y][x]);
+        add_pixel(odd + 4 * kBins * i + bins[at + 1], values[at + 1], kWeights.of[y][x + 1]);
+      }
   }
-  add_pixel(even, 1, even + kSigned * 4);
-  add_pixel(even, 1, odd + kSigned * 4);
-  for (int i = 0; i < kSigned * 4; i += 4) store(block + i, load<FourFloats>(even + i) + load<FourFloats>(odd + i));
-  std::fill_n(even, kBins * 4, 0.0f);
-  std::fill_n(odd, kBins * 4, 0.0f);
+  for (int i = 0; i < kBlocks; ++i, blocks += kSigned * 4) {
+    float *first = even + 4 * kBins * i, *second = odd + 4 * kBins * i;
+    add_pixel(first, 1, first + kSigned * 4);
+    add_pixel(first, 1, second + kSigned * 4);
+    // Not std::fill, which GCC makes a `rep stos`, slow for so few bytes.
+    for (int k = 0; k < kSigned * 4; k += kLanes) {
+      store(blocks + k, load(first + k) + load(second + k));
+      store(first + k, Floats{});
+      store(second + k, Floats{});
+    }
+    store(first + kSigned * 4, FourFloats{});
+    store(second + kSigned * 4, FourFloats{});
+  }
 }
 
 void HogExtractor::sum_cells(int cell_row) {

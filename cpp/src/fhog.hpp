@@ -49,7 +49,8 @@ class HogExtractor {
   static constexpr int kChunkPixels = kChunk * HogFeatures::kCell + 32;
 
   void count_block_row(const PlanarImage& image, int block_row);
-  void count_block(const std::uint8_t* direction, const float* strength, int first_row, int end_row, float* block);
+  template <int kBlocks>
+  void count_blocks(const std::uint8_t* direction, const float* strength, int first_row, int end_row, float* blocks);
   void sum_cells(int cell_row);
   void write_norms(int cell_row);
   void write_features(int row, HogFeatures& features);
@@ -58,9 +59,9 @@ class HogExtractor {
   std::size_t cell_stride_ = 0;                             ///< floats, for rows of cells
   std::array<std::uint8_t, 8 * kChunkPixels> direction_{};  ///< 8 rows of one chunk
   std::array<float, 8 * kChunkPixels> strength_{};          ///< likewise
-  /// Of the block that is counted, left at 0 in between. Two histograms take turns, since neighbours often share a
-  /// direction and would wait for each other's sum.
-  alignas(64) std::array<std::array<float, kBins * 4>, 2> bins_{};
+  /// Of the two blocks that are counted, left at 0 in between. Two histograms of each take turns, since neighbours
+  /// often share a direction and would wait for each other's sum.
+  alignas(64) std::array<std::array<float, 2 * kBins * 4>, 2> bins_{};
   std::array<simd::Buffer<float>, 2> blocks_;  ///< (blocks, 18, 4 cells), of two rows of blocks
   std::array<simd::Buffer<float>, 2> cells_;   ///< (18, columns), of two rows of cells
   std::array<simd::Buffer<float>, 2> energy_;  ///< (columns), of two rows of cells

@@ -1,6 +1,7 @@
 #include "hog_scan.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace agegender {
 
@@ -25,6 +26,43 @@ void HogFilters::add(int plane, int detector, const Taps& row, const Taps& colum
   most_ = std::max(most_, filters.size());
 }
 
+std::array<HogFilters::Taps, kSize> HogFilters::window(int detector, int plane) const {
+  std::array<Taps, kSize> sum{};
+  for (const auto& filter : planes_[static_cast<std::size_t>(plane)])
+    if (filter.detector == detector)
+      for (std::size_t y = 0; y < kSize; ++y)
+        for (std::size_t x = 0; x < kSize; ++x) sum[y][x] += filter.column[y] * filter.row[x];
+  return sum;
+}
+
+HogWindows::HogWindows(const HogFilters& filters)
+    : taps_(static_cast<std::size_t>(filters.detectors() * HogFeatures::kPlanes * kSize * kWidth)) {
+  float* to = taps_.data();
+  for (int detector = 0; detector < filters.detectors(); ++detector)
+    for (int plane = 0; plane < HogFeatures::kPlanes; ++plane)
+      for (const auto& row : filters.window(detector, plane)) {
+        std::copy(row.begin(), row.end(), to);
+        to += kWidth;
+      }
+}
+
+float HogWindows::score(const HogFeatures& features, int detector, int row, int column) const {
+  const float* taps = taps_.data() + static_cast<std::size_t>(detector * HogFeatures::kPlanes * kSize * kWidth);
+  const int top = row - kBefore, begin = std::max(-top, 0), end = std::min(features.rows - top, kSize);
+  std::array<Floats, kWidth / kLanes> sums{};
+  for (int plane = 0; plane < HogFeatures::kPlanes; ++plane, taps += kSize * kWidth)
+    for (int y = begin; y < end; ++y) {
+      const float* from = features.row(plane, top + y) + column - kBefore;
+      for (std::size_t i = 0; i < sums.size(); ++i) {
+        const int x = static_cast<int>(i) * kLanes;
+        sums[i] += load(from + x) * load(taps + y * kWidth + x);
+      }
+    }
+  std::array<float, kWidth> lanes{};
+  for (std::size_t i = 0; i < sums.size(); ++i) store(lanes.data() + i * kLanes, sums[i]);
+  return std::accumulate(lanes.begin(), lanes.end(), 0.0f);
+}
+
 void HogScanner::operator()(const HogFeatures& features, const HogFilters& filters) {
   rows_ = features.rows;
   stride_ = static_cast<std::size_t>(round_up(features.columns, 8));
@@ -43,6 +81,7 @@ void HogScanner::operator()(const HogFeatures& features, const HogFilters& filte
   for (int column = 0; column < features.columns; column += kLanes)
     for (int plane = 0; plane < HogFeatures::kPlanes; ++plane) {
       const auto& separable = filters.planes_[static_cast<std::size_t>(plane)];
+      if (separable.empty()) continue;
       filter_rows(features, plane, column, separable);
       for (std::size_t i = 0; i < separable.size(); ++i)
         filter_columns(filtered_.data() + i * strip, separable[i].column,

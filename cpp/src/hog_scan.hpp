@@ -23,6 +23,8 @@ class HogFilters {
   void add(int plane, int detector, const Taps& row, const Taps& column);
 
   int detectors() const { return detectors_; }
+  /// What they add up to in one plane, row by row of the window.
+  std::array<Taps, kSize> window(int detector, int plane) const;
 
  private:
   friend class HogScanner;
@@ -56,6 +58,20 @@ class HogScanner {
   std::size_t stride_ = 0;        ///< floats from row to row of scores
   simd::Buffer<float> filtered_;  ///< (filters, rows + kSize - 1, kLanes): one strip of columns of one plane
   simd::Buffer<float> scores_;    ///< (detectors, rows, columns)
+};
+
+/// The same filters as whole windows, for few places. Immutable while it is used.
+class HogWindows {
+ public:
+  explicit HogWindows(const HogFilters& filters);
+
+  /// The score that HogScanner gives to window (row, column), but for the order of additions of floats.
+  float score(const HogFeatures& features, int detector, int row, int column) const;
+
+ private:
+  static constexpr int kWidth = 16;  ///< the taps of a row and zeros
+  static_assert(HogFeatures::kBehind + HogFeatures::kBefore >= kWidth, "a row of taps reads past the features");
+  simd::Buffer<float> taps_;  ///< (detectors, planes, kSize, kWidth)
 };
 
 }  // namespace agegender

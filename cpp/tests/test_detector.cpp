@@ -169,11 +169,94 @@ void test_detections() {
     for (const auto& [height, width] :
          {std::pair{160, 160}, {1, 1}, {7, 9}, {79, 80}, {80, 79}, {131, 250}, {240, 83}, {20, 400}, {400, 20}})
       for (int upsample = 0; upsample < 3; ++upsample) {
-        const HogOptions options{upsample, -1.6};
+        const HogOptions options{upsample, -1.6, true, 1, 0};
         found += check_detections(ours, make_picture(height, width, 3, grain, 1), options);
         found += check_detections(ours, make_picture(height, width, 1, grain, 2), options);
       }
   CHECK(found > 100);
+}
+
+bool equal(const std::vector<Detection>& a, const std::vector<Detection>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Detection& x, const Detection& y) {
+    return x.left == y.left && x.top == y.top && x.right == y.right && x.bottom == y.bottom && x.score == y.score;
+  });
+}
+
+void test_threads_change_nothing() {
+  const HogFaceDetector detector;
+  for (const int grain : {9, 31})
+    for (const auto& [height, width] : {std::pair{240, 310}, {79, 80}, {1, 1}, {400, 20}})
+      for (const bool exact : {true, false}) {
+        const auto picture = make_picture(height, width, 3, grain, 5);
+        const auto alone = detector.detect(picture.view(), {1, -1.6, exact, 1, 0});
+        for (const int threads : {2, 3, 64})
+          CHECK(equal(detector.detect(picture.view(), {1, -1.6, exact, threads, 0}), alone));
+      }
+}
+
+/// Each window that the estimate lets pass has the score that the full scan gives it.
+void test_the_fast_search_finds_windows_of_the_exact_one() {
+  const HogFaceDetector detector;
+  std::size_t found = 0, all = 0;
+  for (const int grain : {5, 9, 31}) {
+    const auto picture = make_picture(700, 900, 3, grain, 6);
+    const auto exact = detector.detect(picture.view(), {0, -2.6, true, 1, 0});
+    all += exact.size();
+    for (const auto& face : detector.detect(picture.view(), {0, -2.6, false, 1, 0})) {
+      const auto same = std::find_if(exact.begin(), exact.end(), [&](const Detection& other) {
+        return other.left == face.left && other.top == face.top && other.right == face.right;
+      });
+      if (same == exact.end()) continue;  // a better window of the same place was ruled out
+      CHECK(std::fabs(same->score - face.score) < 1e-4);
+      ++found;
+    }
+  }
+  CHECK(all > 20 && found * 10 > all * 9);
+}
+
+void test_windows_are_scored_as_the_scan_scores_them() {
+  const auto model = hog_model();
+  const auto picture = make_picture(70, 72, 3, 7, 8);  // of one level
+  const auto map = hog_features(picture.view());
+  const auto planes = HogFeatures::kPlanes;
+  CHECK(model.thresholds.size() == 5 && model.filters.size() == static_cast<std::size_t>(5 * planes * 100));
+  CHECK(map.values.size() == static_cast<std::size_t>(planes * map.rows * map.columns));
+  double best = -100;
+  for (std::size_t i = 0; i < model.thresholds.size(); ++i)
+    for (int r = 0; r < map.rows; ++r)
+      for (int c = 0; c < map.columns; ++c) {
+        double score = -model.thresholds[i];
+        for (int plane = 0; plane < planes; ++plane)
+          for (int y = std::max(0, 4 - r); y < std::min(10, map.rows - r + 4); ++y)
+            for (int x = std::max(0, 4 - c); x < std::min(10, map.columns - c + 4); ++x)
+              score +=
+                  static_cast<double>(
+                      model.filters[((i * static_cast<std::size_t>(planes) + static_cast<std::size_t>(plane)) * 10 +
+                                     static_cast<std::size_t>(y)) *
+                                        10 +
+                                    static_cast<std::size_t>(x)]) *
+                  static_cast<double>(
+                      map.values[static_cast<std::size_t>((plane * map.rows + r + y - 4) * map.columns + c + x - 4)]);
+        best = std::max(best, score);
+      }
+  for (const bool exact : {true, false}) {
+    const auto found = HogFaceDetector().detect(picture.view(), {0, best - 0.01, exact, 1, 0});
+    CHECK(!found.empty() && std::fabs(found.front().score - best) < 1e-4);
+  }
+}
+
+void test_smaller_faces_are_left_out() {
+  const HogFaceDetector detector;
+  const auto picture = make_picture(150, 900, 3, 9, 3);
+  const auto all = detector.detect(picture.view(), {0, -3.2, true, 1, 0});
+  std::size_t small = 0;
+  for (const auto& face : all) small += face.right - face.left < 100;
+  CHECK(small > 0);
+  for (const double least : {60.0, 90.0, 120.0, 1000.0}) {
+    const auto found = detector.detect(picture.view(), {0, -3.2, true, 2, least});
+    CHECK(found.empty() == (least > 300));
+    for (const auto& face : found) CHECK(static_cast<double>(face.right - face.left) * 1.25 > least);
+  }
 }
 
 }  // namespace
@@ -189,5 +272,9 @@ int main() {
   test_pyramid_pixels();
   test_features();
   test_detections();
+  test_threads_change_nothing();
+  test_the_fast_search_finds_windows_of_the_exact_one();
+  test_windows_are_scored_as_the_scan_scores_them();
+  test_smaller_faces_are_left_out();
   return test::report();
 }

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import cv2
 import dlib
 import numpy as np
 import pytest
 
-from agegender_core import Aligner, Faces, HogDetector, _core, read_image
+from agegender_core import Aligner, Faces, HogDetector, _core, iou, read_image
 from agegender_core.align import LANDMARKS_PATH
+from agegender_core.detect import make_detector
 
 PICTURES = {".jpg", ".png"}
 
@@ -116,6 +119,50 @@ def test_baseline_build_finds_the_same(astronaut_path: Path) -> None:
     assert outputs[0][1] == outputs[1][1]
     if _core.cpu_supports_x86_64_v3():
         assert outputs[1][0] == "x86-64-v3"
+
+
+@pytest.mark.slow
+def test_the_fast_search_finds_the_same_faces(photos: dict[str, np.ndarray]) -> None:
+    exact, fast = HogDetector(), HogDetector(exact=False)
+    faces = near = others = 0
+    for image in photos.values():
+        expected, found = exact(image, Faces.empty()), fast(image, Faces.empty())
+        overlaps = iou(expected.xyxy, found.xyxy)
+        faces += len(expected)
+        near += int((overlaps.max(1, initial=0) >= 0.7).sum())
+        others += int((overlaps.max(0, initial=0) < 0.7).sum())
+    assert faces > 30
+    assert near >= 0.99 * faces
+    assert others == 0
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_threads_find_the_same(astronaut: np.ndarray, exact: bool) -> None:
+    expected = HogDetector(1, -0.5, exact=exact)(astronaut, Faces.empty())
+    assert len(expected) > 0
+    for threads in (2, 3, 16):
+        found = HogDetector(1, -0.5, exact=exact, threads=threads)(astronaut, Faces.empty())
+        assert found.xyxy.tolist() == expected.xyxy.tolist()
+        assert np.array_equal(np.asarray(found.score), np.asarray(expected.score))
+
+
+def test_smaller_faces_are_left_out(astronaut: np.ndarray) -> None:
+    face = HogDetector()(astronaut, Faces.empty())
+    side = float(face.xyxy[0, 2] - face.xyxy[0, 0])
+    assert HogDetector(min_face=side)(astronaut, Faces.empty()).xyxy.tolist() == face.xyxy.tolist()
+    assert len(HogDetector(min_face=2 * side)(astronaut, Faces.empty())) == 0
+    assert len(make_detector("hog-fast", min_face=2 * side)(astronaut, Faces.empty())) == 0
+
+
+def test_a_detector_is_pickled_with_its_options() -> None:
+    made = pickle.loads(pickle.dumps(HogDetector(1, -0.5, exact=False, min_face=90, threads=2)))
+    assert (made.upsample, made.threshold, made.exact, made.min_face, made.threads) == (1, -0.5, False, 90, 2)
+
+
+@pytest.mark.parametrize("options", [{"min_face": -1}, {"min_face": float("nan")}, {"threads": 0}, {"upsample": 5}])
+def test_options_out_of_range(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        HogDetector(**options)
 
 
 def test_grey_and_many_threads(astronaut: np.ndarray) -> None:

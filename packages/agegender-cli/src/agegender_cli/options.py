@@ -31,6 +31,7 @@ class DetectorName(StrEnum):
 
     YUNET = "yunet"
     HOG = "hog"
+    HOG_FAST = "hog-fast"
 
 
 class DeviceName(StrEnum):
@@ -100,9 +101,9 @@ Flip = Annotated[
 Detector = Annotated[
     DetectorName,
     typer.Option(
-        metavar="yunet|hog",
+        metavar="yunet|hog|hog-fast",
         help="yunet, a small network, finds small, turned and half-hidden faces, too; hog, dlib's detector, finds "
-        "upright ones of 70 pixels and more.",
+        "upright ones of 70 pixels and more; hog-fast finds nearly the same ones in two thirds of the time.",
     ),
 ]
 

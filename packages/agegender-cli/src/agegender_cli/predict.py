@@ -89,7 +89,7 @@ def predict(
       agegender predict 'scans/**/*.png' --format json > faces.json
       agegender predict - < me.jpg --output me-drawn.jpg
     """
-    if upsample and detector is not DetectorName.HOG:
+    if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     found = find_pictures(paths, output, allow_urls)
     _tell_of_the_rest(found, output, quiet)

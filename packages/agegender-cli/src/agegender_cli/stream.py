@@ -109,7 +109,7 @@ def stream(
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     _check(targets, no_frames)
-    if upsample and detector is not DetectorName.HOG:
+    if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     every = options.detect_every_of(detect_every)
     if blur and every == "auto":
@@ -165,7 +165,7 @@ def _open(stack: ExitStack, names: Sequence[str], **how: Any) -> list[Source]:
 
 
 def _upsample(opened: Sequence[Source], detector: DetectorName, min_face: float | None) -> int:
-    if detector is not DetectorName.HOG or min_face is not None or any(source.is_live for source in opened):
+    if detector is DetectorName.YUNET or min_face is not None or any(source.is_live for source in opened):
         return 0
     # The detector finds faces from 70 pixels up: in a small recording that is half the picture. Live frames don't wait.
     height = min(source.height for source in opened)

@@ -13,8 +13,17 @@ def cpu_supports_x86_64_v3() -> bool: ...
 class HogFaceDetector:
     def __init__(self) -> None: ...
     def detect(
-        self, image: ImageU8, upsample: int = 0, threshold: float = 0.0
+        self,
+        image: ImageU8,
+        upsample: int = 0,
+        threshold: float = 0.0,
+        exact: bool = True,
+        threads: int = 1,
+        min_face: float = 0.0,
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]: ...
+
+def hog_model() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]: ...  # (5, 31, 10, 10), (5,)
+def hog_features(image: ImageU8) -> npt.NDArray[np.float32]: ...  # (31, rows, columns)
 
 class LandmarkModel:
     def __init__(self, path: str | bytes | os.PathLike[str]) -> None: ...
