@@ -23,8 +23,9 @@ struct Split {
 /// One level of the cascade: pixels near the points, and trees that compare them. dlib keeps each leaf and each tree's
 /// nodes in memory of their own; side by side they need a third of the room and of the time.
 struct Cascade {
-  std::vector<unsigned long> anchors;  ///< which point each pixel lies near
-  std::vector<dlib::vector<float, 2>> deltas;
+  /// Pixels in the order of the points that they lie near, which `ends` divides.
+  std::vector<float> dx, dy;  ///< from the point, in the mean shape's units
+  std::array<std::size_t, 5> ends{};
   std::size_t trees = 0, leaves_of_tree = 0;
   std::vector<Split> splits;  ///< of all trees, each tree's in the order of a heap
   std::vector<float> leaves;  ///< what each leaf adds to the ten numbers
@@ -51,14 +52,22 @@ dlib::rectangle require_rectangle(const BoxXyxy& box) {
   return rectangle;
 }
 
-Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, std::vector<unsigned long> anchors,
-                std::vector<dlib::vector<float, 2>> deltas) {
+Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, const std::vector<unsigned long>& anchors,
+                const std::vector<dlib::vector<float, 2>>& deltas) {
   const std::size_t pixels = deltas.size();
   require(anchors.size() == pixels && pixels <= std::numeric_limits<std::uint16_t>::max(), "its pixels are damaged");
   for (const unsigned long anchor : anchors) require(anchor < kPoints, "its pixels lie near no point");
   Cascade cascade;
-  cascade.anchors = std::move(anchors);
-  cascade.deltas = std::move(deltas);
+  std::vector<std::uint16_t> place(pixels);  // of each of the file's pixels among ours
+  for (std::size_t point = 0; point < kPoints; ++point) {
+    for (std::size_t i = 0; i < pixels; ++i) {
+      if (anchors[i] != point) continue;
+      place[i] = static_cast<std::uint16_t>(cascade.dx.size());
+      cascade.dx.push_back(deltas[i].x());
+      cascade.dy.push_back(deltas[i].y());
+    }
+    cascade.ends[point] = cascade.dx.size();
+  }
   cascade.trees = forest.size();
   cascade.leaves_of_tree = forest.empty() ? 1 : forest.front().leaf_values.size();
   const std::size_t leaves = cascade.leaves_of_tree;
@@ -67,8 +76,7 @@ Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, std::vec
     require(tree.leaf_values.size() == leaves && tree.splits.size() + 1 == leaves, "its trees are not full");
     for (const auto& split : tree.splits) {
       require(split.idx1 < pixels && split.idx2 < pixels, "its trees ask for a pixel that is none");
-      cascade.splits.push_back(
-          {static_cast<std::uint16_t>(split.idx1), static_cast<std::uint16_t>(split.idx2), split.thresh});
+      cascade.splits.push_back({place[split.idx1], place[split.idx2], split.thresh});
     }
     for (const auto& leaf : tree.leaf_values) {
       require(static_cast<std::size_t>(leaf.size()) == kNumbers, "its leaves are not of 5 points");
@@ -76,12 +84,6 @@ Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, std::vec
     }
   }
   return cascade;
-}
-
-template <int kChannels>
-float intensity(const std::uint8_t* pixel) {
-  if (kChannels == 1) return pixel[0];
-  return static_cast<float>((unsigned{pixel[0]} + pixel[1] + pixel[2]) / 3);
 }
 
 }  // namespace
@@ -109,7 +111,7 @@ struct LandmarkModel::Model {
                                " points, alignment needs 5");
     require(forests.size() == anchors.size() && forests.size() == deltas.size(), "its cascades are damaged");
     for (std::size_t i = 0; i < forests.size(); ++i)
-      cascades.push_back(flatten(forests[i], std::move(anchors[i]), std::move(deltas[i])));
+      cascades.push_back(flatten(forests[i], anchors[i], deltas[i]));
   }
 
   /// `dlib::shape_predictor::operator()` for up to kBlock faces: the same products and sums in the same order for each.
@@ -120,7 +122,7 @@ struct LandmarkModel::Model {
     float numbers[kBlock][kNumbers];
     std::fill_n(shapes, count, initial_shape);
     for (const Cascade& cascade : cascades) {
-      const std::size_t row = cascade.deltas.size();
+      const std::size_t row = cascade.dx.size();
       pixels.resize(count * row);
       for (std::size_t face = 0; face < count; ++face) {
         read_pixels<kChannels>(image, to_image[face], cascade, shapes[face], pixels.data() + face * row);
@@ -163,20 +165,33 @@ struct LandmarkModel::Model {
     const double scale_xx = scale(0, 0), scale_xy = scale(0, 1), scale_yx = scale(1, 0), scale_yy = scale(1, 1);
     const double move_x = to_image.get_b().x(), move_y = to_image.get_b().y();
     const double width = static_cast<double>(image.width), height = static_cast<double>(image.height);
-    for (std::size_t i = 0; i < cascade.deltas.size(); ++i) {
-      const auto& delta = cascade.deltas[i];
-      const long anchor = 2 * static_cast<long>(cascade.anchors[i]);
-      const double x = (turn_xx * delta.x() + turn_xy * delta.y()) + shape(anchor);
-      const double y = (turn_yx * delta.x() + turn_yy * delta.y()) + shape(anchor + 1);
-      // dlib rounds with floor(x + 0.5), which inside the picture is to cut off.
-      const double column = scale_xx * x + scale_xy * y + move_x + 0.5;
-      const double row = scale_yx * x + scale_yy * y + move_y + 0.5;
-      const bool inside = column >= 0 && row >= 0 && column < width && row < height;
-      const std::ptrdiff_t at =
-          inside ? static_cast<std::ptrdiff_t>(row) * image.width + static_cast<std::ptrdiff_t>(column) : 0;
-      const float value = intensity<kChannels>(image.data + at * kChannels);
-      pixels[i] = inside ? value : 0;
+    // Three loops, of which compilers make vectors of the first and the last.
+    static thread_local std::vector<std::int32_t> columns, rows;
+    const std::size_t count = cascade.dx.size();
+    columns.resize(count);
+    rows.resize(count);
+    std::int32_t *const column_of = columns.data(), *const row_of = rows.data();
+    const float *const dx = cascade.dx.data(), *const dy = cascade.dy.data();
+    for (std::size_t point = 0, i = 0; point < kPoints; ++point) {
+      const float at_x = shape(2 * static_cast<long>(point)), at_y = shape(2 * static_cast<long>(point) + 1);
+      for (; i < cascade.ends[point]; ++i) {
+        const double x = (turn_xx * dx[i] + turn_xy * dy[i]) + at_x;
+        const double y = (turn_yx * dx[i] + turn_yy * dy[i]) + at_y;
+        // dlib rounds with floor(x + 0.5), which inside the picture is to cut off.
+        const double column = scale_xx * x + scale_xy * y + move_x + 0.5;
+        const double row = scale_yx * x + scale_yy * y + move_y + 0.5;
+        const bool inside = (column >= 0) & (row >= 0) & (column < width) & (row < height);
+        column_of[i] = static_cast<std::int32_t>(inside ? column : 0);
+        row_of[i] = static_cast<std::int32_t>(inside ? row : 0);
+        pixels[i] = inside ? 1.0f : 0.0f;
+      }
     }
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint8_t* pixel = image.data + (row_of[i] * image.width + column_of[i]) * kChannels;
+      row_of[i] = kChannels == 1 ? pixel[0] : pixel[0] + pixel[1] + pixel[2];
+    }
+    for (std::size_t i = 0; i < count; ++i)
+      pixels[i] *= static_cast<float>(kChannels == 1 ? row_of[i] : row_of[i] / 3);
   }
 };
 

@@ -29,7 +29,8 @@ Array<float> predict(const LandmarkModel& model, const py::object& picture, cons
 }  // namespace
 
 void bind_landmarks(py::module_& m) {
-  py::class_<LandmarkModel>(m, "LandmarkModel")
+  // Local to its module, since this file is compiled into two: see cpp/CMakeLists.txt.
+  py::class_<LandmarkModel>(m, "LandmarkModel", py::module_local())
       .def(py::init([](const py::object& path) {
              const auto text = py::module_::import("os").attr("fspath")(path).cast<std::string>();
              // `text` is a copy, so that reading the file needs nothing of Python's.

@@ -1,6 +1,7 @@
 """Parts of `_core`, compiled for x86-64-v3."""
 
 from ._core import HogFaceDetector as HogFaceDetector
+from ._core import LandmarkModel as LandmarkModel
 from ._core import augment as augment
 from ._core import hog_features as hog_features
 from ._core import hog_model as hog_model

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from . import _core
 from .faces import Faces, Frame
 from .frames import as_frame
+from .native import native
 from .stages import looked_at, to_look_at
 from .upright import Upright, roll
 
@@ -60,7 +61,7 @@ class Aligner:
             raise FileNotFoundError(f"no landmark model at {self.landmarks_path}")
         try:
             # As bytes: a path need not be UTF-8.
-            self._model = _core.LandmarkModel(os.fsencode(self.landmarks_path))
+            self._model = native().LandmarkModel(os.fsencode(self.landmarks_path))
         except RuntimeError as error:
             raise OSError(str(error)) from None
         except UnicodeDecodeError:
@@ -95,9 +96,11 @@ class Aligner:
         if faces.keypoints is None:
             landmarks: npt.NDArray[np.float32] = self._model.predict(frame, faces.xyxy)
             return landmarks
-        landmarks = self._mean_landmarks(frame, faces.xyxy)
         angles = roll(faces.keypoints)
-        for row in np.flatnonzero(np.abs(angles) >= _UPRIGHT):
+        leaning = np.abs(angles) >= _UPRIGHT
+        landmarks = np.empty((len(faces), 5, 2), np.float32)
+        landmarks[~leaning] = self._mean_landmarks(frame, faces.xyxy[~leaning])
+        for row in np.flatnonzero(leaning):
             corners = faces.xyxy[row].reshape(2, 2)
             centre, side = corners.mean(axis=0), float((corners[1] - corners[0]).max())
             size = max(8, min(round(2 * side), 1024))
