@@ -67,6 +67,19 @@ def test_every_model_meets_every_store(make_store: Any, models: list[Path], tmp_
 
 
 @pytest.mark.slow
+def test_the_runtime_changes_no_figure(make_store: Any, models: list[Path], tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    store, figures = make_store("ages", 10, exact=True), []
+    for runtime in ("onnxruntime", "openvino"):
+        report = tmp_path / runtime
+        arguments = ("--model", models[0], "-o", report, "--no-faces", "--runtime", runtime)
+        result = run(store.path, *arguments, "--format", "json", "--quiet")
+        assert result.exit_code == 0, (result.output, result.exception)
+        figures.append(json.loads(result.stdout)["results"][0]["age_mae"])
+    assert figures[0] == pytest.approx(figures[1], abs=1e-3)
+
+
+@pytest.mark.slow
 def test_figures_as_json_and_csv_are_those_of_the_report(make_store: Any, models: list[Path], tmp_path: Path) -> None:
     store = make_store("ages", 10, exact=True)
     result = run(store.path, "--model", models[0], "-o", tmp_path / "a", "--no-faces", "--format", "json", "--quiet")
@@ -195,6 +208,10 @@ def test_mistakes_are_one_sentence(make_store: Any, models: list[Path], tmp_path
         ((other.path, "--model", models[0]), "agegender preprocess --size 72 --padding 0.4"),
         ((other.path, "--model", tmp_path / "no.onnx"), "no model file at"),
         ((tmp_path / "nothing",), "is no folder"),
+        (
+            (make_store("more", 4).path, "--model", "insightface:folder", "--runtime", "openvino"),
+            "for agegender's own model files, not for insightface:folder",
+        ),
     ):
         result = run(*arguments, "--output", tmp_path / "report")
         assert isinstance(result.exception, ValueError | OSError)

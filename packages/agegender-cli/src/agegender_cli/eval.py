@@ -20,6 +20,8 @@ from .options import (
     FormatOption,
     Only,
     Quiet,
+    Runtime,
+    RuntimeName,
     Seed,
     Split,
     Threads,
@@ -65,6 +67,7 @@ def evaluate(
     ] = False,
     batch_size: BatchSize = 256,
     threads: Threads = 1,
+    runtime: Runtime = RuntimeName.ONNXRUNTIME,
     format_: FormatOption = Format.TABLE,
     quiet: Quiet = False,
 ) -> None:
@@ -97,7 +100,7 @@ def evaluate(
     opened = open_stores(stores, quiet)
     parts = choose_parts(opened, Part(split, fold, validation, seed), only)
     texts = model or [PICTURE_MODEL]
-    predictors = [open_model(text, threads=threads, flip=flip) for text in texts]
+    predictors = [open_model(text, threads=threads, flip=flip, runtime=runtime) for text in texts]
     names = _different_names([predictor.name for predictor in predictors], texts)
     with progress_bars(quiet) as new_bar:
         for store, (of, part), test_set in zip(opened, parts, store_names(opened), strict=True):

@@ -22,7 +22,7 @@ ACCEPTED = (
 """What `open_model` takes, for messages."""
 
 
-def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPredictor:
+def open_model(text: str, threads: int = 1, flip: bool | None = None, runtime: str = "onnxruntime") -> ChipPredictor:
     """Opens the model that `text` names.
 
     Args:
@@ -37,6 +37,8 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
         ValueError: a file is of another kind or incomplete; the message names it and what is missing.
     """
     kind, colon, rest = text.partition(":")
+    if runtime != "onnxruntime" and ((colon and kind in {"insightface", "ssrnet"}) or text.endswith(".json")):
+        raise ValueError(f"the runtime {runtime} is for agegender's own model files, not for {text}")
     if colon and kind == "insightface":
         return _flipped(_insightface(rest, threads), flip)
     # "ssrnet" alone is the package's own.
@@ -50,7 +52,7 @@ def open_model(text: str, threads: int = 1, flip: bool | None = None) -> ChipPre
     if text.endswith(".json"):
         return _flipped(AdaptedModel(text, threads), flip)
     try:
-        return load_predictor(text, threads=threads, flip=flip)
+        return load_predictor(text, threads=threads, flip=flip, runtime=runtime)
     except FileNotFoundError as error:
         raise with_near_names(FileNotFoundError(f"{error}; a model is {ACCEPTED}"), text, model_names()) from None
     except ModelFileError as error:
