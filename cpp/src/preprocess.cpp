@@ -1,9 +1,12 @@
 #include "agegender/preprocess.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <stdexcept>
 #include <string>
+
+#include "simd.hpp"
 
 namespace agegender {
 
@@ -60,49 +63,47 @@ Preprocessor::Preprocessor(std::ptrdiff_t chip_size, const PreprocessOptions& op
   const auto& [left, top, right, bottom] = options.crop;
   columns_ = make_taps(std::max(left, 0.0), std::min(right, side), options.size, chip_size);
   rows_ = make_taps(std::max(top, 0.0), std::min(bottom, side), options.size, chip_size);
-  resized_rows_.resize(static_cast<std::size_t>(chip_size * options.size * 3));
-  sum_.resize(static_cast<std::size_t>(options.size * 3));
+  row_.resize(static_cast<std::size_t>(chip_size * 3 + 1));
 }
 
 void Preprocessor::operator()(const std::uint8_t* chip, float* out) {
-  const std::ptrdiff_t size = options_.size, row_length = size * 3;
-  const std::ptrdiff_t first_row = rows_.first.front();
+  using simd::FourFloats;
+  const std::ptrdiff_t size = options_.size;
   const auto index = [](std::ptrdiff_t i) { return static_cast<std::size_t>(i); };
-  const std::ptrdiff_t end_row = rows_.first.back() + rows_.offset.back() - rows_.offset[index(size - 1)];
-
-  for (std::ptrdiff_t y = first_row; y < end_row; ++y) {
-    const std::uint8_t* row = chip + y * chip_size_ * 3;
-    float* resized = resized_rows_.data() + y * row_length;
-    for (std::ptrdiff_t x = 0; x < size; ++x) {
-      const float* weight = columns_.weights.data() + columns_.offset[index(x)];
-      const float* end = columns_.weights.data() + columns_.offset[index(x) + 1];
-      const std::uint8_t* pixel = row + columns_.first[index(x)] * 3;
-      float red = 0, green = 0, blue = 0;
-      for (; weight != end; ++weight, pixel += 3) {
-        red += *weight * static_cast<float>(pixel[0]);
-        green += *weight * static_cast<float>(pixel[1]);
-        blue += *weight * static_cast<float>(pixel[2]);
-      }
-      resized[3 * x] = red;
-      resized[3 * x + 1] = green;
-      resized[3 * x + 2] = blue;
-    }
+  const std::ptrdiff_t begin = columns_.first.front() * 3;
+  const std::ptrdiff_t end = (columns_.first.back() + columns_.offset.back() - columns_.offset[index(size - 1)]) * 3;
+  // In the chip's order of channels.
+  std::array<float, 4> means{}, scales{};
+  for (std::size_t channel = 0; channel < 3; ++channel) {
+    means[options_.bgr ? 2 - channel : channel] = options_.mean[channel];
+    scales[options_.bgr ? 2 - channel : channel] = options_.scale[channel];
   }
+  const FourFloats mean = simd::load<FourFloats>(means.data()), scale = simd::load<FourFloats>(scales.data());
+  const std::ptrdiff_t red = options_.bgr ? 2 : 0, blue = 2 - red;
+  const std::ptrdiff_t plane = options_.channels_first ? size * size : 1, step = options_.channels_first ? 1 : 3;
 
+  // Along y first, where neighbours in memory are summed alike; then each pixel's channels along x together.
   for (std::ptrdiff_t y = 0; y < size; ++y) {
-    std::fill(sum_.begin(), sum_.end(), 0.0f);
+    float* const row = row_.data();
+    std::fill(row + begin, row + end, 0.0f);
     const std::ptrdiff_t taps = rows_.offset[index(y) + 1] - rows_.offset[index(y)];
     for (std::ptrdiff_t k = 0; k < taps; ++k) {
       const float weight = rows_.weights[index(rows_.offset[index(y)] + k)];
-      const float* resized = resized_rows_.data() + (rows_.first[index(y)] + k) * row_length;
-      for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += weight * resized[i];
+      const std::uint8_t* from = chip + (rows_.first[index(y)] + k) * chip_size_ * 3;
+      for (std::ptrdiff_t i = begin; i < end; ++i) row[i] += weight * static_cast<float>(from[i]);
     }
-    for (std::ptrdiff_t channel = 0; channel < 3; ++channel) {
-      const std::ptrdiff_t source = options_.bgr ? 2 - channel : channel;
-      const float mean = options_.mean[index(channel)], scale = options_.scale[index(channel)];
-      float* target = options_.channels_first ? out + (channel * size + y) * size : out + y * row_length + channel;
-      const std::ptrdiff_t stride = options_.channels_first ? 1 : 3;
-      for (std::ptrdiff_t x = 0; x < size; ++x) target[x * stride] = (sum_[index(3 * x + source)] - mean) * scale;
+    float* to = out + y * size * step;
+    for (std::ptrdiff_t x = 0; x < size; ++x, to += step) {
+      const float* weight = columns_.weights.data() + columns_.offset[index(x)];
+      const float* const last = columns_.weights.data() + columns_.offset[index(x) + 1];
+      const float* pixel = row + columns_.first[index(x)] * 3;
+      FourFloats sum{};
+      for (; weight != last; ++weight, pixel += 3) sum += *weight * simd::load<FourFloats>(pixel);
+      std::array<float, 4> channels;
+      simd::store(channels.data(), (sum - mean) * scale);
+      to[red * plane] = channels[0];
+      to[plane] = channels[1];
+      to[blue * plane] = channels[2];
     }
   }
 }

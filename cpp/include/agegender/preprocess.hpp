@@ -48,8 +48,7 @@ class Preprocessor {
   PreprocessOptions options_;
   Taps columns_;
   Taps rows_;
-  std::vector<float> resized_rows_;  // chip_size x size x 3: resized along x only
-  std::vector<float> sum_;           // size x 3: the output row at work
+  std::vector<float> row_;  ///< (chip_size, 3) and one more: a row that is resized along y only
 };
 
 }  // namespace agegender

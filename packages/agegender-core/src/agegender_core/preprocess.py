@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
+from .native import native
 from .spec import PreprocessSpec
 
 
@@ -34,5 +34,5 @@ def preprocess(
         out = np.empty(shape, np.float32)
     elif out.shape != shape:
         raise ValueError(f"out must have shape {shape}, got {out.shape}")
-    _core.preprocess(np.ascontiguousarray(chips), out, spec.crop, spec.mean, spec.scale, spec.color == "bgr", first)
+    native().preprocess(np.ascontiguousarray(chips), out, spec.crop, spec.mean, spec.scale, spec.color == "bgr", first)
     return out
