@@ -20,6 +20,7 @@ from agegender_core.faces import Faces, Frame
 from agegender_core.images import decode_image, read_image
 from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
+from agegender_core.spec import PreprocessSpec
 from agegender_core.yunet import YUNET_PATH, YuNetDetector
 
 from .peer_trackers import FRAMES, TRACKS, beside_sort, norfair, trackers_of
@@ -39,6 +40,7 @@ def known_peers() -> list[Comparison]:
         Comparison("detect by YuNet, 640 x 360", "OpenCV", "cv2", "equal within 0.1 px and 1e-4 of score", _yunet),
         Comparison("landmarks and a chip of 140 px", "dlib", "dlib", "equal to the last bit", _align),
         Comparison(resized, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
+        Comparison("10 faces, from frame to input", "dlib and OpenCV", "dlib", "equal within 1e-4", _frame_to_input),
         Comparison(tracks, "trackers' SORT", "trackers", "the same tracks", _beside("SORTTracker")),
         Comparison(tracks, "trackers' ByteTrack", "trackers", "the same tracks", _beside("ByteTrackTracker")),
         Comparison(tracks, "norfair", "norfair", "the same tracks", partial(beside_sort, norfair)),
@@ -130,21 +132,42 @@ def _align() -> Sides:
     return Sides(lambda: np.asarray(aligner(frame, found).chips)[0], theirs, _equal)
 
 
+def _by_opencv(chips: Any, spec: PreprocessSpec) -> Any:
+    """What `preprocess` gives for whole chips."""
+    size = spec.input_size
+    resized = [cv2.resize(chip.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for chip in chips]
+    return (np.stack(resized) - np.array(spec.mean, np.float32)) * np.array(spec.scale, np.float32)
+
+
+def _inputs_differ(ours: Any, theirs: Any) -> str:
+    return "" if np.allclose(ours, theirs, rtol=0, atol=1e-4) else _equal(ours, theirs)
+
+
 def _preprocess() -> Sides:
     spec = load_predictor("tiny").spec
-    size, crop = spec.chip_size, spec.input_size
-    chips = np.random.default_rng(0).integers(0, 256, (32, size, size, 3), np.uint8)
-    out = np.empty((32, crop, crop, 3), np.float32)
-    mean, scale = np.array(spec.mean, np.float32), np.array(spec.scale, np.float32)
+    chips = np.random.default_rng(0).integers(0, 256, (32, spec.chip_size, spec.chip_size, 3), np.uint8)
+    out = np.empty((32, spec.input_size, spec.input_size, 3), np.float32)
+    return Sides(lambda: preprocess(chips, spec, out), lambda: _by_opencv(chips, spec), _inputs_differ)
+
+
+def _frame_to_input() -> Sides:
+    dlib, portrait, spec = import_module("dlib"), read_image(SAMPLE), load_predictor("tiny").spec
+    aligner, predictor = Aligner(spec.chip_size, spec.chip_padding), dlib.shape_predictor(str(LANDMARKS_PATH))
+    small = np.asarray(cv2.resize(portrait, None, fx=0.7, fy=0.7, interpolation=cv2.INTER_AREA), np.uint8)
+    frame = np.asarray(np.tile(small, (2, 5, 1)), np.uint8)
+    left, top, right, bottom = (int(edge) for edge in HogDetector()(small, Faces.empty()).xyxy[0])
+    height, width = small.shape[:2]
+    corners = [(x, y) for y in (0, height) for x in range(0, 5 * width, width)]
+    found = Faces(xyxy=np.array([(left + x, top + y, right + x, bottom + y) for x, y in corners], np.float32))
+    rectangles = [dlib.rectangle(left + x, top + y, right + x - 1, bottom + y - 1) for x, y in corners]
 
     def theirs() -> Any:
-        resized = [cv2.resize(chip.astype(np.float32), (crop, crop), interpolation=cv2.INTER_AREA) for chip in chips]
-        return (np.stack(resized) - mean) * scale
+        shapes = dlib.full_object_detections()
+        for rectangle in rectangles:
+            shapes.append(predictor(frame, rectangle))
+        return _by_opencv(dlib.get_face_chips(frame, shapes, spec.chip_size, spec.chip_padding), spec)
 
-    def difference(ours: Any, plain: Any) -> str:
-        return "" if np.allclose(ours, plain, rtol=0, atol=1e-4) else _equal(ours, plain)
-
-    return Sides(lambda: preprocess(chips, spec, out), theirs, difference)
+    return Sides(lambda: preprocess(np.asarray(aligner(frame, found).chips), spec), theirs, _inputs_differ)
 
 
 def _look(theirs: Any) -> Sides:
