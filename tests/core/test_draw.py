@@ -145,3 +145,51 @@ def test_blend_paints_through_the_mask_and_clips() -> None:
     assert (picture == 90).all()
     blend(picture, np.full((2, 2), 255, np.uint8), (-9, -9), (0, 0, 0))
     assert (picture == 90).all()
+
+
+def plain_blend(
+    picture: np.ndarray, mask: np.ndarray, corner: tuple[int, int], color: tuple[int, int, int], opacity: float
+) -> None:
+    """As `blend` is documented, pixel by pixel that lies inside."""
+    x, y = corner
+    height, width = picture.shape[:2]
+    inside = mask[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
+    rows, columns = np.nonzero(inside)
+    alpha = inside[rows, columns, None].astype(np.float32) * np.float32(opacity / 255.0)
+    rows, columns = rows + max(y, 0), columns + max(x, 0)
+    under = picture[rows, columns].astype(np.float32)
+    picture[rows, columns] = (under + (np.asarray(color, np.float32) - under) * alpha + np.float32(0.5)).astype(
+        np.uint8
+    )
+
+
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    mask_size=st.tuples(st.integers(0, 50), st.integers(0, 50)),
+    corner=st.tuples(st.integers(-60, 60), st.integers(-60, 60)),
+    opacity=st.floats(0, 1),
+    seed=st.integers(0, 1000),
+)
+def test_blend_is_the_plain_formula(
+    size: tuple[int, int], mask_size: tuple[int, int], corner: tuple[int, int], opacity: float, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    picture = random.integers(0, 256, (*size, 3), np.uint8)
+    mask = np.asarray(random.integers(0, 256, mask_size) * (random.random(mask_size) < 0.3), np.uint8)
+    color = (190, 90, 255)
+    expected = picture.copy()
+    plain_blend(expected, mask, corner, color, opacity)
+    blend(picture, mask, corner, color, opacity)
+    assert np.array_equal(picture, expected)
+
+
+def test_blend_refuses_what_it_cannot_paint_into() -> None:
+    mask = np.full((2, 2), 255, np.uint8)
+    locked = frame(6, 4)
+    locked.setflags(write=False)
+    with pytest.raises(ValueError, match="writeable"):
+        blend(locked, mask, (0, 0), (0, 0, 0))
+    with pytest.raises(ValueError, match=r"opacity must lie in \[0, 1\], got nan"):
+        blend(frame(6, 4), mask, (0, 0), (0, 0, 0), float("nan"))
+    with pytest.raises(ValueError, match="frame must be"):
+        blend(frame(6, 4)[..., 0], mask, (0, 0), (0, 0, 0))

@@ -3,6 +3,7 @@
 namespace agegender::python {
 void bind_align(pybind11::module_& m);
 void bind_augment(pybind11::module_& m);
+void bind_blend(pybind11::module_& m);
 void bind_detect(pybind11::module_& m);
 void bind_landmarks(pybind11::module_& m);
 void bind_preprocess(pybind11::module_& m);
@@ -15,6 +16,7 @@ PYBIND11_MODULE(_core, m) {
   using namespace agegender::python;
   bind_align(m);
   bind_augment(m);
+  bind_blend(m);
   bind_detect(m);
   bind_landmarks(m);
   bind_preprocess(m);

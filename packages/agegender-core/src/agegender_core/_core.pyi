@@ -45,6 +45,13 @@ def augment(
     channels_first: bool = False,
     threads: int = 1,
 ) -> None: ...
+def blend(
+    frame: ImageU8,  # (H, W, 3), written to
+    mask: npt.NDArray[np.uint8],  # (h, w)
+    corner: tuple[int, int],
+    color: tuple[float, float, float],
+    opacity: float = 1.0,
+) -> None: ...
 def preprocess(
     chips: npt.NDArray[np.uint8],
     out: npt.NDArray[np.float32],

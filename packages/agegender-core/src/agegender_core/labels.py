@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from . import _core
 from .frames import Frame
 
 Mask: TypeAlias = npt.NDArray[np.uint8]
@@ -87,16 +88,7 @@ def rounded_outline(box: Sequence[float], radius: float, scale: int = 1) -> npt.
 
 def blend(frame: Frame, mask: Mask, corner: tuple[int, int], color: Color, opacity: float = 1.0) -> None:
     """Paint `color` into `frame` through `mask`, its top left at `corner` (x, y); what lies outside is left out."""
-    x, y = corner
-    height, width = frame.shape[:2]
-    inside = mask[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
-    rows, columns = np.nonzero(inside)
-    if len(rows) == 0:
-        return
-    alpha = inside[rows, columns, None].astype(np.float32) * (opacity / 255.0)
-    rows, columns = rows + max(y, 0), columns + max(x, 0)
-    under = frame[rows, columns].astype(np.float32)
-    frame[rows, columns] = (under + (np.asarray(color, np.float32) - under) * alpha + 0.5).astype(np.uint8)
+    _core.blend(frame, mask, corner, color, opacity)
 
 
 def place(
