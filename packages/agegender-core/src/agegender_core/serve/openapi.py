@@ -55,7 +55,7 @@ def _predict(limits: Limits) -> dict[str, Any]:
         "type": "object",
         "properties": {"picture": {"type": "array", "items": binary, "maxItems": limits.max_pictures}},
     }
-    read = "A row for each picture, as `agegender predict --format json` prints them."
+    read = "A row for each picture, as agegender predict --format json prints them."
     return {
         "summary": "Find the faces in pictures and estimate their ages and genders.",
         "description": f"At most {limits.max_pictures} pictures and {limits.max_bytes:,} bytes. Pictures of several "

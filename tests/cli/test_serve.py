@@ -1,0 +1,217 @@
+"""``agegender serve`` and ``agegender stream --serve``, as processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starlette")
+pytest.importorskip("uvicorn")
+pytest.importorskip("prometheus_client")
+
+from agegender_core.images import decode_image, read_image
+
+Here = Callable[..., subprocess.CompletedProcess[str]]
+MAIN = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
+TOKEN = "a-token-of-this-test"
+
+
+def ask(address: str, path: str = "", content: bytes | None = None, **headers: str) -> tuple[int, bytes]:
+    request = urllib.request.Request(address + path, content, {"Content-Type": "image/jpeg", **headers})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+@pytest.fixture
+def running(start_process: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs a command, and gives the process and the address that it says."""
+
+    @contextmanager
+    def running(
+        *arguments: object, token: str | None = None, started: Callable[[Any], Any] = id, **named: Any
+    ) -> Iterator[tuple[Any, str]]:
+        environment = {name: value for name, value in os.environ.items() if name != "AGEGENDER_TOKEN"}
+        environment |= {} if token is None else {"AGEGENDER_TOKEN": token}
+        command = [sys.executable, "-c", MAIN, *arguments]
+        with start_process(command, stderr=subprocess.PIPE, env=environment, **named) as process:
+            started(process)
+            line = process.stderr.readline()
+            assert "on http://127.0.0.1:" in line, line + process.stderr.read()
+            yield process, line.split()[-1]
+
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_answer_is_what_predict_prints(
+    running: Callable[..., Any], here: Here, astronaut_path: Path, tmp_path: Path, number: int
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(astronaut_path.read_bytes()[:9000])
+    pictures = [astronaut_path, broken]
+    rows = json.loads(here("predict", *pictures, "--format", "json", "--model", "tiny", "-q").stdout)
+    with running("serve", "--port", 0, "--model", "tiny") as (process, address):
+        for path, row in zip(pictures, rows, strict=True):
+            status, answer = ask(address, f"predict?name={path}", path.read_bytes())
+            assert (status, json.loads(answer)) == (200 if row["error"] is None else 422, [row])
+        assert ask(address, "healthz") == (200, b'{"status":"ok"}')
+        assert ask(address)[1].startswith(b"<!doctype html>")
+        process.send_signal(number)
+        assert process.wait(20) in (0, -number)
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_other_machines_need_a_token(running: Callable[..., Any], astronaut_path: Path) -> None:
+    with running("serve", "--host", "0.0.0.0", "--port", 0, "--model", "tiny", token=TOKEN) as (_, address):
+        picture = astronaut_path.read_bytes()
+        assert ask(address, "predict", picture)[0] == 401
+        assert ask(address, "predict", picture, Authorization="Bearer wrong")[0] == 401
+        assert ask(address, "predict", picture, Authorization=f"Bearer {TOKEN}")[0] == 200
+
+
+def test_limits_of_the_command_are_the_servers(running: Callable[..., Any], astronaut_path: Path) -> None:
+    options = ["--max-mb", 0.06, "--max-megapixels", 0.1, "--rate", 2]
+    with running("serve", "--port", 0, "--model", "tiny", *options) as (_, address):
+        assert ask(address, "predict", astronaut_path.read_bytes())[0] == 413
+        assert ask(address, "predict", bytes(60_001))[0] == 413
+        assert [ask(address, "predict", b"x")[0] for _ in range(4)][-1] == 429
+        # The size of such a file is known to OpenCV alone, which refuses before it takes the memory.
+        time.sleep(1)
+        status, answer = ask(address, "predict", b"P6 50000 50000 255\n" + bytes(50_000))
+        assert status == 422
+        assert "OpenCV" in json.loads(answer)[0]["error"] or "pixels" in json.loads(answer)[0]["error"]
+
+
+@pytest.mark.parametrize("command", [["serve", "--host"], ["stream", "samples/astronaut.mp4", "--no-show", "--serve"]])
+def test_mistakes_are_one_sentence_with_a_hint(
+    here: Here, monkeypatch: pytest.MonkeyPatch, astronaut_path: Path, command: list[str]
+) -> None:
+    monkeypatch.chdir(astronaut_path.parents[1])
+    monkeypatch.delenv("AGEGENDER_TOKEN", raising=False)
+    port = [] if command[0] == "stream" else ["--port", "0"]
+    everywhere = "0.0.0.0:0" if command[0] == "stream" else "0.0.0.0"
+    assert (
+        "0.0.0.0 lets other machines in, and there is no token\n  hint: "
+        in here(*command, everywhere, *port, code=2).stderr
+    )
+    assert "8 or more letters" in here(*command, everywhere, *port, "--token", "a b", code=2).stderr
+    nowhere = "no.such.invalid:0" if command[0] == "stream" else "no.such.invalid"
+    assert "no.such.invalid is no address" in here(*command, nowhere, *port, "--token", TOKEN, code=2).stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        arguments = [f"127.0.0.1:{number}"] if command[0] == "stream" else ["127.0.0.1", "--port", number]
+        assert f"127.0.0.1 port {number} can't be listened on" in here(*command, *arguments, code=2).stderr
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    for name in [name for name in sys.modules if name.startswith("agegender_core.serve")]:
+        monkeypatch.delitem(sys.modules, name)
+    local = "0" if command[0] == "stream" else "127.0.0.1"
+    missing = here(*command, local, *port, code=2).stderr
+    assert "needs a package that is not installed: uvicorn" in missing
+    assert 'pip install "agegender-core[serve]"' in missing
+
+
+def test_what_stream_serves_must_be_a_port(here: Here) -> None:
+    assert "--serve x is no port" in here("stream", "a.mp4", "--no-show", "--serve", "x", code=2).stderr
+
+
+@pytest.fixture
+def fed(running: Callable[..., Any], astronaut_path: Path) -> Callable[..., Any]:
+    """Runs the command on frames that come in through a pipe, 20 a second, until the end."""
+
+    @contextmanager
+    def fed(*arguments: object, **named: Any) -> Iterator[tuple[Any, str]]:
+        image = read_image(astronaut_path)
+        size = f"{image.shape[1]}x{image.shape[0]}"
+        command = ["stream", "-", "--size", size, "--fps", 20, "--no-show", "--serve", 0, *arguments]
+        ended = threading.Event()
+
+        def feed(process: Any) -> None:
+            with contextlib.suppress(BrokenPipeError):
+                while not ended.wait(0.05):
+                    process.stdin.buffer.write(image.tobytes())
+                    process.stdin.flush()
+
+        def start(process: Any) -> None:
+            threading.Thread(target=feed, args=(process,), daemon=True).start()
+
+        with running(*command, stdin=subprocess.PIPE, started=start, **named) as one:
+            try:
+                yield one
+            finally:
+                ended.set()
+
+    return fed
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    end = time.monotonic() + 30
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def state(address: str) -> Any:
+    return json.loads(ask(address, "live")[1])
+
+
+def test_a_stream_is_shown_and_a_viewer_that_takes_nothing_holds_nobody_up(
+    fed: Callable[..., Any], astronaut_path: Path
+) -> None:
+    with fed() as (process, address):
+        until(lambda: state(address)["sources"][0]["faces"])
+        place = address.removeprefix("http://").strip("/").split(":")
+        with socket.create_connection((place[0], int(place[1]))) as slow:
+            slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            for _ in range(20):
+                slow.sendall(b"GET /live/0/frame HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            before = state(address)["sources"][0]["frames"]
+            until(lambda: state(address)["sources"][0]["frames"] > before + 20)
+            number = 0
+            for _ in range(3):
+                with urllib.request.urlopen(f"{address}live/0/frame?after={number}", timeout=20) as answer:
+                    assert int(answer.headers["X-Frame-Number"]) > number
+                    number = int(answer.headers["X-Frame-Number"])
+                    assert decode_image(answer.read()).shape == read_image(astronaut_path).shape
+        document = state(address)
+        (face,) = document["sources"][0]["faces"]
+        assert face["gender"] == "female"
+        assert document["sources"][0]["people"] == {"female": 1, "male": 0, "unknown": 0}
+        assert document["sources"][0]["history"][-1][1] == 1
+        assert document["health"]["sources"][0]["frames_processed"] > 20
+        assert b"agegender_frames_processed_total" in ask(address, "metrics")[1]
+        assert ask(address, "predict", b"x")[0] == 404
+        assert ask(address, "live/1/frame")[0] == 404
+        assert ask(address, "live/0/frame?after=x")[0] == 400
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 130
+
+
+def test_no_frames_shows_numbers_alone_and_a_token_guards_both(fed: Callable[..., Any]) -> None:
+    with fed("--no-frames", token=TOKEN) as (process, address):
+        assert ask(address, "live")[0] == 401
+        assert ask(address, "live/0/frame")[0] == 401
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        assert ask(address, "live", **bearer)[0] == 200
+        assert ask(address, "live/0/frame", **bearer)[0] == 404
+        assert json.loads(ask(address, "about")[1])["shows_frames"] is False
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 128 + signal.SIGTERM
