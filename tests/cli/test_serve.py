@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +29,7 @@ pytest.importorskip("prometheus_client")
 from agegender_core.images import decode_image, read_image
 
 Here = Callable[..., subprocess.CompletedProcess[str]]
+ROOT = Path(__file__).resolve().parents[2]
 MAIN = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
 TOKEN = "a-token-of-this-test"
 
@@ -215,3 +218,53 @@ def test_no_frames_shows_numbers_alone_and_a_token_guards_both(fed: Callable[...
         assert json.loads(ask(address, "about")[1])["shows_frames"] is False
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 128 + signal.SIGTERM
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+def test_what_the_page_of_the_documentation_asks_is_answered_as_it_says(
+    running: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/serve.md").read_text()
+
+    def block(language: str) -> str:
+        (text,) = re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+        return str(text)
+
+    (tmp_path / "samples").symlink_to(ROOT / "samples")
+    monkeypatch.chdir(tmp_path)
+    with running("serve", "--port", 0) as (_, address):
+        first, second = block("bash").replace("http://127.0.0.1:8000/", address).splitlines()
+        printed = subprocess.run(["bash", "-c", first], capture_output=True, text=True, check=True).stdout
+        ((shown,), (row,)) = json.loads(block("json")), json.loads(printed)
+        assert row | {"faces": []} == shown | {"faces": []}
+        for name, value in shown["faces"][0].items():
+            # Numbers differ a little from CPU to CPU.
+            near = value if value is None or isinstance(value, str) else pytest.approx(value, abs=0.05)
+            assert row["faces"][0][name] == near, name
+        subprocess.run(["bash", "-c", second], capture_output=True, check=True)
+        assert read_image("drawn.jpg").shape == (400, 512, 3)
+        exec(compile(block("python").replace("http://127.0.0.1:8000/", address), "serve.md", "exec"), {})
+        assert re.match(r"astronaut\.jpg 25\.\d+ \[\d+\.\d+, \d+\.\d+\] female\n", capsys.readouterr().out)
+
+
+def test_the_limits_on_the_page_of_the_documentation_are_the_commands() -> None:
+    from typer.main import get_command
+
+    from agegender_cli.main import app
+    from agegender_core.serve.limits import Limits
+
+    page = (ROOT / "docs/serve.md").read_text()
+    parameters = {p.name: p.default for p in get_command(app).commands["serve"].params}  # type: ignore[attr-defined]
+    limits = Limits()
+    for text in (
+        f"no byte of the body came for {limits.idle_seconds:.0f} seconds",
+        f"not all of it in {limits.body_seconds:.0f} |",
+        f"more than {parameters['max_mb']:.0f} MB (`--max-mb`)",
+        f"more than {parameters['max_pictures']} pictures",
+        f"more than {parameters['max_megapixels']:.0f} megapixels",
+        f"more than {parameters['rate']:.0f} requests a second of one client",
+        f"{parameters['queue']} pictures wait (`--queue`), or {parameters['connections']} connections are open",
+        f"more than {limits.held_bytes // 2**20} MiB",
+        f"no answer within {parameters['timeout']:.0f} seconds",
+    ):
+        assert text in page, text

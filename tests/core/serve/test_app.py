@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -144,6 +145,16 @@ def test_too_many_bytes_pixels_and_pictures_are_413(application: Callable[..., A
     bomb = io.BytesIO()
     Image.new("1", (8000, 8000)).save(bomb, "PNG")
     assert asking.post("/predict", content=bomb.getvalue(), headers=JPEG).status_code == 413
+
+
+def test_nothing_is_written_to_a_disk(application: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a temporary file")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    large = [("a", ("a", bytes(3_000_000))), ("b", ("b", bytes(3_000_000)))]
+    assert client(application()).post("/predict", files=large).status_code == 422
 
 
 def test_a_full_queue_is_503_a_late_answer_504_and_nothing_stays_held(

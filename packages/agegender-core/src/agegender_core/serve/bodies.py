@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from time import monotonic
 from typing import Any
 
@@ -23,7 +23,6 @@ from .batching import Picture
 from .limits import ByteBudget, Limits
 
 _LONGEST_NAME = 255
-_DRAIN_SECONDS = 2.0
 _ACCEPTED = "multipart/form-data, application/json, image/*, application/octet-stream"
 _BUSY = {"Retry-After": "2"}
 
@@ -52,17 +51,15 @@ class Body:
         declared = self._request.headers.get("content-length", "0")
         if not declared.isascii() or not declared.isdecimal():
             raise HTTPException(400, "Content-Length must be a number")
+        # What still comes behind a refusal is passed over by the connection, so that the client gets to read it.
+        if len(declared) > 18 or int(declared) > self._limits.max_bytes:
+            raise self._too_large()
+        chunks = []
         async with aclosing(self._parts()) as parts:
-            if int(declared) > self._limits.max_bytes:
-                await self._drain(parts)
-                raise self._too_large()
-            chunks = []
             async for part in parts:
                 if self._held + len(part) > self._limits.max_bytes:
-                    await self._drain(parts)
                     raise self._too_large()
                 if not self._budget.take(len(part)):
-                    await self._drain(parts)
                     raise HTTPException(503, "the server holds as much as it can: try again", _BUSY)
                 self._held += len(part)
                 chunks.append(part)
@@ -81,19 +78,9 @@ class Body:
                 raise HTTPException(408, "the body came too slowly", {"Connection": "close"}) from None
             yield part
 
-    async def _drain(self, parts: AsyncGenerator[bytes, None]) -> None:
-        """Passes over what still comes, for a moment: a client that sends gets no answer before it has sent."""
-        count = 0
-        with suppress(TimeoutError, HTTPException):
-            async with asyncio.timeout(_DRAIN_SECONDS):
-                async for part in parts:
-                    count += len(part)
-                    if count > 2 * self._limits.max_bytes:
-                        return
-
     def _too_large(self) -> HTTPException:
         most = self._limits.max_bytes
-        return HTTPException(413, f"a request may have {most:,} bytes at most", {"Connection": "close"})
+        return HTTPException(413, f"a request may have {most:,} bytes at most")
 
     async def __aenter__(self) -> Body:
         return self

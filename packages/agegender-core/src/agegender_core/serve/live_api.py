@@ -16,7 +16,7 @@ from agegender_core.records import finite
 from .live import LiveView
 
 _WAIT = 10.0  # seconds for a newer frame
-_LOOK = 0.01  # seconds between two looks whether there is one
+_LOOK = 0.02  # seconds between two looks whether there is one
 
 
 class LiveApi:

@@ -72,12 +72,12 @@ def address_of(listener: socket.socket) -> str:
 
 
 def protocol_of(limits: Limits) -> type[asyncio.Protocol]:
-    """uvicorn's protocol with the limits that it lacks: on connections, on slow heads, and on answers nobody takes."""
+    """uvicorn's protocol with the limits that it lacks: on connections, on slow heads, on answers nobody takes."""
 
     class LimitedProtocol(H11Protocol):
         """One connection."""
 
-        _head_timer: asyncio.TimerHandle | None = None
+        _timer: asyncio.TimerHandle | None = None
         _write_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -87,26 +87,31 @@ def protocol_of(limits: Limits) -> type[asyncio.Protocol]:
                 transport.write(_BUSY)
                 transport.close()
                 return
-            self._wait_for_head()
+            self._start_timer()
 
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
             super().data_received(data)
-            # From its first byte on a head has so long, however many bytes still come.
-            if self.conn.their_state is not h11.IDLE:
-                self._cancel_head()
-            elif self.timeout_keep_alive_task is None:
-                self._wait_for_head()
+            self._look()
 
-        def _wait_for_head(self) -> None:
-            if self._head_timer is None:
-                self._head_timer = self.loop.call_later(limits.idle_seconds, self.transport.abort)
+        def on_response_complete(self) -> None:
+            super().on_response_complete()
+            self._look()
 
-        def _cancel_head(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+        def _look(self) -> None:
+            """A head that isn't whole, and a body that is already answered, have so long, however many bytes come."""
+            theirs, ours = self.conn.their_state, self.conn.our_state
+            if theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE):
+                # Between two requests it is uvicorn that waits.
+                if self._timer is None and self.timeout_keep_alive_task is None:
+                    self._start_timer()
+            elif self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _start_timer(self) -> None:
+            self._timer = self.loop.call_later(limits.idle_seconds, self.transport.abort)
 
         def pause_writing(self) -> None:
             super().pause_writing()
@@ -119,10 +124,10 @@ def protocol_of(limits: Limits) -> type[asyncio.Protocol]:
                 self._write_timer = None
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._cancel_head()
             super().connection_lost(exc)
-            if self._write_timer is not None:
-                self._write_timer.cancel()
+            for timer in (self._timer, self._write_timer):
+                if timer is not None:
+                    timer.cancel()
 
     return LimitedProtocol
 
