@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -179,10 +180,10 @@ def state(address: str) -> Any:
 def test_a_stream_is_shown_and_a_viewer_that_takes_nothing_holds_nobody_up(
     fed: Callable[..., Any], astronaut_path: Path
 ) -> None:
-    with fed() as (process, address):
+    with fed() as (_, address):
         until(lambda: state(address)["sources"][0]["faces"])
-        place = address.removeprefix("http://").strip("/").split(":")
-        with socket.create_connection((place[0], int(place[1]))) as slow:
+        place = urlsplit(address)
+        with socket.create_connection((place.hostname, place.port)) as slow:
             slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
             for _ in range(20):
                 slow.sendall(b"GET /live/0/frame HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
@@ -204,8 +205,31 @@ def test_a_stream_is_shown_and_a_viewer_that_takes_nothing_holds_nobody_up(
         assert ask(address, "predict", b"x")[0] == 404
         assert ask(address, "live/1/frame")[0] == 404
         assert ask(address, "live/0/frame?after=x")[0] == 400
+
+
+def test_a_viewer_that_waits_does_not_keep_the_command_from_ending(fed: Callable[..., Any]) -> None:
+    with fed() as (process, address):
+        until(lambda: state(address)["sources"][0]["faces"])
+
+        def watch() -> None:
+            number = "0"
+            with contextlib.suppress(OSError):
+                while number is not None:
+                    with urllib.request.urlopen(f"{address}live/0/frame?after={number}", timeout=20) as answer:
+                        number = answer.headers["X-Frame-Number"]
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        time.sleep(0.5)
+        start = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
+        assert time.monotonic() - start < 4
+        watching.join()
+        errors = process.stderr.read()
+        assert "Cancel" not in errors
+        assert "Traceback" not in errors
+        assert re.search(r"Stopped\. \d+ frames?, 1 track", errors)
 
 
 def test_no_frames_shows_numbers_alone_and_a_token_guards_both(fed: Callable[..., Any]) -> None:

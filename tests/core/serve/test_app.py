@@ -203,7 +203,7 @@ def test_a_client_that_asks_too_often_is_429(application: Callable[..., Any]) ->
 
 def test_without_a_token_only_this_machines_names_are_answered(application: Callable[..., Any]) -> None:
     app = application()
-    for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000"):
+    for host in ("127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000", "127.3.2.1:80"):
         assert client(app, host).get("/").status_code == 200, host
     for host in ("evil.example", "127.0.0.1.evil.example", "0.0.0.0:8000", "", "[::1", "user@127.0.0.1@x"):
         assert client(app).get("/about", headers={"Host": host}).status_code == 403, host

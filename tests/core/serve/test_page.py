@@ -168,7 +168,8 @@ def test_the_camera_is_looked_at_until_it_is_stopped(browser: Chrome, served: Ca
     see(browser, lambda b: b.execute_script(asked) >= before + 3)
     keep(browser, f"camera-{width}")
     browser.find_element(By.ID, "camera-other").click()
-    see(browser, lambda b: len(table(b, "#camera-faces")) == 1)
+    see(browser, lambda b: not b.find_elements(By.CSS_SELECTOR, "#camera-picture.mirrored"))
+    see(browser, lambda b: len(table(b, "#camera-faces")) == 1 and b.find_element(By.ID, "camera-stop").is_displayed())
     browser.find_element(By.ID, "camera-stop").click()
     see(browser, lambda b: not b.find_element(By.ID, "camera").is_displayed())
     ended = browser.execute_script(asked)
@@ -220,6 +221,39 @@ def test_refusals_are_said_on_the_page(
     assert text_of(browser, ".result:nth-child(1) .why") == "This file has 60,001 bytes; the server takes 60,000."
     assert text_of(browser, ".result:nth-child(2) .why").startswith("declares 204,800 pixels, more than the 100,000")
     check(browser, width, errors=1)
+
+
+def test_pictures_can_be_dropped_and_a_camera_that_there_is_not_is_said(
+    browser: Chrome, served: Callable[..., str]
+) -> None:
+    show(browser, served(), 390)
+    see(browser, lambda b: b.find_element(By.ID, "drop").is_displayed())
+    browser.execute_async_script(
+        """const done = arguments[0], canvas = document.createElement('canvas');
+        canvas.toBlob((blob) => {
+            const dataTransfer = new DataTransfer();
+            dataTransfer.items.add(new File([blob], 'empty.png'));
+            document.dispatchEvent(new DragEvent('drop', { dataTransfer, cancelable: true }));
+            done();
+        })"""
+    )
+    see(browser, lambda b: text_of(b, ".result p") == "No face was found.")
+    assert text_of(browser, ".result h3") == "empty.png"
+    for script, said in (
+        (
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError') }",
+            "allowed",
+        ),
+        (
+            "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotFoundError') }",
+            "no camera",
+        ),
+        ("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })", "https"),
+    ):
+        browser.execute_script(script)
+        browser.find_element(By.ID, "camera-start").click()
+        see(browser, lambda b, said=said: said in text_of(b, "#alert"))
+    check(browser, 390)
 
 
 @WIDTHS

@@ -20,7 +20,8 @@ from agegender_core.images import PICTURE_SUFFIXES, read_image
 from agegender_core.picture_rows import empty_row, reason_of
 from agegender_core.pipeline import Pipeline
 from agegender_core.records import face_records
-from agegender_core.serve.server import address_of, is_loopback, listen
+from agegender_core.serve.access import is_loopback
+from agegender_core.serve.server import address_of, listen
 
 Served = Callable[..., str]
 

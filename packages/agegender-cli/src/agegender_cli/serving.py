@@ -34,7 +34,8 @@ def open_listener(host: str, port: int, token: str | None) -> socket.socket:
     Raises:
         UserError: others could reach it, and there is no token; or the address can't be listened on.
     """
-    from agegender_core.serve.server import is_loopback, listen
+    from agegender_core.serve.access import is_loopback
+    from agegender_core.serve.server import listen
 
     if token is not None and not re.fullmatch(r"[\x21-\x7e]{8,}", token):
         raise UserError(

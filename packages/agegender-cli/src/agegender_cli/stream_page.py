@@ -58,7 +58,11 @@ class StreamPage:
         with serving(app, self._listener, limits):
             if not quiet:
                 message(f"Showing on {address_of(self._listener)}")
-            yield
+            try:
+                yield
+            finally:
+                # Who waits for the next frame is told at once, that the server need not wait for them.
+                view.ended = True
 
 
 @contextmanager

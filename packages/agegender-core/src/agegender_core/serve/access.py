@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import ipaddress
 import math
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -12,9 +13,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .limits import RateLimit
-
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""The names under which a server of this machine may be asked without a token."""
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -76,7 +74,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
-        if self._token is None and _name_of(f"//{host}") not in LOOPBACK:
+        if self._token is None and not is_loopback(_name_of(f"//{host}") or ""):
             return refusal(
                 403, f"without a token this server answers on this machine's own names only, not {host!r:.80}"
             )
@@ -101,6 +99,16 @@ class Guard:
         # In a time that doesn't say how much of it is right.
         same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), self._token.encode("utf-8", "replace"))
         return kind.lower() == "bearer" and same
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address: 127.0.0.1, ::1, localhost and the like."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def refusal(status: int, why: str, headers: dict[str, str] | None = None) -> JSONResponse:

@@ -56,9 +56,13 @@ class LiveView:
     Args:
         names: of the sources.
         shows_frames: whether pictures are shown, too.
+
+    Attributes:
+        ended: no frame comes any more.
     """
 
     def __init__(self, names: Sequence[str], shows_frames: bool = True) -> None:
+        self.ended = False
         self.names = [plain_text(name) for name in names]
         self.shows_frames = shows_frames
         self.pictures = [LivePicture() for _ in names] if shows_frames else []

@@ -46,7 +46,7 @@ class LiveApi:
         end = monotonic() + _WAIT
         # A number beyond the newest is one of an earlier run.
         while picture.number == 0 or picture.number == after:
-            if monotonic() > end or await request.is_disconnected():
+            if monotonic() > end or self._view.ended or await request.is_disconnected():
                 return Response(status_code=204)
             await asyncio.sleep(_LOOK)
         shown, data = await run_in_threadpool(picture.jpeg)

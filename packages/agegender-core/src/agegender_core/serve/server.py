@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import socket
 import threading
@@ -16,7 +15,6 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from .access import LOOPBACK
 from .limits import Limits
 
 _SHUTDOWN_SECONDS = 5
@@ -25,16 +23,6 @@ _BUSY = (
     b"Content-Type: application/json\r\nContent-Length: 41\r\n\r\n"
     b'{"error":"too many connections are open"}'
 )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address: 127.0.0.1, ::1, localhost and the like."""
-    if host in LOOPBACK:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def listen(host: str, port: int) -> socket.socket:
