@@ -184,6 +184,40 @@ def test_a_full_queue_is_503_a_late_answer_504_and_nothing_stays_held(
     assert asking.post("/predict", content=face, headers=JPEG).status_code == 422
 
 
+def test_what_waits_when_the_server_ends_is_503(face: bytes) -> None:
+    from agegender_core.serve.app import Served, serve_app
+    from agegender_core.serve.batching import Batcher
+
+    begun, opened = threading.Event(), threading.Event()
+
+    class Slow:
+        def batch(self, frames: Any) -> Any:
+            begun.set()
+            opened.wait(20)
+            raise ValueError("too late")
+
+    batcher = Batcher(Slow(), workers=1)  # type: ignore[arg-type]
+    asking = client(serve_app(Served(batcher), Limits()))
+    answers: list[tuple[int, Any]] = []
+
+    def ask() -> None:
+        answer = asking.post("/predict", content=face, headers=JPEG)
+        answers.append((answer.status_code, answer.json()))
+
+    with batcher:
+        first, second = threading.Thread(target=ask), threading.Thread(target=ask)
+        first.start()
+        assert begun.wait(20)
+        second.start()
+        while not batcher.waiting:
+            threading.Event().wait(0.01)
+        threading.Timer(0.3, opened.set).start()
+    first.join()
+    second.join()
+    assert sorted(status for status, _ in answers) == [422, 503]
+    assert (503, {"error": "the server is ending"}) in answers
+
+
 def test_bodies_hold_a_bounded_memory(application: Callable[..., Any]) -> None:
     asking = client(application(held_bytes=50_000))
     refused = asking.post("/predict", content=bytes(50_001), headers=JPEG)

@@ -100,7 +100,7 @@ def words(faces: Faces) -> list[list[str]]:
             str(row + 1),
             str(shown_age(face["age"])),
             shown_interval(face["age_interval"]) if face["age_interval"] else "not known",
-            f"{shown_gender(face['p_male'])} {max(face['p_male'], 1 - face['p_male']):.0%}".replace("%", " %"),
+            f"{shown_gender(face['p_male'])} {max(face['p_male'], 1 - face['p_male']):.0%}".replace("%", "\u00a0%"),
             f"{face['quality']:.2f}",
         ]
         for row, face in enumerate(face_records(faces))

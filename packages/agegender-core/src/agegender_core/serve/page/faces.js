@@ -18,7 +18,7 @@ export function gender(face) {
   return `${face.gender}${sureness(face) < unsure ? "?" : ""}`;
 }
 
-const percent = (face) => (face.p_male === null ? "" : ` ${Math.round(100 * sureness(face))} %`);
+const percent = (face) => (face.p_male === null ? "" : ` ${Math.round(100 * sureness(face))}\u00a0%`);
 
 function label(face) {
   const words = [];
