@@ -29,6 +29,7 @@ from agegender_core.telemetry import return_free_memory
 
 _LOG = logging.getLogger(__name__)
 _JPEG_QUALITY = 90
+_OPENCV_LIMIT = "CV_IO_MAX_IMAGE_PIXELS"  # in what OpenCV says; the variable OPENCV_IO_MAX_IMAGE_PIXELS sets it
 _TRIM = 10.0  # seconds after which memory that is free goes back to the system
 
 Outcome: TypeAlias = Literal["read", "unreadable", "too large", "internal error"]
@@ -206,15 +207,19 @@ class Batcher:
         return answers
 
     def _decoded(self, picture: Picture, declared: int) -> Frame:
+        most = f"more than the {self._max_pixels:,} that are taken here"
         if declared > self._max_pixels:
-            raise _TooLargeError(
-                f"declares {declared:,} pixels, more than the {self._max_pixels:,} that are taken here"
-            )
-        frame = decode_image(picture.data, picture.name)
-        # Of formats whose headers aren't read here the size is known only now.
-        if frame.shape[0] * frame.shape[1] > self._max_pixels:
-            pixels = frame.shape[0] * frame.shape[1]
-            raise _TooLargeError(f"has {pixels:,} pixels, more than the {self._max_pixels:,} that are taken here")
+            raise _TooLargeError(f"declares {declared:,} pixels, {most}")
+        try:
+            frame = decode_image(picture.data, picture.name)
+        except ImageError as error:
+            if _OPENCV_LIMIT in str(error):
+                raise _TooLargeError(f"declares too many pixels, {most}") from None
+            raise
+        # Of formats whose headers aren't read here the size is known only now, unless OpenCV was told the limit.
+        pixels = frame.shape[0] * frame.shape[1]
+        if pixels > self._max_pixels:
+            raise _TooLargeError(f"has {pixels:,} pixels, {most}")
         return frame
 
     def _found(self, frames: Sequence[Frame]) -> Sequence[Faces | Exception]:
