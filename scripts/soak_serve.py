@@ -68,15 +68,15 @@ def predicted(paths: list[Path], model: str) -> tuple[dict[str, Any], float]:
     return {row["source"]: row for row in rows}, time.perf_counter() - start
 
 
-def one_by_one(paths: list[Path], model: str) -> float:
-    """Seconds that the pipeline takes for the pictures, one after the other, when it is loaded already."""
+def one_by_one(paths: list[Path], model: str) -> tuple[float, float]:
+    """Seconds, and CPU seconds, that the loaded pipeline takes for the pictures, one after the other."""
     pipeline = Pipeline.for_pictures(model, device="auto", runtime="auto")
     pipeline(read_image(ROOT / "samples/astronaut.jpg"))
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     for path in paths:
         with contextlib.suppress(ImageError):
             pipeline(read_image(path))
-    return time.perf_counter() - start
+    return time.perf_counter() - start, time.process_time() - cpu
 
 
 def differ(answer: Any, row: Any) -> str:
@@ -142,6 +142,12 @@ def resident_mb(process: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def cpu_seconds(process: int) -> float:
+    """CPU seconds of a process so far: fields 14 and 15 of /proc/PID/stat, behind the name in brackets."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=1000)
@@ -161,8 +167,9 @@ def main() -> int:
         unreadable = sum(row["error"] is not None for row in expected.values())
         print(f"{len(paths)} pictures, {unreadable} of them unreadable; model {asked.model}; {os.cpu_count()} cores")
         print(f"predict, as many at a time as cores: {len(paths) / seconds:.1f} pictures/s, with its start")
-        alone = one_by_one(paths, asked.model)
-        print(f"the same in Python, one after the other, without a start: {len(paths) / alone:.1f} pictures/s")
+        alone, cpu = one_by_one(paths, asked.model)
+        each = f"{len(paths) / alone:.1f} pictures/s, {1000 * cpu / len(paths):.1f} ms of CPU each"
+        print(f"the same in Python, one after the other, without a start: {each}")
         start = time.perf_counter()
         for path in paths[: asked.processes]:
             predicted([path], asked.model)
@@ -176,19 +183,21 @@ def main() -> int:
             order = [paths[number % len(paths)] for number in range(asked.requests)]
             shares = [order[client :: asked.clients] for client in range(asked.clients)]
             clients = [threading.Thread(target=soak.ask, args=(share,)) for share in shares]
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), cpu_seconds(server.pid)
             for thread in [*drips, *clients]:
                 thread.start()
             for thread in clients:
                 thread.join()
             seconds = time.perf_counter() - start
             soak.ended.set()
+            cpu = cpu_seconds(server.pid) - cpu
             alive = server.poll() is None
             server.send_signal(signal.SIGINT)
             rest = server.stderr.read()
     done = sum(soak.statuses.values())
     statuses = dict(sorted(soak.statuses.items()))
-    print(f"serve, {asked.clients} clients: {done / seconds:.1f} requests/s; statuses {statuses}")
+    each = f"{done / seconds:.1f} requests/s, {1000 * cpu / done:.1f} ms of CPU each"
+    print(f"serve, {asked.clients} clients: {each}; statuses {statuses}")
     print(f"answers beside predict's: {dict(soak.kinds)}; the server {'lived' if alive else 'DIED'}")
     print("memory in MB after so many requests: " + ", ".join(f"{n}: {mb:.0f}" for n, mb in soak.memory))
     if "Traceback" in rest:
