@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import http.server
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
+import threading
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -179,19 +184,79 @@ def test_no_index_address_or_machine_path_is_committed() -> None:
     assert found == []
 
 
+def dockerfile() -> dict[str, list[str]]:
+    """The lines of each stage by its name."""
+    stages: dict[str, list[str]] = {}
+    for line in (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines():
+        if line.startswith("FROM "):
+            stages[line.rpartition(" AS ")[2]] = [line]
+        elif line and not line.startswith("#"):
+            stages[next(reversed(stages))].append(line)
+    return stages
+
+
 def test_the_dockerfile_copies_and_installs_what_there_is() -> None:
     """CI has no engine: it runs the installation from what is copied; here is what it can't."""
-    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ").splitlines()
-    copied = [line.split()[1] for line in lines if line.startswith("COPY")]
+    stages = dockerfile()
+    lines = [line for stage in stages.values() for line in stage]
+    copied = [line.split()[1] for line in lines if line.startswith("COPY") and "--from" not in line]
     assert all((ROOT / path).exists() for path in copied)
     allowed = [line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")]
     assert sorted(allowed) == sorted(copied)
-    installed = re.findall(r"packages/([\w-]+)(?:\[(\w+)\])?", next(line for line in lines if "pip install" in line))
-    assert sorted(name for name, _ in installed) == [folder.name for folder in PACKAGES]
-    for name, extra in installed:
-        assert not extra or extra in project(ROOT / "packages" / name)["optional-dependencies"]
+    assert list(stages) == ["sources", "serve-build", "serve", "train"]
+    everything = {folder.name for folder in PACKAGES}
+    for stage, packages in (("train", everything), ("serve-build", everything - {"agegender-train"})):
+        line = next(line for line in stages[stage] if "pip install" in line)
+        installed = re.findall(r"packages/([\w-]+)(?:\[(\w+)\])?", line)
+        assert {name for name, _ in installed} == packages
+        for name, extra in installed:
+            assert not extra or extra in project(ROOT / "packages" / name)["optional-dependencies"]
     scripts = project(ROOT / "packages/agegender-cli")["scripts"]
-    assert [line for line in lines if line.startswith("ENTRYPOINT")] == [f'ENTRYPOINT ["{next(iter(scripts))}"]']
+    entries = [line for line in lines if line.startswith("ENTRYPOINT")]
+    assert entries == 2 * [f'ENTRYPOINT ["{next(iter(scripts))}"]']
+
+
+def test_the_container_that_serves_is_asked_for_its_health_and_reached_from_this_machine_alone() -> None:
+    from typer.main import get_command
+
+    from agegender_cli.main import app
+
+    yaml = pytest.importorskip("yaml")
+    stage = dockerfile()["serve"]
+    started = json.loads(next(line for line in stage if line.startswith("CMD"))[4:])
+    (service,) = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"].values()
+    assert service["command"] == started
+    assert service["build"] == {"context": ".", "target": "serve"}
+    assert re.fullmatch(r"\$\{AGEGENDER_TOKEN:\?.+\}", service["environment"]["AGEGENDER_TOKEN"])
+    command = get_command(app).commands[started[0]]  # type: ignore[attr-defined]
+    parameters = command.make_context(started[0], started[1:]).params
+    port = parameters["port"]
+    assert parameters["host"] == "0.0.0.0"
+    assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
+    assert f"EXPOSE {port}" in stage
+    asked = json.loads(next(line for line in stage if line.startswith("HEALTHCHECK")).partition(" CMD ")[2])
+    for status, code in ((200, 0), (503, 1)):
+        with health(status) as free:
+            words = [sys.executable, *asked[1:-1], asked[-1].replace(f":{port}/", f":{free}/")]
+            assert asked[-1] != words[-1]
+            assert subprocess.run(words, capture_output=True, check=False).returncode == code
+
+
+@contextmanager
+def health(status: int) -> Iterator[int]:
+    """Something that answers /healthz with a status: its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        yield server.server_port
 
 
 @pytest.mark.parametrize("model", MODELS.values())

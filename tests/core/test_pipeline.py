@@ -262,6 +262,19 @@ def test_a_network_sees_the_same_in_a_batch_of_several_frames(astronaut_path: Pa
         np.testing.assert_array_equal(one.xyxy, want.xyxy)
 
 
+def test_several_pictures_at_once_give_what_each_gives_alone(astronaut_path: Path) -> None:
+    pipeline = Pipeline.for_pictures("tiny")
+    picture = read_image(astronaut_path)
+    pictures = [picture, IMAGE, np.ascontiguousarray(picture[:, ::-1])]
+    found = pipeline.batch(pictures)
+    assert [len(faces) for faces in found] == [1, 0, 1]
+    for faces, one in zip(found, map(pipeline, pictures), strict=True):
+        assert faces.xyxy.tolist() == one.xyxy.tolist()
+        assert faces.age == pytest.approx(one.age, abs=1e-4)
+        assert faces.p_male == pytest.approx(one.p_male, abs=1e-5)
+    assert pipeline.batch([]) == []
+
+
 def test_wrong_options() -> None:
     with pytest.raises(ValueError, match='detect_every must be 1 or more, or "auto", got 0'):
         Pipeline([MovingFace()], detect_every=0)

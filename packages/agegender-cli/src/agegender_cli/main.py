@@ -24,6 +24,7 @@ from .predict import predict
 from .preprocess import preprocess
 from .review import review
 from .runs import runs
+from .serve import serve
 from .split import split
 from .stream import stream
 from .train import train
@@ -37,6 +38,7 @@ class _Commands(TyperGroup):
         commands = (
             Command("predict", predict),
             Command("stream", stream),
+            Command("serve", serve),
             Command("preprocess", preprocess),
             Command("audit", audit),
             Command("review", review),

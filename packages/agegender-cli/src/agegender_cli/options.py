@@ -155,6 +155,16 @@ Threshold = Annotated[
 BatchSize = Annotated[int, typer.Option(min=1, help="Faces in a batch.")]
 Threads = Annotated[int, typer.Option(min=1, help="Threads of a model.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar and no summary.")]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="AGEGENDER_TOKEN",
+        metavar="TEXT",
+        help="What a client must send as Authorization: Bearer TEXT. Better in AGEGENDER_TOKEN: others can see a "
+        "command's options.",
+        show_envvar=False,
+    ),
+]
 NearDuplicates = Annotated[
     int,
     typer.Option(

@@ -182,7 +182,9 @@ def _rows(
 
 
 def _row(picture: Picture, pipeline: Pipeline, drawing: Path | None) -> dict[str, Any]:
-    row: dict[str, Any] = {"source": picture.name, "error": None, "width": None, "height": None, "faces": []}
+    from agegender_core.picture_rows import empty_row, reason_of
+
+    row = empty_row(picture.name)
     try:
         image = picture.read()
         row["width"], row["height"] = image.shape[1], image.shape[0]
@@ -194,7 +196,7 @@ def _row(picture: Picture, pipeline: Pipeline, drawing: Path | None) -> dict[str
         # Whatever happens with one picture, the others go on; a bug is to be seen where it is looked for.
         if os.environ.get("AGEGENDER_DEBUG") == "1" and not isinstance(error, ValueError | OSError | MemoryError):
             raise
-        row["error"] = _reason(error, picture.name)
+        row["error"] = reason_of(error, picture.name)
     return row
 
 
@@ -212,18 +214,6 @@ def _draw(image: Frame, faces: Faces, path: Path) -> None:
         write_image(path, draw_faces(image, faces), comment=COMMENT)
     except OSError as error:
         raise OSError(f"the drawing {path} can't be written: {error.strerror or error}") from None
-
-
-def _reason(error: Exception, name: str) -> str:
-    import cv2
-
-    if isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem):
-        return "there is too little memory for it"
-    if isinstance(error, cv2.error):
-        return f"OpenCV: {error.err or error}"
-    if isinstance(error, ValueError | OSError):
-        return (getattr(error, "strerror", None) or str(error)).removeprefix(f"{name}: ")
-    return f"internal error: {type(error).__name__}: {error}"
 
 
 @dataclass

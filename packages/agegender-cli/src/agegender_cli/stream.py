@@ -27,11 +27,13 @@ from .options import (
     Runtime,
     RuntimeName,
     Threshold,
+    Token,
     VideoModel,
 )
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
+from .stream_page import StreamPage, open_page
 from .stream_sinks import Sinks, Targets, open_sinks, refuse_overwriting
 
 if TYPE_CHECKING:
@@ -87,6 +89,8 @@ def stream(
     chips: options.Chips = None,
     stats: options.Stats = None,
     metrics: options.Metrics = None,
+    serve: options.Serve = None,
+    token: Token = None,
     quiet: Quiet = False,
 ) -> None:
     """Find and follow faces in videos and estimate their ages and genders.
@@ -103,6 +107,7 @@ def stream(
       agegender stream lobby.mp4 --detect-every 1 -o out.mp4
       agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
       agegender stream 0 --no-frames --summary people.csv
+      agegender stream rtsp://10.0.0.7/live --no-show --serve 8000
     """
     from agegender_core.pipeline import Pipeline
     from agegender_core.smoothing import Smoother
@@ -122,6 +127,7 @@ def stream(
     stopped = _Stopped()
     with ExitStack() as stack:
         stack.enter_context(_signals(stopped))
+        page = stack.enter_context(open_page(serve, token))
         opened = _open(stack, sources, wait=wait, give_up=give_up, stall=stall, size=options.size_of(size), fps=fps)
         pipeline = Pipeline.for_video(
             model,
@@ -137,7 +143,9 @@ def stream(
             device=device,
             runtime=runtime,
         )
-        run = _Run(opened, pipeline, open_sinks(opened, targets), stopped, quiet)
+        page.prepare([source.name for source in opened], not no_frames)
+        targets.live = page.view
+        run = _Run(opened, pipeline, open_sinks(opened, targets), page, stopped, quiet)
         run.work(metrics)
     run.conclude(stats)
 
@@ -209,12 +217,18 @@ class _Run:
     """The work, and how it ended: `exit_code` 0, or the `problem` in words."""
 
     def __init__(
-        self, sources: Sequence[Source], pipeline: Pipeline, sinks: Sinks, stopped: _Stopped, quiet: bool
+        self,
+        sources: Sequence[Source],
+        pipeline: Pipeline,
+        sinks: Sinks,
+        page: StreamPage,
+        stopped: _Stopped,
+        quiet: bool,
     ) -> None:
         from agegender_core.telemetry import Telemetry
 
         self._sources, self._pipeline, self._sinks = sources, pipeline, sinks
-        self._stopped, self._quiet = stopped, quiet
+        self._page, self._stopped, self._quiet = page, stopped, quiet
         self.telemetry: Telemetry = Telemetry(sources)
         self.exit_code = 0
         self.problem = ""
@@ -246,6 +260,7 @@ class _Run:
         total = sum(source.frame_count or 0 for source in self._sources)
         endless = any(source.frame_count is None for source in self._sources)
         told = stack.enter_context(open_metrics(metrics, self.telemetry.prometheus))
+        stack.enter_context(self._page.serving(self._quiet))
         new_bar = stack.enter_context(progress_bars(self._quiet, endless=endless))
         first = Path(self._sources[0].name).name
         title = first if len(self._sources) == 1 else f"{len(self._sources)} sources"
@@ -259,6 +274,7 @@ class _Run:
             if monotonic() >= next_tick:
                 next_tick = monotonic() + _TICK
                 told.tick()
+                self._page.tick(self.telemetry)
                 self._tell_notes()
                 bar.update(self.telemetry.frames, note=self.telemetry.line())
             if monotonic() >= next_trim:

@@ -103,18 +103,19 @@ class NoMetrics:
 
 def metrics_file(metrics: str | None) -> Path | None:
     """The file that --metrics names, ``None`` if it names a port or nothing."""
-    return None if metrics is None or _port_of(metrics) else Path(metrics)
+    return None if metrics is None or host_and_port(metrics) else Path(metrics)
 
 
 def open_metrics(metrics: str | None, text: Callable[[], str]) -> Metrics:
     """What --metrics asks for. Raises UserError where the port is taken."""
     if metrics is None:
         return NoMetrics()
-    place = _port_of(metrics)
+    place = host_and_port(metrics)
     return MetricsServer(*place, text) if place else MetricsFile(Path(metrics), text)
 
 
-def _port_of(metrics: str) -> tuple[str, int] | None:
+def host_and_port(metrics: str) -> tuple[str, int] | None:
+    """Host and port of "9100", "HOST:9100" or "[::1]:9100", by default of this machine; ``None`` of anything else."""
     host, colon, port = metrics.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or (colon and "/" in host):
         return None

@@ -190,6 +190,15 @@ Metrics = Annotated[
         rich_help_panel=HEALTH,
     ),
 ]
+Serve = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[HOST:]PORT",
+        help="Show the stream on a page: the newest frame, who is there, counts, health. A HOST that other machines "
+        "reach needs a token.",
+        rich_help_panel=RESULTS,
+    ),
+]
 
 
 def detect_every_of(text: str) -> int | Literal["auto"]:

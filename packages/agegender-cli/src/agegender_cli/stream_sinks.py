@@ -15,6 +15,7 @@ from .targets import refuse_source
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import FrameResult
+    from agegender_core.serve.live import LiveView
     from agegender_core.sinks import FrameSink, ResultSink
     from agegender_core.sources import Source
 
@@ -34,6 +35,7 @@ class Targets:
         show: a window; ``None``: where there is a screen.
         segment: seconds of a file.
         blur: faces are made unrecognisable.
+        live: a page's view of the sources.
     """
 
     videos: list[Path] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Targets:
     show: bool | None = None
     segment: float | None = None
     blur: bool = False
+    live: LiveView | None = None
 
     @property
     def files(self) -> list[tuple[str, Path]]:
@@ -54,8 +57,8 @@ class Targets:
 
     @property
     def writes_anything(self) -> bool:
-        """Whether there is a file or stdout among them: without, there is the window at most."""
-        return bool(self.files) or "-" in [*self.tracks, self.summary]
+        """Whether there is a file, stdout or a page among them: without, there is the window at most."""
+        return bool(self.files) or self.live is not None or "-" in [*self.tracks, self.summary]
 
 
 class Sinks:
@@ -137,7 +140,7 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             source.slug = f"{source.slug}-{number + 1}"
     windows = _windows(sources, targets)
     if not targets.writes_anything and not any(windows):
-        raise UserError("nothing to do: --no-show, and none of --output, --tracks and --summary is given")
+        raise UserError("nothing to do: --no-show, and none of --output, --tracks, --summary and --serve is given")
     named: list[Callable[[], list[str]]] = []
     of_source: list[list[ResultSink]] = [[] for _ in sources]
     videos: list[Any] = []
@@ -147,6 +150,9 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             for path in targets.videos:
                 videos.append(stack.enter_context(_video(source, path, len(sources), targets, named)))
                 frame_sinks.append(videos[-1])
+            if targets.live is not None:
+                frame_sinks += targets.live.pictures[number : number + 1]
+                of_source[number].append(targets.live.numbers[number])
             if frame_sinks:
                 of_source[number].append(_drawn(frame_sinks, targets.blur))
         for text in targets.tracks:
@@ -178,7 +184,7 @@ def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | No
             raise
         if not targets.writes_anything:
             raise UserError(
-                f"nothing to do: {error}, and none of --output, --tracks and --summary is given",
+                f"nothing to do: {error}, and none of --output, --tracks, --summary and --serve is given",
                 hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
             ) from None
         return [None] * len(sources)

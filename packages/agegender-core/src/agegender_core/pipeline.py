@@ -261,6 +261,24 @@ class Pipeline:
             faces = stage(frame, faces)
         return faces
 
+    def batch(self, frames: Sequence[Frame]) -> list[Faces]:
+        """The faces of several pictures, each as the call gives them; the network sees the faces of all together.
+
+        Ages and probabilities may differ from the call's by a rounding of float32: a network's sums run in another
+        order over several faces than over one.
+
+        Args:
+            frames: pictures as for the call, of any sizes.
+        """
+        frames = [as_frame(frame, grey=True) for frame in frames]
+        faces = [Faces.empty() for _ in frames]
+        for stage in self.stages if frames else ():
+            if isinstance(stage, BatchStage) and len(frames) > 1:
+                faces = stage.batch(frames, faces)
+            else:
+                faces = [stage(frame, one) for frame, one in zip(frames, faces, strict=True)]
+        return faces
+
     def run(self, source: Iterable[TimedFrame], *, bgr: bool = False) -> Iterator[FrameResult]:
         """The results of a video, frame by frame, as they are asked for. Starts by resetting the stages.
 
