@@ -178,7 +178,7 @@ def test_a_threshold_out_of_range_is_named_as_it_was_given(detector: str, thresh
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"detector": "dlib"}, "detector must be yunet or hog or a stage, got 'dlib'"),
+        ({"detector": "dlib"}, "detector must be yunet, hog, hog-fast or a stage, got 'dlib'"),
         ({"detector": "hog", "any_rotation": True}, "any_rotation is for the yunet detector"),
         ({"detector": "hog", "min_face": 30, "upsample": 1}, "min_face and upsample exclude each other"),
         ({"detector": "yunet", "upsample": 1}, "upsample is for the hog detector"),

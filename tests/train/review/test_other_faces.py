@@ -166,7 +166,7 @@ def test_what_the_store_was_not_made_with_is_refused(
     elif change == "no such source":
         named["source"], message = [tmp_path / "gone"], "gone"
     else:
-        named["detector"], message = "eyes", "detector must be yunet or hog"
+        named["detector"], message = "eyes", "detector must be yunet, hog"
     with pytest.raises((ValueError, OSError), match=message):
         OtherFaces.of(Store.open(store), **named)
 

@@ -47,7 +47,7 @@ VIDEO_PIXELS = 400_000
 def scores_of(detector: str) -> Scores:
     """The scores of the detector of that name. Raises ValueError where there is none."""
     if detector not in DETECTORS:
-        raise ValueError(f"detector must be {' or '.join(DETECTORS)} or a stage, got {detector!r}")
+        raise ValueError(f"detector must be {', '.join(DETECTORS)} or a stage, got {detector!r}")
     return DETECTORS[detector]
 
 
