@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from . import hub
 from .align import Aligner
 from .decoding import MAX_AGE, Floats
 from .decoding import Prediction as Prediction
@@ -118,6 +119,70 @@ class Predictor(BatchStage):
             raise ModelFileError(f"{path}: {error}") from None
         self.name = description["name"]
         self.flip = wants_flip(description) if flip is None else flip
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | bool | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+        **options: Any,
+    ) -> Predictor:
+        """The model of a folder, or of a repository of the Hugging Face Hub.
+
+        Args:
+            name: a folder that `save_pretrained` or a training wrote, with ``model.onnx``; else ``"owner/name"``, which
+                needs the extra ``agegender-core[hub]``, and a network unless it is in the Hub's cache.
+            revision: of a repository: a branch, tag or commit.
+            token: see ``huggingface_hub.hf_hub_download``, like the next two.
+            cache_dir: where downloads are kept.
+            local_files_only: take a repository from the cache, without a network.
+            **options: see `load_predictor`: threads, flip, device, runtime.
+
+        Raises:
+            OSError: there is no such folder or repository, it holds no model, or it can't be reached.
+            ModelFileError: the file in it is no model of agegender.
+            ModuleNotFoundError: a repository is asked for, and huggingface_hub isn't installed.
+        """
+        where = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+        return cls(hub.fetch(name, **where), **options)  # type: ignore[arg-type]
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write the model as ``model.onnx``, and a card as ``README.md``, into a folder. A card that is there stays.
+
+        Raises:
+            OSError: the folder can't be written.
+        """
+        hub.save(self.path, from_metadata(self.metadata), folder)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool | None = None,
+        token: str | bool | None = None,
+        commit_message: str = "Upload by agegender",
+    ) -> str:
+        """Upload the model and a card to a repository of the Hugging Face Hub; a card that is there stays.
+
+        Args:
+            repository: ``"owner/name"``; it is made if it isn't there.
+            private: of a repository that is made.
+            token: of the Hub; by default the one that ``hf auth login`` keeps.
+            commit_message: of the upload.
+
+        Returns:
+            The address of the commit.
+
+        Raises:
+            OSError: the Hub can't be reached, or refuses.
+            ModuleNotFoundError: huggingface_hub isn't installed: it is the extra ``agegender-core[hub]``.
+        """
+        description = from_metadata(self.metadata)
+        return hub.push(self.path, description, repository, private=private, token=token, message=commit_message)
 
     def __repr__(self) -> str:
         return f"Predictor({self.name!r}, {self.spec.input_size} px, {self.path})"
