@@ -1,4 +1,4 @@
-"""Compare `HogDetector`, exact and fast, on one thread and on two, with dlib's wheel: boxes and times.
+"""Print the boxes and times of `HogDetector`, exact and fast, on one thread and on two, beside those of dlib's wheel.
 
     uv run python scripts/compare_hog.py pictures/ video.mp4 --every 10
 

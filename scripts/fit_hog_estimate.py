@@ -1,4 +1,4 @@
-"""Fits the estimate by which `HogDetector(exact=False)` rules windows out, and writes it as a table for the C++ core.
+"""Make the table of the estimate by which `HogDetector(exact=False)` rules windows out, for the C++ core.
 
     uv run python scripts/fit_hog_estimate.py fairface/train-1.zip cpp/src/hog_estimate_table.inc
 
