@@ -22,7 +22,7 @@ namespace {
 constexpr int kMaxUpsample = 4;
 constexpr std::ptrdiff_t kMaxSide = 1 << 20;  ///< pixels; a place of a pixel is an exact float up to 16 times as many
 constexpr std::ptrdiff_t kPooledPixels = 1 << 24;  ///< a larger picture's scratch memory would be kept for nothing
-constexpr double kStep = 6.0 / 5;  ///< from the side of a level's faces to that of the next
+constexpr double kStep = 6.0 / 5;                  ///< from the side of a level's faces to that of the next
 
 void require_frame(const ImageView& image) {
   if (image.height <= 0 || image.width <= 0 || image.height > kMaxSide || image.width > kMaxSide)

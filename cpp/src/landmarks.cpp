@@ -110,8 +110,7 @@ struct LandmarkModel::Model {
       throw std::runtime_error("it predicts " + std::to_string(initial_shape.size() / 2) +
                                " points, alignment needs 5");
     require(forests.size() == anchors.size() && forests.size() == deltas.size(), "its cascades are damaged");
-    for (std::size_t i = 0; i < forests.size(); ++i)
-      cascades.push_back(flatten(forests[i], anchors[i], deltas[i]));
+    for (std::size_t i = 0; i < forests.size(); ++i) cascades.push_back(flatten(forests[i], anchors[i], deltas[i]));
   }
 
   /// `dlib::shape_predictor::operator()` for up to kBlock faces: the same products and sums in the same order for each.
@@ -190,8 +189,7 @@ struct LandmarkModel::Model {
       const std::uint8_t* pixel = image.data + (row_of[i] * image.width + column_of[i]) * kChannels;
       row_of[i] = kChannels == 1 ? pixel[0] : pixel[0] + pixel[1] + pixel[2];
     }
-    for (std::size_t i = 0; i < count; ++i)
-      pixels[i] *= static_cast<float>(kChannels == 1 ? row_of[i] : row_of[i] / 3);
+    for (std::size_t i = 0; i < count; ++i) pixels[i] *= static_cast<float>(kChannels == 1 ? row_of[i] : row_of[i] / 3);
   }
 };
 
