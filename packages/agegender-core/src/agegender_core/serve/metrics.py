@@ -21,25 +21,21 @@ class ServerMetrics:
     """
 
     def __init__(self, waiting: Callable[[], int] = lambda: 0, more: Callable[[], str] = lambda: "") -> None:
-        self._registry, self._more = CollectorRegistry(), more
-        ProcessCollector(registry=self._registry)
-        self._requests = Counter("agegender_serve_requests", "Requests.", ["path", "status"], registry=self._registry)
+        self._collected, self._more = CollectorRegistry(), more
+        # Not in the process's own registry, which any library may add to.
+        own = {"registry": self._collected}
+        ProcessCollector(**own)
+        self._requests = Counter("agegender_serve_requests", "Requests.", ["path", "status"], **own)
         self._request_seconds = Histogram(
-            "agegender_serve_request_seconds",
-            "From a request's head to its answer.",
-            ["path"],
-            buckets=_SECONDS,
-            registry=self._registry,
+            "agegender_serve_request_seconds", "From head to answer.", ["path"], buckets=_SECONDS, **own
         )
-        self._pictures = Counter("agegender_serve_pictures", "Pictures.", ["outcome"], registry=self._registry)
-        self._faces = Counter("agegender_serve_faces", "Faces in pictures.", registry=self._registry)
+        self._pictures = Counter("agegender_serve_pictures", "Pictures.", ["outcome"], **own)
+        self._faces = Counter("agegender_serve_faces", "Faces in pictures.", **own)
         self._batches = Histogram(
-            "agegender_serve_batch_pictures", "Pictures in a batch.", buckets=(1, 2, 4, 8, 16), registry=self._registry
+            "agegender_serve_batch_pictures", "Pictures in a batch.", buckets=(1, 2, 4, 8, 16), **own
         )
-        self._batch_seconds = Histogram(
-            "agegender_serve_batch_seconds", "Time of a batch.", buckets=_SECONDS, registry=self._registry
-        )
-        queue = Gauge("agegender_serve_queue_pictures", "Pictures that wait.", registry=self._registry)
+        self._batch_seconds = Histogram("agegender_serve_batch_seconds", "Time of a batch.", buckets=_SECONDS, **own)
+        queue = Gauge("agegender_serve_queue_pictures", "Pictures that wait.", **own)
         queue.set_function(waiting)
 
     def request(self, path: str, status: int, seconds: float) -> None:
@@ -57,4 +53,4 @@ class ServerMetrics:
 
     def text(self) -> str:
         """All figures."""
-        return generate_latest(self._registry).decode() + self._more()
+        return generate_latest(self._collected).decode() + self._more()
