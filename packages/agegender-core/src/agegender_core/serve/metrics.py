@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
@@ -23,7 +24,7 @@ class ServerMetrics:
     def __init__(self, waiting: Callable[[], int] = lambda: 0, more: Callable[[], str] = lambda: "") -> None:
         self._collected, self._more = CollectorRegistry(), more
         # Not in the process's own registry, which any library may add to.
-        own = {"registry": self._collected}
+        own: dict[str, Any] = {"registry": self._collected}
         ProcessCollector(**own)
         self._requests = Counter("agegender_serve_requests", "Requests.", ["path", "status"], **own)
         self._request_seconds = Histogram(
