@@ -56,12 +56,17 @@ def press(browser: Chrome, *keys: str) -> None:
 
 
 def keep(browser: Chrome, file: Path) -> None:
-    assert browser.find_elements("css selector", ".face[aria-label*='jpg']"), f"no face is shown on {file.name}"
+    """Writes what is shown, as a JPEG of at most MOST_BYTES."""
     shown = Image.open(io.BytesIO(browser.get_screenshot_as_png())).convert("RGB")
     for quality in range(90, 50, -2):
         shown.save(file, quality=quality, optimize=True, subsampling=0)
         if file.stat().st_size < MOST_BYTES:
             break
+
+
+def keep_faces(browser: Chrome, file: Path) -> None:
+    assert browser.find_elements("css selector", ".face[aria-label*='jpg']"), f"no face is shown on {file.name}"
+    keep(browser, file)
 
 
 def take(address: str, out: Path) -> None:
@@ -70,12 +75,12 @@ def take(address: str, out: Path) -> None:
         look(browser, address + "?order=age-error", 1280, 800)
         time.sleep(2)  # the model
         press(browser, "a", "r", "2", "6", Keys.ENTER, "a", "g", Keys.ARROW_RIGHT, "a", Keys.ARROW_DOWN, "r")
-        keep(browser, out / "review.jpg")
+        keep_faces(browser, out / "review.jpg")
         look(browser, address + "?ages=0-20", 390, 844)
-        keep(browser, out / "review-phone.jpg")
+        keep_faces(browser, out / "review-phone.jpg")
         look(browser, address, 1280, 800, dark=True)
         press(browser, "?")
-        keep(browser, out / "review-keys.jpg")
+        keep_faces(browser, out / "review-keys.jpg")
     finally:
         browser.quit()
 
@@ -86,7 +91,7 @@ def take_choice(address: str, out: Path) -> None:
         look(browser, address, 1000, 640)
         press(browser, "b")
         time.sleep(2)  # the detector
-        keep(browser, out / "review-face.jpg")
+        keep_faces(browser, out / "review-face.jpg")
     finally:
         browser.quit()
 

@@ -17,9 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from make_review_pictures import AGEGENDER, MOST_BYTES, ROOT, driver, look
-from PIL import Image
-from selenium.webdriver import Chrome
+from make_review_pictures import AGEGENDER, ROOT, driver, keep, look
 
 from agegender_core import open_source
 
@@ -31,17 +29,6 @@ def until(condition: Callable[[], object]) -> None:
     while not condition():
         assert time.monotonic() < end, "the page does not show what it should"
         time.sleep(0.1)
-
-
-def keep(browser: Chrome, file: Path) -> None:
-    part = file.with_suffix(".png")
-    browser.save_screenshot(str(part))
-    with Image.open(part) as shown:
-        for quality in range(90, 50, -2):
-            shown.convert("RGB").save(file, quality=quality, optimize=True, subsampling=0)
-            if file.stat().st_size < MOST_BYTES:
-                break
-    part.unlink()
 
 
 def take_pictures(address: str, file: Path) -> None:

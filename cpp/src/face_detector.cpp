@@ -126,6 +126,7 @@ struct HogFaceDetector::Scratch {
   /// The caller's thread builds the levels, and then helps those that search them.
   void search_together(std::size_t threads, const HogOptions& options) {
     std::vector<std::thread> others;
+    others.reserve(threads - 1);  // a thread that runs must not be lost to a vector that can't grow
     try {
       while (others.size() + 1 < threads)
         others.emplace_back([this, &options, &searcher = *searchers[others.size() + 1]] {

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agegender_core.records import UNREADABLE, UNSURE
 
-from .access import Guard, SafeHeaders, refusal
+from .access import HEADERS, Guard, refusal
 from .batching import Batcher
+from .headers import SafeHeaders
 from .limits import Limits, RateLimit
 from .live import LiveView
 from .live_api import LiveApi
@@ -89,7 +90,7 @@ def serve_app(served: Served, limits: Limits, token: str | None = None) -> Starl
         routes=routes,
         middleware=[
             Middleware(_Measured, metrics=metrics, routes=routes),
-            Middleware(SafeHeaders),
+            Middleware(SafeHeaders, headers=HEADERS),
             Middleware(Guard, token=token, public=public, rate=RateLimit(limits.rate)),
         ],
         exception_handlers={HTTPException: _explain},  # type: ignore[dict-item]

@@ -20,15 +20,15 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
+from agegender_core.serve.headers import SafeHeaders
 from agegender_train.review.other_faces import Box
 from agegender_train.review.selection import Selection
 from agegender_train.review.session import ReviewSession
@@ -75,28 +75,11 @@ def review_app(session: ReviewSession, secret: str) -> Starlette:
     return Starlette(
         routes=[Mount(f"/{secret}", routes=routes)],
         middleware=[
-            Middleware(_SafeHeaders),
+            Middleware(SafeHeaders, headers=_HEADERS),
             Middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"], www_redirect=False),
         ],
         exception_handlers={HTTPException: _explain},  # type: ignore[dict-item]
     )
-
-
-class _SafeHeaders:
-    """Adds `_HEADERS` to every answer, and forbids caching where the answer doesn't say otherwise."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
 
 
 class _Api:
