@@ -142,9 +142,9 @@ def bench_threads(benchmark: BenchmarkFixture, asked: Any, who: str) -> None:
 
     with ThreadPoolExecutor(2) as pool:
         ways = lambda: list(pool.map(run_half, halves)), lambda: run(2)
-        work = [[seconds(way, time.process_time) for way in ways] for _ in range(7)]
-    apart, together = np.min(work, axis=0)
-    assert together < 1.5 * apart
+        # Of each turn by itself: from one to the next the clock, or what else runs, may change.
+        work = np.array([[seconds(way, time.process_time) for way in ways] for _ in range(11)])
+    assert np.median(work[:, 1] / work[:, 0]) < 1.5
 
 
 def bench_decode(benchmark: BenchmarkFixture, store: Store, asked: Any) -> None:
