@@ -180,8 +180,8 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(model: Path) -> None:
     [
         (["nowhere.mp4", "--tracks", "t.jsonl"], FileNotFoundError, r"nowhere\.mp4"),
         ([SAMPLE.with_name("astronaut.jpg"), "--tracks", "t.jsonl"], SourceError, "is a picture.*agegender predict"),
-        ([SAMPLE, "--no-show"], UserError, "none of --output, --tracks, --summary and --serve"),
-        ([SAMPLE], UserError, "none of --output, --tracks, --summary and --serve"),
+        ([SAMPLE, "--no-show"], UserError, "none of --output, --tracks, --summary, --serve, --mqtt and --webhook"),
+        ([SAMPLE], UserError, "none of --output, --tracks, --summary, --serve, --mqtt and --webhook"),
         ([SAMPLE, "--no-show", "--output", "out.gif"], ValueError, r"out\.gif: a video's name ends in \.mp4"),
         ([SAMPLE, "--no-show", "--output", "no/folder/out.mp4"], OSError, "there is no folder"),
         ([SAMPLE, "--no-show", "--output", "a.mp4", "--tracks", "no/t.jsonl"], OSError, "can't be written"),

@@ -33,6 +33,7 @@ from .options import (
 from .output import count, message
 from .progress import progress_bars
 from .stream_health import metrics_file, open_metrics
+from .stream_messages import open_messages
 from .stream_page import StreamPage, open_page
 from .stream_sinks import Sinks, Targets, open_sinks, refuse_overwriting
 
@@ -91,6 +92,9 @@ def stream(
     metrics: options.Metrics = None,
     serve: options.Serve = None,
     token: Token = None,
+    mqtt: options.Mqtt = None,
+    webhook: options.Webhook = None,
+    message_every: options.MessageEvery = None,
     quiet: Quiet = False,
 ) -> None:
     """Find and follow faces in videos and estimate their ages and genders.
@@ -108,11 +112,13 @@ def stream(
       agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
       agegender stream 0 --no-frames --summary people.csv
       agegender stream rtsp://10.0.0.7/live --no-show --serve 8000
+      agegender stream 0 --no-frames --mqtt mqtt://10.0.0.2/door --webhook https://example.org/people
     """
     from agegender_core.pipeline import Pipeline
     from agegender_core.smoothing import Smoother
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
+    targets.messages = open_messages(mqtt or [], webhook or [], message_every)
     _check(targets, no_frames)
     if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
@@ -229,7 +235,7 @@ class _Run:
 
         self._sources, self._pipeline, self._sinks = sources, pipeline, sinks
         self._page, self._stopped, self._quiet = page, stopped, quiet
-        self.telemetry: Telemetry = Telemetry(sources)
+        self.telemetry: Telemetry = Telemetry(sources, sinks.outboxes)
         self.exit_code = 0
         self.problem = ""
         self._written: list[str] = []
@@ -252,6 +258,9 @@ class _Run:
         lost = [source.problem for source in self._sources if source.problem]
         if lost and not self.exit_code:
             self.exit_code, self.problem = 1, f"Lost the source: {'; '.join(lost)}"
+        undelivered = [outbox.problem for outbox in self._sinks.outboxes if outbox.problem]
+        if undelivered:
+            self.exit_code, self.problem = self.exit_code or 1, ". ".join(filter(None, [self.problem, *undelivered]))
 
     def _take_frames(self, stack: ExitStack, metrics: str | None) -> None:
         from agegender_core.sources import take_turns
@@ -293,11 +302,12 @@ class _Run:
             tick()
             if self._sinks.done:
                 break
+        self._sinks.finish(tick)
 
     def _tell_notes(self) -> None:
-        for source in self._sources:
-            while source.notes:
-                message(f"{source.notes.popleft()}.")
+        for notes in [source.notes for source in self._sources] + [one.notes for one in self._sinks.outboxes]:
+            while notes:
+                message(f"{notes.popleft()}.")
 
     def conclude(self, stats: Path | None) -> None:
         self._tell_notes()

@@ -200,6 +200,35 @@ Serve = Annotated[
     ),
 ]
 
+Mqtt = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        help="Send a message about each person who appears, changes or leaves to an MQTT broker: "
+        "mqtt://[USER@]HOST[:PORT]/TOPIC, mqtts:// for TLS; may be repeated. AGEGENDER_MQTT_PASSWORD is the password.",
+        rich_help_panel=RESULTS,
+    ),
+]
+Webhook = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        help="Post the same messages as JSON to an http:// or https:// address; may be repeated. "
+        "AGEGENDER_WEBHOOK_TOKEN is sent as a bearer token.",
+        rich_help_panel=RESULTS,
+    ),
+]
+MessageEvery = Annotated[
+    float | None,
+    typer.Option(
+        min=0.04,
+        metavar="SECONDS",
+        help="With --mqtt or --webhook: also one about each person in view, every so often.",
+        show_default="none",
+        rich_help_panel=RESULTS,
+    ),
+]
+
 
 def detect_every_of(text: str) -> int | Literal["auto"]:
     """What --detect-every says. Raises UserError for what is neither a number of 1 or more nor auto."""

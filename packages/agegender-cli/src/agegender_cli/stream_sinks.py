@@ -14,6 +14,7 @@ from .targets import refuse_source
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
+    from agegender_core.messages import MessageSink, Outbox
     from agegender_core.pipeline import FrameResult
     from agegender_core.serve.live import LiveView
     from agegender_core.sinks import FrameSink, ResultSink
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _NAME = "{source}"
 _OVER_AFTER = 5.0
+_NONE_GIVEN = "none of --output, --tracks, --summary, --serve, --mqtt and --webhook is given"
 
 
 @dataclass
@@ -36,6 +38,7 @@ class Targets:
         segment: seconds of a file.
         blur: faces are made unrecognisable.
         live: a page's view of the sources.
+        messages: sends them.
     """
 
     videos: list[Path] = field(default_factory=list)
@@ -46,6 +49,7 @@ class Targets:
     segment: float | None = None
     blur: bool = False
     live: LiveView | None = None
+    messages: MessageSink | None = None
 
     @property
     def files(self) -> list[tuple[str, Path]]:
@@ -57,8 +61,9 @@ class Targets:
 
     @property
     def writes_anything(self) -> bool:
-        """Whether there is a file, stdout or a page among them: without, there is the window at most."""
-        return bool(self.files) or self.live is not None or "-" in [*self.tracks, self.summary]
+        """Whether there is a file, stdout, a page or a receiver among them: without, there is the window at most."""
+        others = self.live is not None or self.messages is not None
+        return bool(self.files) or others or "-" in [*self.tracks, self.summary]
 
 
 class Sinks:
@@ -69,15 +74,31 @@ class Sinks:
     """
 
     def __init__(
-        self, of_source: list[list[ResultSink]], named: list[Callable[[], list[str]]], videos: list[Any]
+        self,
+        of_source: list[list[ResultSink]],
+        named: list[Callable[[], list[str]]],
+        videos: list[Any],
+        messages: MessageSink | None,
     ) -> None:
-        self._of_source, self._named, self._videos = of_source, named, videos
+        self._of_source, self._named, self._videos, self._messages = of_source, named, videos, messages
         self._stack = ExitStack()
 
     def write(self, number: int, result: FrameResult) -> None:
         """Hand a result to the sinks of the source of that number."""
         for sink in self._of_source[number]:
             sink.write(result)
+
+    def finish(self, tick: Callable[[], None]) -> None:
+        """No more frames come: wait for receivers as long as messages get through, and call `tick` meanwhile."""
+        if self._messages is not None:
+            self._messages.end()
+            while self._messages.wait(0.1):
+                tick()
+
+    @property
+    def outboxes(self) -> Sequence[Outbox]:
+        """Of the receivers of messages."""
+        return () if self._messages is None else self._messages.outboxes
 
     @property
     def done(self) -> bool:
@@ -140,9 +161,10 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             source.slug = f"{source.slug}-{number + 1}"
     windows = _windows(sources, targets)
     if not targets.writes_anything and not any(windows):
-        raise UserError("nothing to do: --no-show, and none of --output, --tracks, --summary and --serve is given")
+        raise UserError(f"nothing to do: --no-show, and {_NONE_GIVEN}")
     named: list[Callable[[], list[str]]] = []
-    of_source: list[list[ResultSink]] = [[] for _ in sources]
+    # Closed last, after the files: a receiver that is away takes seconds.
+    of_source: list[list[ResultSink]] = [[] if targets.messages is None else [targets.messages] for _ in sources]
     videos: list[Any] = []
     with ExitStack() as stack:
         for number, (source, window) in enumerate(zip(sources, windows, strict=True)):
@@ -169,7 +191,7 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             for sinks in of_source:
                 sinks.append(summary)
         stack.pop_all()
-    return Sinks(of_source, named, videos)
+    return Sinks(of_source, named, videos, targets.messages)
 
 
 def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | None]:
@@ -184,7 +206,7 @@ def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | No
             raise
         if not targets.writes_anything:
             raise UserError(
-                f"nothing to do: {error}, and none of --output, --tracks, --summary and --serve is given",
+                f"nothing to do: {error}, and {_NONE_GIVEN}",
                 hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
             ) from None
         return [None] * len(sources)

@@ -8,10 +8,10 @@ import os
 import sys
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .sources.frames import Source
 
@@ -56,6 +56,17 @@ class Durations:
         }
 
 
+class Receiver(Protocol):
+    """Where messages go: an `Outbox`."""
+
+    @property
+    def name(self) -> str:
+        """As people may see it."""
+
+    def counts(self) -> dict[str, int]:
+        """How many messages were "delivered", and how many are "waiting"; by why, how many did not arrive."""
+
+
 class _Tally:
     def __init__(self) -> None:
         self.processed = self.faces = self.tracks = self.uniform = 0
@@ -88,10 +99,11 @@ class Telemetry:
 
     Args:
         sources: those that it is about, in order.
+        receivers: of messages, if any are sent.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[Source], receivers: Sequence[Receiver] = ()) -> None:
+        self._sources, self._receivers = tuple(sources), tuple(receivers)
         self._tallies = [_Tally() for _ in sources]
         self._start = time.monotonic()
         self._recent: deque[tuple[float, float | None]] = deque()
@@ -184,6 +196,7 @@ class Telemetry:
             "frames_per_second": round(self.rate, 2),
             "memory_mb": memory_mb(),
             "sources": sources,
+            **({"messages": [{"to": one.name, **one.counts()} for one in self._receivers]} if self._receivers else {}),
         }
 
     def prometheus(self) -> str:
@@ -194,8 +207,7 @@ class Telemetry:
             lines.extend((f"# HELP agegender_{name} {text}", f"# TYPE agegender_{name} {kind}"))
 
         def labels(source: Source, **more: str) -> str:
-            pairs = {"source": source.name, **more}
-            return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items()) + "}"
+            return _labels({"source": source.name, **more})
 
         pairs = list(zip(self._sources, self._tallies, strict=True))
         counters: dict[str, tuple[str, list[int]]] = {
@@ -220,6 +232,13 @@ class Telemetry:
         for source, tally in pairs:
             for stage, durations in tally.stages.items():
                 lines.extend(_summary("stage_seconds", durations, partial(labels, source, stage=stage)))
+        counts = [({"to": one.name}, one.counts()) for one in self._receivers]
+        for name in counts[0][1] if counts else ():
+            waiting = name == "waiting"
+            suffix = "" if waiting else "_total"
+            text = "Messages that are not confirmed yet." if waiting else f"Messages that were {name}."
+            family(f"messages_{name}{suffix}", "gauge" if waiting else "counter", text)
+            lines.extend(f"agegender_messages_{name}{suffix}{_labels(pairs)} {of[name]}" for pairs, of in counts)
         memory = memory_mb()
         if memory is not None:
             family("memory_bytes", "gauge", "Resident memory of the process.")
@@ -236,6 +255,10 @@ def _summary(name: str, durations: Durations, labels: Callable[..., str]) -> lis
     lines.append(f"agegender_{name}_sum{labels()} {durations.total:.6f}")
     lines.append(f"agegender_{name}_count{labels()} {durations.count}")
     return lines
+
+
+def _labels(pairs: Mapping[str, str]) -> str:
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items()) + "}"
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,34 @@
+"""Where the messages of ``agegender stream`` go."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from agegender_core.messages import MessageSink
+
+
+def open_messages(mqtt: Sequence[str], webhooks: Sequence[str], every: float | None) -> MessageSink | None:
+    """What --mqtt and --webhook ask for; ``None`` where they are not given. Nothing is connected yet.
+
+    Raises:
+        UserError: an address can't be used, or a package is missing.
+    """
+    if not mqtt and not webhooks:
+        if every is not None:
+            raise UserError("--message-every is for --mqtt and --webhook", hint="add --webhook URL")
+        return None
+    from agegender_core.messages import MessageSink, Outbox, Webhook
+
+    carriers = []
+    for url in webhooks:
+        try:
+            carriers.append(Webhook(url, os.environ.get("AGEGENDER_WEBHOOK_TOKEN")))
+        except ValueError as error:
+            # Whatever stands in the address may be secret.
+            raise UserError(f"--webhook: {error}", hint="as in --webhook https://example.org/people") from None
+    return MessageSink([Outbox(carrier) for carrier in carriers], every)

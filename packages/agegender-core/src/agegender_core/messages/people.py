@@ -1,0 +1,153 @@
+"""What is worth a message: somebody who appears, whose answer settles or changes, and who leaves."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from agegender_core.records import utc_text
+from agegender_core.sinks.totals import TrackKey, TrackTotal, TrackTotals
+
+from .outbox import Outbox
+
+if TYPE_CHECKING:
+    from agegender_core.pipeline import FrameResult
+
+EVENTS = ("appeared", "settled", "changed", "seen", "left")
+"""What a message may be about: see `MessageSink`."""
+
+_STILL, _FOR = 1.0, 1.0  # an answer has settled when it has moved by so few years for so many seconds
+_CHANGE = 3.0  # years
+_CLEAR = 0.05  # from 0.5: nearer to it a mean goes to and fro
+_PAUSE = 1.0  # seconds between two messages of changes of one person
+
+
+@dataclass
+class _Told:
+    """What the messages about one track have said, and the answer that it has had since `still_since`."""
+
+    row: dict[str, Any]
+    changed_at: float
+    seen_at: float
+    still: dict[str, Any]
+    still_since: float
+    settled: bool = False
+
+
+class MessageSink:
+    """Sends messages about people to one or more receivers.
+
+    A message is a JSON object in UTF-8: ``id`` (a UUID, the same at every receiver and each time it is sent), ``run``
+    (a UUID of this sink: tracks are numbered anew in each run), ``made`` (when, UTC), ``event``, and the columns of
+    `SummarySink` but for ``chip``, of the track so far. The events are `EVENTS`:
+
+    - appeared: a confirmed track has its first answer.
+    - settled: its age has stayed within a year, and its gender the same, for a second; once a track.
+    - changed: after that, the age is 3 years from what the last of these messages said, or the gender is another one
+      with a probability of 0.55 or more; at most once a second.
+    - seen: it is in view; every so many seconds, if asked for.
+    - left: it has not been seen for `over_after` seconds, or the sink is closed. Its row is that of the summary.
+
+    Of a track without any answer nothing is sent.
+
+    Args:
+        outboxes: of the receivers; they are started with the sink and closed with it.
+        every: seconds from one message "seen" about a person to the next, > 0; ``None``: there are none.
+        over_after: seconds without a face after which a track is over.
+
+    Attributes:
+        done: never.
+
+    Raises:
+        ValueError: `every` is not a number above 0.
+    """
+
+    done = False
+
+    def __init__(self, outboxes: Sequence[Outbox], every: float | None = None, over_after: float = 5.0) -> None:
+        if every is not None and not (math.isfinite(every) and every > 0):
+            raise ValueError(f"every must be a number of seconds above 0, got {every}")
+        self.outboxes = tuple(outboxes)
+        self._every = math.inf if every is None else every
+        self._run = str(uuid.uuid4())
+        self._totals = TrackTotals(over_after)
+        self._told: dict[TrackKey, _Told] = {}
+
+    def write(self, result: FrameResult) -> None:
+        """Take one frame in; never waits for a receiver."""
+        for key, track in self._totals.add(result).items():
+            self._tell_of(key, track.row(key), result.time)
+        self._tell_who_left(self._totals.take_over(result.source, result.time))
+
+    def _tell_of(self, key: TrackKey, row: dict[str, Any], now: float) -> None:
+        told = self._told.get(key)
+        if told is None:
+            if row["age"] is not None or row["p_male"] is not None:
+                self._told[key] = _Told(row, now, now, row, now)
+                self._send("appeared", row)
+            return
+        if not told.settled:
+            if _differ(told.still, row, _STILL):
+                told.still, told.still_since = row, now
+            elif now - told.still_since >= _FOR:
+                told.settled, told.row, told.changed_at = True, row, now
+                self._send("settled", row)
+        elif now - told.changed_at >= _PAUSE and _differ(told.row, row, _CHANGE):
+            told.row, told.changed_at = row, now
+            self._send("changed", row)
+        if now - told.seen_at >= self._every:
+            told.seen_at = now
+            self._send("seen", row)
+
+    def _tell_who_left(self, tracks: dict[TrackKey, TrackTotal]) -> None:
+        for key, track in tracks.items():
+            if self._told.pop(key, None) is not None:
+                self._send("left", track.row(key))
+
+    def _send(self, event: str, row: dict[str, Any]) -> None:
+        head = {"id": str(uuid.uuid4()), "run": self._run, "made": utc_text(time.time()), "event": event}
+        payload = json.dumps({**head, **row}, ensure_ascii=False, allow_nan=False).encode()
+        for outbox in self.outboxes:
+            outbox.put(payload)
+
+    def end(self) -> None:
+        """No more frames come: those who are left have left. May be called twice."""
+        self._tell_who_left(self._totals.take_all())
+        for outbox in self.outboxes:
+            outbox.end()
+
+    def wait(self, seconds: float) -> bool:
+        """After `end`, wait about so long; returns whether there is something to wait for: see `Outbox.wait`."""
+        share = seconds / max(len(self.outboxes), 1)
+        going = [outbox.wait(share) for outbox in self.outboxes]
+        return any(going)
+
+    def close(self, stopped: bool = False) -> None:
+        """Ends it, and closes the outboxes: see `Outbox.close`. May be called twice."""
+        with ExitStack() as stack:
+            for outbox in self.outboxes:
+                stack.callback(outbox.close, stopped)
+            # All at once, that they don't wait for one another.
+            self.end()
+
+    def __enter__(self) -> Self:
+        for outbox in self.outboxes:
+            outbox.start()
+        return self
+
+    def __exit__(self, kind: Any, *exception: Any) -> None:
+        self.close(stopped=kind is not None)
+
+
+def _differ(before: dict[str, Any], now: dict[str, Any], years: float) -> bool:
+    ages = before["age"], now["age"]
+    other_age = ages[0] is not ages[1] if None in ages else abs(ages[1] - ages[0]) >= years
+    p_male = now["p_male"]
+    other_gender = before["gender"] != now["gender"] and (p_male is None or abs(p_male - 0.5) >= _CLEAR)
+    return other_age or other_gender

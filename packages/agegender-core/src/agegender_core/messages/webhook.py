@@ -1,0 +1,103 @@
+"""Messages as HTTP requests."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import re
+import urllib.error
+import urllib.request
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from .outbox import Link, RefusedError, UnreachableError
+
+# A server that is busy or broken gets better; whoever says 401 or 404 will say so again.
+_LATER = frozenset({408, 425, 429})
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A POST that is redirected would come as a GET without its message, and take the token along."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class Webhook:
+    """Posts each message as JSON to a URL. A status of 2xx confirms it.
+
+    5xx, 408, 425, 429 (after the seconds of its Retry-After, if it names some) and connections that fail are tried
+    again; other answers, redirects among them, refuse the message. Proxies are those of the environment, as urllib
+    reads them.
+
+    Args:
+        url: http:// or https://, with ``user:password@`` before the host for basic authentication.
+        token: sent as ``Authorization: Bearer``.
+        timeout: seconds for which the connection, and then the answer, may keep silent.
+
+    Attributes:
+        name: scheme, host and port: secrets of a webhook tend to be in its path.
+
+    Raises:
+        ValueError: it is no such URL, or the token can't be sent.
+    """
+
+    def __init__(self, url: str, token: str | None = None, timeout: float = 10.0) -> None:
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname or "", parts.port
+            host.encode("idna")
+        except ValueError:
+            raise ValueError("the address has no valid host and port") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ValueError("the address must begin with http:// or https:// and a host")
+        if not re.fullmatch(r"[\x21-\x7e]+", url):
+            raise ValueError("the address has spaces or letters in it that must be percent-encoded")
+        if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise ValueError("the token must have letters, digits and signs without spaces")
+        bracketed = f"[{host}]" if ":" in host else host
+        place = bracketed if port is None else f"{bracketed}:{port}"
+        self.name = f"{parts.scheme}://{place}"
+        self._url = urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
+        self._timeout = timeout
+        self._headers = {"Content-Type": "application/json", "User-Agent": f"agegender/{version('agegender-core')}"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
+        elif parts.username is not None:
+            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def open(self, link: Link) -> None:
+        """Nothing: each message has a connection of its own."""
+
+    def deliver(self, payload: bytes) -> None:
+        """Post one message. Raises UnreachableError or RefusedError."""
+        request = urllib.request.Request(self._url, payload, self._headers, method="POST")
+        try:
+            self._opener.open(request, timeout=self._timeout).close()
+        except urllib.error.HTTPError as error:
+            with error:
+                answer = f"status {error.code}"
+                if error.code >= 500 or error.code in _LATER:
+                    raise UnreachableError(answer, _seconds(error.headers.get("Retry-After"))) from None
+                raise RefusedError(answer) from None
+        except urllib.error.URLError as error:
+            raise UnreachableError(_words(error.reason)) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise UnreachableError(_words(error)) from None
+
+    def close(self, seconds: float) -> None:
+        """Nothing."""
+
+
+def _seconds(header: str | None) -> float | None:
+    # A date is possible, too: then our own wait has to do.
+    return float(header) if header is not None and re.fullmatch(r"\d{1,6}", header.strip()) else None
+
+
+def _words(error: object) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(getattr(error, "strerror", None) or error) or type(error).__name__

@@ -1,0 +1,168 @@
+"""``agegender stream --webhook`` and ``--mqtt``: what arrives, what is said, and how it ends."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agegender_core import messages
+from agegender_core.sources import Source, TimedFrame, open_source
+
+SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
+OPTIONS = ["--no-show", "--model", "tiny", "--quiet"]
+Here = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = server.statuses.pop(0) if server.statuses else server.status
+        server.got.append((status, self.headers["Authorization"], json.loads(body)))
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def webhook(status: int = 200, statuses: tuple[int, ...] = ()) -> Iterator[Any]:
+    """A server that answers with `statuses` and then with `status`, for ever."""
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.status, server.statuses, server.got = status, list(statuses), []
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = functools.partial(messages.Outbox, first_delay=0.01, longest_delay=0.05, patience=0.5)
+    monkeypatch.setattr(messages, "Outbox", quick)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.delenv("AGEGENDER_WEBHOOK_TOKEN", raising=False)
+
+
+def test_two_webhooks_get_what_the_summary_says(tmp_path: Path, here: Here) -> None:
+    stats, prom, people = tmp_path / "stats.json", tmp_path / "m.prom", tmp_path / "people.jsonl"
+    files = ["--summary", people, "--stats", stats, "--metrics", prom]
+    with webhook() as sound, webhook(statuses=(500,) * 5) as broken:
+        address = broken.url.replace("//", "//ann:secret@")
+        urls = ["--webhook", f"{sound.url}/people", "--webhook", f"{address}/people", "--message-every", "1"]
+        done = here("stream", SAMPLE, *OPTIONS, *files, *urls)
+    assert done.stdout == ""
+    assert "secret" not in done.stderr
+    assert done.stderr.count(f"{broken.url} can't be reached (status 500); messages wait for it.") == 1
+    assert [status for status, _, _ in broken.got] == [500] * 5 + [200] * len(sound.got)
+    sent = [message for _, _, message in sound.got]
+    assert [message for status, _, message in broken.got if status == 200] == sent
+    assert {login for _, login, _ in broken.got} == {"Basic YW5uOnNlY3JldA=="}
+    events = [message["event"] for message in sent]
+    assert (events[0], events[-1], events.count("settled"), events.count("seen")) == ("appeared", "left", 1, 3)
+    (row,) = [json.loads(line) for line in people.read_text().splitlines()]
+    assert {**sent[-1], "chip": None} == {**sent[-1], **row}
+    counted = {"delivered": len(sent), "waiting": 0, "dropped": 0, "refused": 0, "lost": 0}
+    expected = [{"to": server.url, **counted} for server in (sound, broken)]
+    assert json.loads(stats.read_text())["messages"] == expected
+    assert f'agegender_messages_delivered_total{{to="{sound.url}"}} ' in prom.read_text()
+    assert f'agegender_messages_waiting{{to="{broken.url}"}} ' in prom.read_text()
+
+
+def test_a_webhook_that_refuses_is_said_once_and_the_files_are_whole(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AGEGENDER_WEBHOOK_TOKEN", "wrong-token")
+    with webhook(status=401) as server:
+        done = here("stream", SAMPLE, *OPTIONS, "--tracks", tmp_path / "t.jsonl", "--webhook", server.url, code=1)
+    assert {login for _, login, _ in server.got} == {"Bearer wrong-token"}
+    assert done.stderr.count("refuses messages (status 401); they are not sent again.") == 1
+    number = len(server.got)
+    assert number >= 3
+    assert f"{number} messages did not reach {server.url}: {number} refused." in done.stderr
+    assert "wrong-token" not in done.stderr
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 90
+
+
+def test_a_webhook_that_is_not_there_costs_messages_and_no_frame(tmp_path: Path, here: Here) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    done = here("stream", SAMPLE, *OPTIONS, "--tracks", tmp_path / "t.jsonl", "--webhook", url, code=1)
+    assert done.stderr.count("Connection refused") == 1
+    assert f"messages did not reach {url}: " in done.stderr
+    assert "left at the end. 90 frames" in done.stderr
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 90
+
+
+class Stopped(Source):
+    """A live source that ends with Ctrl-C after 40 of the sample's frames."""
+
+    is_live = True
+
+    def __init__(self) -> None:
+        super().__init__("camera 0", "camera-0")
+        self.source = open_source(SAMPLE)
+
+    def __next__(self) -> TimedFrame:
+        frame = next(self.source)
+        if frame.index == 40:
+            raise KeyboardInterrupt
+        return frame
+
+    def close(self) -> None:
+        self.source.close()
+
+
+def test_ctrl_c_says_that_those_in_view_have_left(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Stopped())
+    with webhook() as server:
+        done = here("stream", "0", *OPTIONS, "--webhook", server.url, code=130)
+    assert "Stopped. 40 frames" in done.stderr
+    left = server.got[-1][2]
+    assert (left["event"], left["frames"]) == ("left", 40)
+
+
+def test_ctrl_c_does_not_wait_for_a_webhook_that_hangs(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Stopped())
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = here("stream", "0", *OPTIONS, "--webhook", url, code=130)
+    assert f"messages did not reach {url}" in done.stderr
+    assert time.monotonic() - start < 8  # it would wait for an answer for 10
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--webhook", "example.org/people"], "--webhook: the address must begin with http:// or https:// and a host"),
+        (["--webhook", "ftp://ann:secret@example.org"], "--webhook: the address must begin with http://"),
+        (["--webhook", "http://ann:secret@example.org:x/"], "--webhook: the address has no valid host and port"),
+        (["--message-every", "5"], "--message-every is for --mqtt and --webhook"),
+        (["--message-every", "0", "--webhook", "http://example.org/"], "Invalid value for '--message-every'"),
+    ],
+)
+def test_mistakes(here: Here, words: list[str], message: str) -> None:
+    done = here("stream", SAMPLE, *OPTIONS, *words, code=2)
+    assert message in done.stderr
+    assert "secret" not in done.stderr
+    if words[0] == "--webhook":
+        assert done.stderr.splitlines()[1] == "  hint: as in --webhook https://example.org/people"
