@@ -80,10 +80,19 @@ faces = ag.analyze({str(SAMPLES / "astronaut.jpg")!r})
 faces.annotate().save("drawn.jpg")
 """
 
+# The library of MQTT isn't even loaded before somebody names a broker.
+MESSAGES = """
+import sys
+from agegender_core.messages import MessageSink, Outbox, Webhook
+sink = MessageSink([Outbox(Webhook("http://ann:secret@127.0.0.1:9/people"))])
+assert "paho" not in sys.modules
+"""
+
 COMMANDS = {
     "three lines": ([sys.executable, "-c", THREE_LINES], ["drawn.jpg"]),
     "openvino": ([sys.executable, "-c", "from agegender_core import openvino_runtime as o; o.openvino().Core()"], []),
     "import": ([sys.executable, "-c", "import agegender_core, agegender_core.onnx_runtime"], []),
+    "messages": ([sys.executable, "-c", MESSAGES], []),
     "predict": ([AGEGENDER, "predict", SAMPLES / "astronaut.jpg", "-o", "drawn"], ["drawn/astronaut.jpg"]),
     "stream": (
         [
@@ -145,3 +154,14 @@ def test_a_report_writes_its_folder_alone(tmp_path: Path, make_store: Callable[.
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "report" / "metrics.json").exists()
     assert files_under(tmp_path / "home", tmp_path / "work") == []
+
+
+def test_messages_open_a_socket_only_for_whom_they_are_asked_to_reach(tmp_path: Path) -> None:
+    words = [AGEGENDER, "stream", SAMPLES / "astronaut.mp4", "--no-frames", "--upsample", "0", "--detect-every", "30"]
+    asked = run_alone(tmp_path, tmp_path / "asked", *words, "--webhook", "http://127.0.0.1:9/people")
+    assert asked.returncode == -signal.SIGSYS
+    # The token alone sends nothing.
+    given = {"AGEGENDER_WEBHOOK_TOKEN": "a-token", "AGEGENDER_MQTT_PASSWORD": "a-password"}
+    silent = run_alone(tmp_path, tmp_path / "silent", *words, "--summary", "people.csv", **given)
+    assert silent.returncode == 0, silent.stderr
+    assert files_under(tmp_path / "silent") == [str(tmp_path / "silent" / "people.csv")]

@@ -7,6 +7,7 @@ import http.server
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -156,6 +157,8 @@ def test_ctrl_c_does_not_wait_for_a_webhook_that_hangs(here: Here, monkeypatch: 
         (["--webhook", "example.org/people"], "--webhook: the address must begin with http:// or https:// and a host"),
         (["--webhook", "ftp://ann:secret@example.org"], "--webhook: the address must begin with http://"),
         (["--webhook", "http://ann:secret@example.org:x/"], "--webhook: the address has no valid host and port"),
+        (["--mqtt", "broker/door"], "--mqtt: the address must begin with mqtt:// or mqtts:// and a host"),
+        (["--mqtt", "mqtt://ann:secret@broker/door/#"], "--mqtt: what follows the host must be one topic"),
         (["--message-every", "5"], "--message-every is for --mqtt and --webhook"),
         (["--message-every", "0", "--webhook", "http://example.org/"], "Invalid value for '--message-every'"),
     ],
@@ -164,5 +167,28 @@ def test_mistakes(here: Here, words: list[str], message: str) -> None:
     done = here("stream", SAMPLE, *OPTIONS, *words, code=2)
     assert message in done.stderr
     assert "secret" not in done.stderr
-    if words[0] == "--webhook":
-        assert done.stderr.splitlines()[1] == "  hint: as in --webhook https://example.org/people"
+    hints = {"--webhook": "--webhook https://example.org/people", "--mqtt": "--mqtt mqtt://broker:1883/door"}
+    if words[0] in hints:
+        assert done.stderr.splitlines()[1] == f"  hint: as in {hints[words[0]]}"
+
+
+def test_without_paho_a_sentence_says_how_to_get_it(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    monkeypatch.setitem(sys.modules, "paho.mqtt.enums", None)
+    done = here("stream", SAMPLE, *OPTIONS, "--mqtt", "mqtt://broker/door", code=2)
+    sentence, hint = done.stderr.splitlines()
+    assert sentence.startswith("agegender: --mqtt needs a package that is not installed: paho")
+    assert hint == '  hint: pip install "agegender-core[mqtt]"'
+
+
+def test_a_broker_that_is_not_there_is_said_before_there_is_a_message(tmp_path: Path, here: Here) -> None:
+    pytest.importorskip("paho.mqtt.enums")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"mqtt://ann:secret@127.0.0.1:{free.getsockname()[1]}/door"
+    shown = url.replace("ann:secret@", "")
+    done = here("stream", SAMPLE, *OPTIONS, "--tracks", tmp_path / "t.jsonl", "--mqtt", url, code=1)
+    assert done.stderr.splitlines()[0] == f"{shown} can't be reached (Connection refused); messages wait for it."
+    assert done.stderr.count(shown) == 2
+    assert f"messages did not reach {shown}: " in done.stderr
+    assert "secret" not in done.stderr
+    assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 90

@@ -22,9 +22,19 @@ def open_messages(mqtt: Sequence[str], webhooks: Sequence[str], every: float | N
         if every is not None:
             raise UserError("--message-every is for --mqtt and --webhook", hint="add --webhook URL")
         return None
-    from agegender_core.messages import MessageSink, Outbox, Webhook
+    from agegender_core.messages import MessageSink, Mqtt, Outbox, Webhook
 
-    carriers = []
+    carriers: list[Mqtt | Webhook] = []
+    for url in mqtt:
+        try:
+            carriers.append(Mqtt(url, os.environ.get("AGEGENDER_MQTT_PASSWORD")))
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"--mqtt needs a package that is not installed: {error.name}",
+                hint='pip install "agegender-core[mqtt]"',
+            ) from None
+        except ValueError as error:
+            raise UserError(f"--mqtt: {error}", hint="as in --mqtt mqtt://broker:1883/door") from None
     for url in webhooks:
         try:
             carriers.append(Webhook(url, os.environ.get("AGEGENDER_WEBHOOK_TOKEN")))

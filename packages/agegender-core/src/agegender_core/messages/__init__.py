@@ -3,8 +3,9 @@
 Nothing here connects to anything before an `Outbox` is started.
 """
 
+from .mqtt import Mqtt
 from .outbox import Carrier, Link, Outbox, RefusedError, UnreachableError
 from .people import EVENTS, MessageSink
 from .webhook import Webhook
 
-__all__ = ["EVENTS", "Carrier", "Link", "MessageSink", "Outbox", "RefusedError", "UnreachableError", "Webhook"]
+__all__ = ["EVENTS", "Carrier", "Link", "MessageSink", "Mqtt", "Outbox", "RefusedError", "UnreachableError", "Webhook"]

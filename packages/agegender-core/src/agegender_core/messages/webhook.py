@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from .outbox import Link, RefusedError, UnreachableError
+from .words import words_of
 
 # A server that is busy or broken gets better; whoever says 401 or 404 will say so again.
 _LATER = frozenset({408, 425, 429})
@@ -84,9 +85,9 @@ class Webhook:
                     raise UnreachableError(answer, _seconds(error.headers.get("Retry-After"))) from None
                 raise RefusedError(answer) from None
         except urllib.error.URLError as error:
-            raise UnreachableError(_words(error.reason)) from None
+            raise UnreachableError(words_of(error.reason)) from None
         except (OSError, http.client.HTTPException) as error:
-            raise UnreachableError(_words(error)) from None
+            raise UnreachableError(words_of(error)) from None
 
     def close(self, seconds: float) -> None:
         """Nothing."""
@@ -95,9 +96,3 @@ class Webhook:
 def _seconds(header: str | None) -> float | None:
     # A date is possible, too: then our own wait has to do.
     return float(header) if header is not None and re.fullmatch(r"\d{1,6}", header.strip()) else None
-
-
-def _words(error: object) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(getattr(error, "strerror", None) or error) or type(error).__name__
