@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +22,8 @@ import pytest
 from agegender_core import messages
 from agegender_core.sources import Source, TimedFrame, open_source
 
-SAMPLE = Path(__file__).resolve().parents[2] / "samples" / "astronaut.mp4"
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE, PAGE = ROOT / "samples" / "astronaut.mp4", ROOT / "docs" / "messages.md"
 OPTIONS = ["--no-show", "--model", "tiny", "--quiet"]
 Here = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -151,6 +154,32 @@ def test_ctrl_c_does_not_wait_for_a_webhook_that_hangs(here: Here, monkeypatch: 
     assert time.monotonic() - start < 8  # it would wait for an answer for 10
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path, start_process: Callable[..., Any]) -> None:
+    tracks = tmp_path / "t.jsonl"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = [Path(sys.executable).parent / "agegender", "stream", SAMPLE, *OPTIONS, "--tracks", tracks]
+        # Two, of which one would be waited for after the other.
+        with start_process([*words, "--webhook", url, "--webhook", url], stderr=subprocess.PIPE) as process:
+            deadline = time.monotonic() + 60
+            while not (tracks.exists() and len(tracks.read_text().splitlines()) == 90):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.7)
+            assert process.poll() is None
+            start = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+            assert time.monotonic() - start < 2
+    assert process.returncode == 130
+    assert errors.count("messages did not reach") == 2
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -192,3 +221,45 @@ def test_a_broker_that_is_not_there_is_said_before_there_is_a_message(tmp_path: 
     assert f"messages did not reach {shown}: " in done.stderr
     assert "secret" not in done.stderr
     assert len((tmp_path / "t.jsonl").read_text().splitlines()) == 90
+
+
+# The page
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_the_message_of_the_page_is_the_one_that_is_sent(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = blocks("json")
+    shown = json.loads(block)
+    monkeypatch.chdir(ROOT)
+    with webhook() as server:
+        here("stream", "samples/astronaut.mp4", "--no-show", "--quiet", "--webhook", server.url)
+    left = server.got[-1][2]
+    assert list(left) == list(shown)
+    for name, value in shown.items():
+        if name in ("id", "run", "made"):
+            assert len(left[name]) == len(value)
+        else:  # numbers differ a little from CPU to CPU
+            assert left[name] == (pytest.approx(value, abs=0.1) if isinstance(value, float) else value), name
+
+
+def test_the_events_of_the_page_are_those_that_there_are() -> None:
+    assert tuple(re.findall(r"^\| `(\w+)` \|", PAGE.read_text(), re.MULTILINE)) == messages.EVENTS
+
+
+def test_the_receiver_of_the_page_takes_a_message_once(start_process: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    program = blocks("python")[0].replace("9000", str(port))
+    body = json.dumps({"id": "1", "event": "left", "track_id": 7, "age": 30.5, "gender": "female"}).encode()
+    with start_process([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        with messages.Outbox(messages.Webhook(f"http://127.0.0.1:{port}"), patience=20) as outbox:
+            outbox.put(body)
+            outbox.put(body)
+            outbox.put(body.replace(b"left", b"seen").replace(b'"1"', b'"2"'))
+        assert outbox.delivered == 3
+        assert process.stdout is not None
+        assert process.stdout.readline() == "left 7 30.5 female\n"
+        assert process.stdout.readline() == "seen 7 30.5 female\n"

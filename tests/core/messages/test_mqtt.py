@@ -26,6 +26,14 @@ MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sb
 needs_a_broker = pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
 
 
+SENDER = """
+import sys, time
+from agegender_core.messages import Mqtt, Outbox
+with Outbox(Mqtt(sys.argv[1])):
+    time.sleep(60)
+"""
+
+
 class Broker:
     """A mosquitto on loopback that keeps its sessions over a restart."""
 
@@ -240,16 +248,25 @@ def test_the_broker_says_that_a_sender_has_died(make_broker: Callable[..., Broke
     broker = make_broker()
     broker.start()
     watcher = Watcher(broker.port, "door/status")
-    program = (
-        "import sys, time\n"
-        "from agegender_core.messages import Mqtt, Outbox\n"
-        "with Outbox(Mqtt(sys.argv[1])):\n"
-        "    time.sleep(60)\n"
-    )
-    with subprocess.Popen([sys.executable, "-c", program, broker.url()]) as process:
+    with subprocess.Popen([sys.executable, "-c", SENDER, broker.url()]) as process:
         until(lambda: watcher.payloads("door/status") == [b"online"])
         process.kill()
     until(lambda: watcher.payloads("door/status") == [b"online", b"offline"])
+    watcher.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@needs_a_broker
+def test_the_broker_says_that_a_sender_is_silent(make_broker: Callable[..., Broker]) -> None:
+    broker = make_broker()
+    broker.start()
+    watcher = Watcher(broker.port, "door/status")
+    with subprocess.Popen([sys.executable, "-c", SENDER, broker.url()]) as process:
+        until(lambda: watcher.payloads("door/status") == [b"online"])
+        process.send_signal(signal.SIGSTOP)
+        until(lambda: watcher.payloads("door/status") == [b"online", b"offline"], 30)
+        process.kill()
     watcher.close()
 
 

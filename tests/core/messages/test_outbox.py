@@ -85,6 +85,16 @@ def test_a_receiver_that_asks_for_time_gets_it() -> None:
     assert time.monotonic() - start >= 0.11  # the longest delay of our own is 0.02
 
 
+def test_no_receiver_is_left_alone_for_longer_than_six_of_our_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox(Receiver(UnreachableError("status 503", after=86_400.0)))
+    waits: list[float] = []
+    monkeypatch.setattr(outbox._try_now, "wait", waits.append)
+    with outbox:
+        outbox.put(b"x")
+        until(lambda: outbox.delivered == 1)
+    assert waits == [60.0]
+
+
 def test_what_is_refused_is_not_sent_again_and_is_said_once() -> None:
     receiver = Receiver(RefusedError("status 401"), None, RefusedError("status 404"), KeyError("a bug"))
     with Outbox(receiver, **QUICK) as outbox:

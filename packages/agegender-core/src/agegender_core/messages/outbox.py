@@ -250,20 +250,32 @@ class Outbox:
             return
         self.end()
         limit = self._ended + self._patience if stopped else math.inf
+        grace = 0.0
         try:
             while self.wait(0.1) and monotonic() < limit:
                 pass
+            grace = 1.0
         finally:
-            with self._changed:
-                self._given_up = True
-                self.lost = self.waiting
-                self._waiting.clear()
-                self._in_work = 0
-                self._changed.notify_all()
-            self._try_now.set()
+            self.give_up(grace)
+
+    def give_up(self, grace: float = 0.0) -> None:
+        """Count as lost what waits, and part from the receiver. Calls after the first one do nothing.
+
+        Args:
+            grace: seconds for the parting.
+        """
+        with self._changed:
+            if self._given_up:
+                return
+            self._given_up = True
+            self.lost = self.waiting
+            self._waiting.clear()
+            self._in_work = 0
+            self._changed.notify_all()
+        self._try_now.set()
         if self._thread is not None:
-            self._carrier.close(min(self._patience, 1.0))
-            self._thread.join(timeout=0.2)
+            self._carrier.close(grace)
+            self._thread.join(timeout=0.2 * grace)
 
     def __enter__(self) -> Self:
         self.start()

@@ -7,7 +7,6 @@ import math
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -130,11 +129,13 @@ class MessageSink:
 
     def close(self, stopped: bool = False) -> None:
         """Ends it, and closes the outboxes: see `Outbox.close`. May be called twice."""
-        with ExitStack() as stack:
+        self.end()  # of all at once, that they don't wait for one another
+        try:
             for outbox in self.outboxes:
-                stack.callback(outbox.close, stopped)
-            # All at once, that they don't wait for one another.
-            self.end()
+                outbox.close(stopped)
+        finally:
+            for outbox in self.outboxes:
+                outbox.give_up()
 
     def __enter__(self) -> Self:
         for outbox in self.outboxes:
