@@ -6,6 +6,7 @@ import functools
 import http.server
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -25,6 +26,7 @@ from agegender_core.sources import Source, TimedFrame, open_source
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE, PAGE = ROOT / "samples" / "astronaut.mp4", ROOT / "docs" / "messages.md"
 OPTIONS = ["--no-show", "--model", "tiny", "--quiet"]
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -178,6 +180,44 @@ def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path, start_process: Callable
     assert process.returncode == 130
     assert errors.count("messages did not reach") == 2
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed")
+def test_a_broker_gets_what_the_summary_says(tmp_path: Path, here: Here) -> None:
+    pytest.importorskip("paho.mqtt.enums")
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    got: list[tuple[str, str]] = []
+    ready = threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda client, _, message: got.append((message.topic, message.payload.decode()))
+    with subprocess.Popen([MOSQUITTO, "-p", str(port)], stderr=subprocess.DEVNULL) as broker:
+        try:
+            client.reconnect_delay_set(0.05, 0.1)  # type: ignore[arg-type]
+            client.connect_async("127.0.0.1", port)
+            client.loop_start()
+            assert ready.wait(20)
+            url, people = f"mqtt://127.0.0.1:{port}/hall/door", tmp_path / "people.jsonl"
+            done = here("stream", SAMPLE, *OPTIONS, "--mqtt", url, "--summary", people)
+            deadline = time.monotonic() + 20
+            while ("hall/door/status", "offline") not in got:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            client.disconnect()
+            client.loop_stop()
+        finally:
+            broker.terminate()
+    assert done.stderr == ""
+    sent = [json.loads(payload) for topic, payload in got if topic == "hall/door"]
+    assert [message["event"] for message in sent] == ["appeared", "settled", "left"]
+    (row,) = [json.loads(line) for line in people.read_text().splitlines()]
+    assert {**sent[-1], "chip": None} == {**sent[-1], **row}
+    assert [payload for topic, payload in got if topic == "hall/door/status"] == ["online", "offline"]
 
 
 @pytest.mark.parametrize(

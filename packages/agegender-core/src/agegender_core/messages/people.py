@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from agegender_core.records import utc_text
-from agegender_core.sinks.totals import TrackKey, TrackTotal, TrackTotals
+from agegender_core.sinks.totals import Answer, TrackKey, TrackTotal, TrackTotals
 
 from .outbox import Outbox
 
@@ -31,10 +31,10 @@ _PAUSE = 1.0  # seconds between two messages of changes of one person
 class _Told:
     """What the messages about one track have said, and the answer that it has had since `still_since`."""
 
-    row: dict[str, Any]
+    answer: Answer
     changed_at: float
     seen_at: float
-    still: dict[str, Any]
+    still: Answer
     still_since: float
     settled: bool = False
 
@@ -81,28 +81,28 @@ class MessageSink:
     def write(self, result: FrameResult) -> None:
         """Take one frame in; never waits for a receiver."""
         for key, track in self._totals.add(result).items():
-            self._tell_of(key, track.row(key), result.time)
+            self._tell_of(key, track, result.time)
         self._tell_who_left(self._totals.take_over(result.source, result.time))
 
-    def _tell_of(self, key: TrackKey, row: dict[str, Any], now: float) -> None:
-        told = self._told.get(key)
+    def _tell_of(self, key: TrackKey, track: TrackTotal, now: float) -> None:
+        answer, told = track.answer, self._told.get(key)
         if told is None:
-            if row["age"] is not None or row["p_male"] is not None:
-                self._told[key] = _Told(row, now, now, row, now)
-                self._send("appeared", row)
+            if answer != (None, None):
+                self._told[key] = _Told(answer, now, now, answer, now)
+                self._send("appeared", track.row(key))
             return
         if not told.settled:
-            if _differ(told.still, row, _STILL):
-                told.still, told.still_since = row, now
+            if _differ(told.still, answer, _STILL):
+                told.still, told.still_since = answer, now
             elif now - told.still_since >= _FOR:
-                told.settled, told.row, told.changed_at = True, row, now
-                self._send("settled", row)
-        elif now - told.changed_at >= _PAUSE and _differ(told.row, row, _CHANGE):
-            told.row, told.changed_at = row, now
-            self._send("changed", row)
+                told.settled, told.answer, told.changed_at = True, answer, now
+                self._send("settled", track.row(key))
+        elif now - told.changed_at >= _PAUSE and _differ(told.answer, answer, _CHANGE):
+            told.answer, told.changed_at = answer, now
+            self._send("changed", track.row(key))
         if now - told.seen_at >= self._every:
             told.seen_at = now
-            self._send("seen", row)
+            self._send("seen", track.row(key))
 
     def _tell_who_left(self, tracks: dict[TrackKey, TrackTotal]) -> None:
         for key, track in tracks.items():
@@ -146,9 +146,10 @@ class MessageSink:
         self.close(stopped=kind is not None)
 
 
-def _differ(before: dict[str, Any], now: dict[str, Any], years: float) -> bool:
-    ages = before["age"], now["age"]
-    other_age = ages[0] is not ages[1] if None in ages else abs(ages[1] - ages[0]) >= years
-    p_male = now["p_male"]
-    other_gender = before["gender"] != now["gender"] and (p_male is None or abs(p_male - 0.5) >= _CLEAR)
-    return other_age or other_gender
+def _differ(before: Answer, now: Answer, years: float) -> bool:
+    if before.age is None or now.age is None:
+        other_age = before.age is not now.age
+    else:
+        other_age = abs(now.age - before.age) >= years
+    unclear = now.p_male is not None and abs(now.p_male - 0.5) < _CLEAR
+    return other_age or (before.gender != now.gender and not unclear)

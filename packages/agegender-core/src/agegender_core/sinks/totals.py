@@ -24,6 +24,18 @@ class TrackKey(NamedTuple):
     number: int
 
 
+class Answer(NamedTuple):
+    """What a track says so far: years, and the probability of male; ``None`` where the network gave none."""
+
+    age: float | None
+    p_male: float | None
+
+    @property
+    def gender(self) -> str | None:
+        """Its word."""
+        return None if self.p_male is None else gender_of(self.p_male)
+
+
 class _Moment(NamedTuple):
     time: float
     captured: float | None
@@ -86,9 +98,15 @@ class TrackTotal:
             if keep_chip and faces.chips is not None:
                 self.best_chip = faces.chips[row].copy()
 
+    @property
+    def answer(self) -> Answer:
+        """What it says so far."""
+        # From rounded numbers, so that a reader who derives the gender again finds the same.
+        return Answer(self._age.value(2), self._p_male.value(4))
+
     def row(self, key: TrackKey) -> dict[str, Any]:
         """What there is to say of it, as JSON takes it: the columns of `SummarySink` but for ``chip``."""
-        p_male = self._p_male.value(4)
+        answer = self.answer
         return {
             "source": plain_text(key.source),
             "track_id": key.number,
@@ -97,11 +115,11 @@ class TrackTotal:
             "first_captured": utc_text(self.first.captured),
             "last_captured": utc_text(self.last.captured),
             "frames": self.frames,
-            "age": self._age.value(2),
+            "age": answer.age,
             "age_interval_low": self._low.value(2),
             "age_interval_high": self._high.value(2),
-            "gender": None if p_male is None else gender_of(p_male),
-            "p_male": p_male,
+            "gender": answer.gender,
+            "p_male": answer.p_male,
             "best_quality": round(self._best, 3),
             "best_frame": self._best_frame if self._best_frame >= 0 else None,
         }
