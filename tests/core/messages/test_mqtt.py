@@ -215,6 +215,23 @@ def test_a_login(make_broker: Callable[..., Broker], tmp_path: Path) -> None:
     watcher.close()
 
 
+@needs_a_broker
+def test_a_broker_that_forbids_the_topic_confirms_all_the_same(
+    make_broker: Callable[..., Broker], tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules"
+    rules.write_text("topic read #\ntopic write door/status\n")
+    rules.chmod(0o600)
+    broker = make_broker(f"acl_file {rules}")
+    broker.start()
+    watcher = Watcher(broker.port)
+    with outbox_to(broker.url()) as outbox:
+        outbox.put(b"x")
+    until(lambda: watcher.payloads("door/status") == [b"online", b"offline"])
+    watcher.close()
+    assert (outbox.delivered, watcher.payloads()) == (1, [])
+
+
 # Paho leaves the socket of a handshake that failed to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @needs_a_broker
