@@ -32,6 +32,7 @@ from .options import (
 )
 from .output import count, message
 from .progress import progress_bars
+from .stream_counts import count_lines, read_zones
 from .stream_health import metrics_file, open_metrics
 from .stream_page import StreamPage, open_page
 from .stream_sinks import Sinks, Targets, open_sinks, refuse_overwriting
@@ -51,6 +52,9 @@ def stream(
     output: options.Output = None,
     tracks: options.Tracks = None,
     summary: options.Summary = None,
+    zones: options.Zones = None,
+    counts: options.Counts = None,
+    events: options.Events = None,
     segment: options.Segment = None,
     show: options.Show = None,
     wait: options.Wait = False,
@@ -108,12 +112,14 @@ def stream(
       agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
       agegender stream 0 --no-frames --summary people.csv
       agegender stream rtsp://10.0.0.7/live --no-show --serve 8000
+      agegender stream lobby.mp4 --zones zones.toml --counts counts.csv
     """
     from agegender_core.pipeline import Pipeline
     from agegender_core.smoothing import Smoother
 
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     _check(targets, no_frames)
+    targets.zones, targets.counts, targets.events = read_zones(zones, counts, events), counts, events
     if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     every = options.detect_every_of(detect_every)
@@ -123,7 +129,7 @@ def stream(
     if max_age is not None:
         message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
-    refuse_overwriting(sources, model, targets, others)
+    refuse_overwriting(sources, [model, zones], targets, others)
     stopped = _Stopped()
     with ExitStack() as stack:
         stack.enter_context(_signals(stopped))
@@ -310,6 +316,9 @@ class _Run:
             self._tell_of_source(number, source)
         for note in self._sinks.notes:
             message(f"{note}.")
+        if not self._quiet:
+            for line in count_lines(self._sources, self._sinks.counting):
+                message(f"{line}.")
         if self.problem or not self._quiet:
             problem = f"{self.problem}. " if self.problem else ""
             files = f" Written: {', '.join(self._written)}." if self._written and telemetry.frames else ""

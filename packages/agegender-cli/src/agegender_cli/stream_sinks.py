@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
+from .stream_counts import counting_sinks
 from .targets import refuse_source
 
 if TYPE_CHECKING:
+    from agegender_core.counting import Regions
     from agegender_core.faces import Faces, Frame
     from agegender_core.pipeline import FrameResult
     from agegender_core.serve.live import LiveView
-    from agegender_core.sinks import FrameSink, ResultSink
+    from agegender_core.sinks import CountingSink, FrameSink, ResultSink
     from agegender_core.sources import Source
 
 _NAME = "{source}"
@@ -36,6 +38,9 @@ class Targets:
         segment: seconds of a file.
         blur: faces are made unrecognisable.
         live: a page's view of the sources.
+        zones: lines and zones to count at.
+        counts: a table of what is counted each minute; "-" is stdout.
+        events: a table of what happens there; likewise.
     """
 
     videos: list[Path] = field(default_factory=list)
@@ -46,32 +51,47 @@ class Targets:
     segment: float | None = None
     blur: bool = False
     live: LiveView | None = None
+    zones: Regions | None = None
+    counts: str | None = None
+    events: str | None = None
 
     @property
     def files(self) -> list[tuple[str, Path]]:
         """Option and path of every file that is written."""
         named = [("--output", path) for path in self.videos]
         named += [("--tracks", Path(path)) for path in self.tracks if path != "-"]
-        named += [("--summary", Path(self.summary))] if self.summary not in (None, "-") else []
-        return named
+        tables = (("--summary", self.summary), ("--counts", self.counts), ("--events", self.events))
+        return named + [(option, Path(table)) for option, table in tables if table not in (None, "-")]
 
     @property
     def writes_anything(self) -> bool:
         """Whether there is a file, stdout or a page among them: without, there is the window at most."""
-        return bool(self.files) or self.live is not None or "-" in [*self.tracks, self.summary]
+        return bool(self.files) or self.live is not None or "-" in self.tables
+
+    @property
+    def tables(self) -> list[str | None]:
+        """The files of rows, as they were given."""
+        return [*self.tracks, self.summary, self.counts, self.events]
 
 
 class Sinks:
     """The open sinks of all sources, closed together.
 
     Attributes:
+        counting: those that count, one a source, or none.
         written: the files, as they are named at the end.
     """
 
     def __init__(
-        self, of_source: list[list[ResultSink]], named: list[Callable[[], list[str]]], videos: list[Any]
+        self,
+        of_source: list[list[ResultSink]],
+        named: list[Callable[[], list[str]]],
+        videos: list[Any],
+        counting: list[CountingSink],
+        tables: list[Any],
     ) -> None:
         self._of_source, self._named, self._videos = of_source, named, videos
+        self.counting, self._tables = counting, tables
         self._stack = ExitStack()
 
     def write(self, number: int, result: FrameResult) -> None:
@@ -100,6 +120,8 @@ class Sinks:
         return [sink.note for sink in self._videos if sink.note]
 
     def __enter__(self) -> Sinks:
+        for table in self._tables:
+            self._stack.enter_context(table)
         for sink in {id(sink): sink for sinks in self._of_source for sink in sinks}.values():
             self._stack.enter_context(sink)
         return self
@@ -108,8 +130,20 @@ class Sinks:
         self._stack.__exit__(*exception)
 
 
-def refuse_overwriting(sources: Sequence[str], model: Path | None, targets: Targets, others: Sequence[Path]) -> None:
-    """Refuses targets that are sources or the model, or one another. `others` are further files. Raises UserError."""
+def refuse_overwriting(
+    sources: Sequence[str], files: Sequence[Path | None], targets: Targets, others: Sequence[Path]
+) -> None:
+    """Refuses targets that are sources, or other files that are read, or one another.
+
+    Args:
+        sources: as they were given.
+        files: that are read, too.
+        targets: what is written.
+        others: further files that are written.
+
+    Raises:
+        UserError: the message names both.
+    """
     from agegender_core.sinks import partial_path
 
     written: list[tuple[str, Path]] = []
@@ -118,7 +152,7 @@ def refuse_overwriting(sources: Sequence[str], model: Path | None, targets: Targ
         if option == "--output":  # a video is written under another name at first
             written.append((option, partial_path(path)))
     for option, target in written:
-        refuse_source(target, [*(Path(source) for source in sources if source != "-"), model], option)
+        refuse_source(target, [*(Path(source) for source in sources if source != "-"), *files], option)
     places: dict[Path, str] = {}
     for option, target in written:
         if target.resolve() in places:
@@ -140,11 +174,21 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             source.slug = f"{source.slug}-{number + 1}"
     windows = _windows(sources, targets)
     if not targets.writes_anything and not any(windows):
-        raise UserError("nothing to do: --no-show, and none of --output, --tracks, --summary and --serve is given")
+        raise UserError(
+            "nothing to do: --no-show, and none of --output, --tracks, --summary, --counts and --serve is given"
+        )
     named: list[Callable[[], list[str]]] = []
     of_source: list[list[ResultSink]] = [[] for _ in sources]
     videos: list[Any] = []
+    counting: list[CountingSink] = []
+    tables: list[Any] = []
     with ExitStack() as stack:
+        if targets.zones is not None:
+            counting, tables = counting_sinks(sources, targets.zones, targets.counts, targets.events, stack)
+            given = [name for name in (targets.counts, targets.events) if name not in (None, "-")]
+            named += [partial(list, [name]) for name in given]
+            for sinks, counter in zip(of_source, counting, strict=True):
+                sinks.append(counter)  # before the drawing, which shows its counts
         for number, (source, window) in enumerate(zip(sources, windows, strict=True)):
             frame_sinks: list[FrameSink] = [] if window is None else [window]
             for path in targets.videos:
@@ -154,7 +198,7 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
                 frame_sinks += targets.live.pictures[number : number + 1]
                 of_source[number].append(targets.live.numbers[number])
             if frame_sinks:
-                of_source[number].append(_drawn(frame_sinks, targets.blur))
+                of_source[number].append(_drawn(frame_sinks, targets.blur, counting[number : number + 1]))
         for text in targets.tracks:
             shared = _NAME not in text
             if shared and len(sources) > 1 and Path(text).suffix.lower() == ".txt":
@@ -169,7 +213,7 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             for sinks in of_source:
                 sinks.append(summary)
         stack.pop_all()
-    return Sinks(of_source, named, videos)
+    return Sinks(of_source, named, videos, counting, tables)
 
 
 def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | None]:
@@ -184,7 +228,7 @@ def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | No
             raise
         if not targets.writes_anything:
             raise UserError(
-                f"nothing to do: {error}, and none of --output, --tracks, --summary and --serve is given",
+                f"nothing to do: {error}, and none of --output, --tracks, --summary, --counts and --serve is given",
                 hint="agegender stream SOURCE --output out.mp4 --tracks out.jsonl",
             ) from None
         return [None] * len(sources)
@@ -222,7 +266,7 @@ def _video(source: Source, path: Path, count: int, targets: Targets, named: list
     return sink
 
 
-def _drawn(sinks: Sequence[FrameSink], blur: bool) -> ResultSink:
+def _drawn(sinks: Sequence[FrameSink], blur: bool, counting: Sequence[CountingSink]) -> ResultSink:
     from agegender_core.blur import FaceBlur
     from agegender_core.draw import draw_faces
     from agegender_core.sinks import DrawnSink
@@ -232,7 +276,10 @@ def _drawn(sinks: Sequence[FrameSink], blur: bool) -> ResultSink:
     def draw(frame: Frame, faces: Faces) -> Frame:
         # A face that was seen only once may be a mistake: it would flash up for one frame. The JSON lines have it.
         shown = faces if faces.track_id is None else faces[faces.track_id >= 0]
-        return draw_faces(conceal(frame, faces), shown)
+        frame = conceal(frame, faces)
+        for counter in counting:
+            frame = counter.draw(frame)
+        return draw_faces(frame, shown)
 
     return DrawnSink(sinks, draw=draw)
 

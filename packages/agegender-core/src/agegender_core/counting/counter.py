@@ -55,10 +55,12 @@ class Totals:
     Attributes:
         kinds: number of events of each kind.
         now: how many are in the zone; 0 for a line.
+        stays: how many visits of the zone that are over were stays.
     """
 
     kinds: Tally[EventKind] = field(default_factory=Tally)
     now: int = 0
+    stays: int = 0
 
 
 class Counter:
@@ -146,7 +148,9 @@ class Counter:
 
     def _add(self, events: list[CountEvent]) -> None:
         for event in events:
-            self.totals[event.region].kinds[event.kind] += 1
+            totals = self.totals[event.region]
+            totals.kinds[event.kind] += 1
+            totals.stays += bool(event.stayed)
         for zone in self._zones:
             self.totals[zone.region.name].now = zone.now
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from agegender_core.records import gender_of, plain_text, utc_text
 from agegender_core.sources.addresses import slug_of
 
 from .base import SinkError
-from .rows import RowFile, csv_row
+from .rows import TableFile
 
 if TYPE_CHECKING:
     from agegender_core.pipeline import FrameResult
@@ -83,14 +82,11 @@ class SummarySink:
     """
 
     def __init__(self, path: str | Path, over_after: float = 5.0, chips: str | Path | None = None) -> None:
-        self._csv = str(path).lower().endswith(".csv")
-        self._file = RowFile(path)
+        self._file = TableFile(path, SUMMARY_COLUMNS)
         self._over_after = over_after
         self._chips = None if chips is None else Path(chips)
         self._slugs: dict[str, str] = {}
         self._tracks: dict[tuple[str, int], _Track] = {}
-        if self._csv:
-            self._file.write_row(csv_row(SUMMARY_COLUMNS))
 
     @property
     def done(self) -> bool:
@@ -155,7 +151,7 @@ class SummarySink:
             "best_frame": track.best_frame if track.best_frame >= 0 else None,
             "chip": self._write_chip(source, number, track),
         }
-        self._file.write_row(csv_row(row.values()) if self._csv else json.dumps(row, ensure_ascii=False))
+        self._file.write_rows([row])
 
     def _write_chip(self, source: str, number: int, track: _Track) -> str | None:
         if self._chips is None or track.chip is None:
