@@ -26,8 +26,8 @@ def walk(xs: Sequence[float], counter: Counter, y: float = 50, step: float = 0.1
     return [event for n, x in enumerate(xs) for event in counter.update(faces_at([(1, x, y)], time=step * n))]
 
 
-def at_the_door(margin: float = 0.0) -> Counter:
-    return Counter((DOOR,), (), SIZE, margin)
+def at_the_door(margin: float = 0.0, frames: int = 1) -> Counter:
+    return Counter((DOOR,), (), SIZE, margin, frames)
 
 
 def test_from_the_right_of_a_line_to_its_left_is_in() -> None:
@@ -79,19 +79,24 @@ def test_who_trembles_on_the_line_is_counted_once() -> None:
     assert [event.kind for event in events] == ["in"]
 
 
+@pytest.mark.parametrize(("xs", "kinds"), [([60, 140, 60, 60], []), ([60, 140, 140, 60, 101, 60], ["in"])])
+def test_a_box_that_jumps_for_one_frame_is_not_counted(xs: list[int], kinds: list[str]) -> None:
+    assert [event.kind for event in walk(xs, at_the_door(0.1, frames=2))] == kinds
+
+
 def test_who_appears_on_the_line_has_not_crossed_it() -> None:
     assert walk([101, 140], at_the_door(0.1)) == []
 
 
 def test_around_an_end_is_no_crossing() -> None:
     short = Line("short", (0.5, 0.0), (0.5, 0.3))
-    assert walk([60, 99, 101, 140], Counter((short,), (), SIZE), y=50) == []
-    assert len(walk([60, 99, 101, 140], Counter((short,), (), SIZE), y=20)) == 1
+    assert walk([60, 99, 101, 140], Counter((short,), (), SIZE, frames=1), y=50) == []
+    assert len(walk([60, 99, 101, 140], Counter((short,), (), SIZE, frames=1), y=20)) == 1
 
 
 def test_where_the_way_cut_the_line_counts_not_where_it_is_sure() -> None:
     # Cuts the line's continuation at y = 40, and is beside the line itself only later.
-    counter = Counter((Line("short", (0.5, 0.0), (0.5, 0.3)),), (), SIZE, margin=0.5)
+    counter = Counter((Line("short", (0.5, 0.0), (0.5, 0.3)),), (), SIZE, margin=0.5, frames=1)
     places = [(60, 40), (99, 40), (101, 40), (105, 20), (140, 20)]
     events = [e for n, (x, y) in enumerate(places) for e in counter.update(faces_at([(1, x, y)], time=0.1 * n))]
     assert events == []
@@ -99,13 +104,13 @@ def test_where_the_way_cut_the_line_counts_not_where_it_is_sure() -> None:
 
 def test_over_the_point_where_two_lines_meet_is_one_crossing() -> None:
     upper, lower = Line("upper", (0.5, 0.0), (0.5, 0.5)), Line("lower", (0.5, 0.5), (0.5, 1.0))
-    assert [event.region for event in walk([60, 140], Counter((upper, lower), (), SIZE), y=50)] == ["lower"]
+    assert [event.region for event in walk([60, 140], Counter((upper, lower), (), SIZE, frames=1), y=50)] == ["lower"]
 
 
 @pytest.mark.parametrize(("anchor", "y", "crosses"), [("top", 55, False), ("top", 65, True), ("bottom", 45, True)])
 def test_the_anchor_is_what_crosses(anchor: str, y: float, crosses: bool) -> None:
     shelf = Line("shelf", (0.0, 0.5), (1.0, 0.5), anchor=anchor)  # type: ignore[arg-type]
-    counter = Counter((shelf,), (), SIZE)
+    counter = Counter((shelf,), (), SIZE, frames=1)
     events = [e for n, place in enumerate((20, y)) for e in counter.update(faces_at([(1, 50, place)], time=0.1 * n))]
     assert len(events) == crosses
 
@@ -116,13 +121,13 @@ def test_a_person_who_is_lost_on_the_line_is_counted_once() -> None:
         counter.update(faces_at([(1, 50 + 5 * step, 50)], time=step / 10))
     events = counter.update(faces_at([(2, 125, 50)], time=1.6))
     assert [(event.kind, event.person.number) for event in events] == [("in", 1)]
-    alone = Counter((DOOR,), (), SIZE, linker=PersonLinker(window=0))
+    alone = Counter((DOOR,), (), SIZE, frames=1, linker=PersonLinker(window=0))
     alone.update(faces_at([(1, 95, 50)]))
     assert alone.update(faces_at([(2, 125, 50)], time=0.5)) == []
 
 
 def test_a_visit() -> None:
-    counter = Counter((), (SHELF,), SIZE)
+    counter = Counter((), (SHELF,), SIZE, frames=1)
     events = walk([20, 60, 100, 140, 180], counter, step=0.5)
     assert [(e.kind, e.time, e.seconds, e.stayed) for e in events] == [
         ("entered", 0.5, None, None),
@@ -132,17 +137,17 @@ def test_a_visit() -> None:
 
 
 def test_who_is_first_or_last_seen_in_a_zone() -> None:
-    counter = Counter((), (SHELF,), SIZE)
+    counter = Counter((), (SHELF,), SIZE, frames=1)
     assert [event.kind for event in walk([100, 100, 100], counter, step=1.5)] == ["appeared"]
     assert counter.totals["shelf"].now == 1
-    (event,) = counter.update(faces_at([], time=7.0), captured=1007.0)
+    (event,) = counter.update(faces_at([], time=8.1), captured=1008.1)
     assert (event.kind, event.time, event.captured, event.seconds, event.stayed) == ("vanished", 3.0, 1003.0, 3.0, True)
     assert counter.totals["shelf"].now == 0
     assert counter.finish(8.0) == []
 
 
 def test_the_end_of_the_video_ends_visits() -> None:
-    counter = Counter((), (SHELF,), SIZE)
+    counter = Counter((), (SHELF,), SIZE, frames=1)
     walk([100, 100], counter)
     assert [(event.kind, event.time) for event in counter.finish(0.1)] == [("vanished", 0.1)]
     assert counter.totals["shelf"].now == 0
@@ -150,7 +155,7 @@ def test_the_end_of_the_video_ends_visits() -> None:
 
 @given(WALKS)
 def test_visits_begin_and_end_in_turns(xs: list[int]) -> None:
-    counter = Counter((), (SHELF,), SIZE)
+    counter = Counter((), (SHELF,), SIZE, frames=1)
     events = walk(xs, counter) + counter.finish(9.0)
     begins = [event.kind in ("entered", "appeared") for event in events]
     assert begins == [n % 2 == 0 for n in range(len(begins))]
@@ -160,7 +165,7 @@ def test_visits_begin_and_end_in_turns(xs: list[int]) -> None:
 
 def test_a_zone_smaller_than_the_margin_still_holds_people() -> None:
     tiny = Zone("tiny", ((0.49, 0.46), (0.51, 0.46), (0.51, 0.54), (0.49, 0.54)))  # 4 x 8 pixels
-    kinds = [event.kind for event in walk([60, 100, 140], Counter((), (tiny,), SIZE, margin=1.0))]
+    kinds = [event.kind for event in walk([60, 100, 140], Counter((), (tiny,), SIZE, margin=1.0, frames=1))]
     assert kinds == ["entered", "left"]
 
 
@@ -172,7 +177,7 @@ def test_faces_without_a_track_are_left_out() -> None:
 
 
 def test_another_size_keeps_counts_and_counts_no_jump() -> None:
-    counter = Counter((DOOR,), (SHELF,), SIZE)
+    counter = Counter((DOOR,), (SHELF,), SIZE, frames=1)
     walk([60, 140], counter)
     counter.resize((400, 200))
     # The same place in a picture twice as large.
@@ -181,7 +186,7 @@ def test_another_size_keeps_counts_and_counts_no_jump() -> None:
     assert counter.totals["door"].kinds == {"in": 1, "out": 1}
 
 
-@pytest.mark.parametrize("wrong", [{"frame_size": (0, 100)}, {"margin": -0.1}, {"margin": float("inf")}])
+@pytest.mark.parametrize("wrong", [{"frame_size": (0, 100)}, {"margin": -0.1}, {"margin": float("inf")}, {"frames": 0}])
 def test_wrong_settings(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Counter(**{"lines": (DOOR,), "zones": (), "frame_size": SIZE, **wrong})  # type: ignore[arg-type]

@@ -56,8 +56,11 @@ def test_the_nearest_pairs_come_first() -> None:
 def test_a_window_of_zero_takes_each_track_for_a_person() -> None:
     linker = PersonLinker(window=0)
     linker.update(faces_at([(1, 100, 50)]))
-    (person,), over = linker.update(faces_at([(2, 100, 50)], time=0.1))
-    assert (person.number, [one.number for one in over]) == (2, [1])
+    (other,), _ = linker.update(faces_at([(2, 100, 50)], time=0.1))
+    (first,), _ = linker.update(faces_at([(1, 100, 50)], time=0.2))
+    assert (other.number, first.number) == (2, 1)
+    _, over = linker.update(faces_at([], time=5.15))
+    assert [person.number for person in over] == [2]
 
 
 def test_a_tracker_that_waits_longer_than_the_window_is_believed() -> None:
@@ -68,7 +71,7 @@ def test_a_tracker_that_waits_longer_than_the_window_is_believed() -> None:
 
 
 def test_persons_are_forgotten() -> None:
-    linker = PersonLinker(window=1)
+    linker = PersonLinker(window=1, over_after=1)
     for step in range(2000):
         linker.update(faces_at([(step + 1, 50 * (step % 7), 50)], time=2.0 * step))
     assert len(linker.finish()) == 1
@@ -82,7 +85,7 @@ def test_answers_stay_while_they_are_not_known() -> None:
     assert (person.age, person.age_interval, person.p_male) == (30, (22, 38), 0.25)
 
 
-@pytest.mark.parametrize("wrong", [{"window": -1}, {"window": float("nan")}, {"reach": 0}])
+@pytest.mark.parametrize("wrong", [{"window": -1}, {"window": float("nan")}, {"reach": 0}, {"over_after": 1}])
 def test_wrong_settings(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         PersonLinker(**wrong)

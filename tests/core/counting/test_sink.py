@@ -31,7 +31,7 @@ def through(path: Path, columns: tuple[str, ...], *, events: bool) -> None:
     with open_table(path, columns) as table:
         tables = {"events" if events else "minutes": table}
         with CountingSink(("lobby.mp4", "lobby"), REGIONS, **tables) as sink:
-            for number, x in enumerate((20, 90, 140, 180)):
+            for number, x in enumerate((20, 90, 90, 140, 140, 180, 180)):
                 sink.write(result(number, [(1, x, 50)]))
             assert not sink.done
 
@@ -49,7 +49,7 @@ def test_tables_of_all_kinds_say_the_same(tmp_path: Path, suffix: str) -> None:
     assert list(rows[0]) == list(COUNT_COLUMNS)
     happened = read(events)
     assert list(happened[0]) == list(EVENT_COLUMNS)
-    assert [(row["event"], float(row["time"])) for row in happened] == [("entered", 0.1), ("in", 0.2), ("left", 0.3)]
+    assert [(row["event"], float(row["time"])) for row in happened] == [("entered", 0.2), ("in", 0.4), ("left", 0.6)]
     assert (happened[1]["gender"], happened[1]["age_band"], float(happened[1]["age_interval_low"])) == (
         *("female", "30-39", 26.0),
     )
@@ -69,10 +69,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def test_a_camera_that_comes_back_in_another_size_goes_on() -> None:
     sink = CountingSink(("cam",), REGIONS)
-    sink.write(result(0, [(1, 20, 50)]))
-    sink.write(result(1, [(1, 180, 50)]))
-    sink.write(result(2, [(1, 360, 100)], size=(400, 200)))
-    sink.write(result(3, [(1, 40, 100)], size=(400, 200)))
+    for number, x in enumerate((20, 180, 180)):
+        sink.write(result(number, [(1, x, 50)]))
+    for number, x in enumerate((360, 40, 40)):
+        sink.write(result(3 + number, [(1, x, 100)], size=(400, 200)))
     assert sink.counter is not None
     assert sink.counter.totals["door"].kinds == {"in": 1, "out": 1}
     sink.close()

@@ -67,16 +67,18 @@ class Counter:
     """Counts people at lines and in zones. It has the state of one video: frames go through it in order.
 
     A side, and inside or outside, changes only once the anchor is further from the line, or the zone's edge, than
-    `margin` times the height of the box; so who stands there and trembles is not counted again and again. It is a
-    crossing when the way of the anchor cut the line between its ends; who walks around an end is not counted. Each
-    person is counted once a crossing, also when they are lost for a moment: see `PersonLinker`. Faces without a
-    confirmed track are left out.
+    `margin` times the size of the box, in so many frames of that person in a row as `frames` says; so who stands there
+    and trembles is not counted again and again, nor a box that jumps for a moment. It is a crossing when the way of the
+    anchor cut the line between its ends; who walks around an end is not counted. Each person is counted once a
+    crossing, also when they are lost for a moment: see `PersonLinker`. Faces without a confirmed track are left out.
+    scripts/measure_counting.py measures how many are counted wrongly, also for other values.
 
     Args:
         lines: where to count crossings.
         zones: where to count visits.
         frame_size: width and height of the frames in pixels.
-        margin: as a part of the box's height, 0 or more.
+        margin: as a part of the box's size, the square root of its area; 0 or more.
+        frames: 1 or more.
         linker: says who is who.
     """
 
@@ -85,18 +87,21 @@ class Counter:
         lines: tuple[Line, ...],
         zones: tuple[Zone, ...],
         frame_size: tuple[int, int],
-        margin: float = 0.1,
+        margin: float = 0.15,
+        frames: int = 2,
         linker: PersonLinker | None = None,
     ) -> None:
         if min(frame_size) <= 0:
             raise ValueError(f"frame_size is {frame_size}, expected a width and height above 0")
         if not (math.isfinite(margin) and margin >= 0):
             raise ValueError(f"margin is {margin}, expected 0 or more")
+        if frames < 1:
+            raise ValueError(f"frames is {frames}, expected 1 or more")
         self.lines, self.zones, self.margin = lines, zones, margin
         self.totals = {name: Totals() for name in [*(line.name for line in lines), *(zone.name for zone in zones)]}
         self._linker = PersonLinker() if linker is None else linker
-        self._lines = [_LineState(line) for line in lines]
-        self._zones = [_ZoneState(zone) for zone in zones]
+        self._lines = [_LineState(line, frames) for line in lines]
+        self._zones = [_ZoneState(zone, frames) for zone in zones]
         self.resize(frame_size)
 
     def resize(self, frame_size: tuple[int, int]) -> None:
@@ -156,21 +161,41 @@ class Counter:
 
 
 @dataclass
+class _Place:
+    """Where somebody is known to be: on the one side or the other, inside or outside; ``None``: not yet."""
+
+    known: bool | None = None
+    frames: int = 0  # in which they were clearly elsewhere, in a row
+
+    def change(self, place: bool, clear: bool, frames: int) -> bool:
+        """Take a frame in; whether they are known to be elsewhere from now on."""
+        if not clear or place == self.known:
+            self.frames = 0
+            return False
+        self.frames += 1
+        # Where somebody is first seen, they are.
+        if self.known is not None and self.frames < frames:
+            return False
+        self.known, self.frames = place, 0
+        return True
+
+
+@dataclass
 class _Way:
-    """Somebody's way past a line: the last point with its distance to the line, and the side they are known to be on.
+    """Somebody's way past a line: the last point with its distance to the line, and their side (right of it).
 
     `along` is where the way last cut the line or its continuation, as a part of the line.
     """
 
     point: tuple[float, float]
     distance: float
-    side: bool | None = None
+    side: _Place = field(default_factory=_Place)
     along: float = math.nan
 
 
 class _LineState:
-    def __init__(self, line: Line) -> None:
-        self.region = line
+    def __init__(self, line: Line, frames: int) -> None:
+        self.region, self._frames = line, frames
         self._ways: dict[int, _Way] = {}
 
     def resize(self, size: tuple[int, int]) -> None:
@@ -185,14 +210,13 @@ class _LineState:
         if (distance > 0) != (way.distance > 0):
             way.along = self._along(way, point, distance)
         way.point, way.distance = point, distance
-        side = distance > 0
-        if abs(distance) <= margin * person.height or side == way.side:
+        before, right = way.side.known, distance > 0
+        if not way.side.change(right, abs(distance) > margin * person.size, self._frames):
             return None
-        first, way.side = way.side is None, side
         # Half open, so that who walks over the point where two lines meet is counted once.
-        if first or not 0 <= way.along < 1:
+        if before is None or not 0 <= way.along < 1:
             return None
-        return "out" if side else "in"
+        return "out" if right else "in"
 
     def _along(self, way: _Way, point: tuple[float, float], distance: float) -> float:
         share = way.distance / (way.distance - distance)
@@ -205,9 +229,9 @@ class _LineState:
 
 
 class _ZoneState:
-    def __init__(self, zone: Zone) -> None:
-        self.region = zone
-        self._inside: dict[int, bool] = {}
+    def __init__(self, zone: Zone, frames: int) -> None:
+        self.region, self._frames = zone, frames
+        self._inside: dict[int, _Place] = {}
         self._since: dict[int, float] = {}
 
     @property
@@ -222,10 +246,10 @@ class _ZoneState:
 
     def move(self, person: Person, margin: float, captured: float | None) -> Iterator[CountEvent]:
         depth = cv2.pointPolygonTest(self._corners, anchor_of(person.xyxy, self.region.anchor), True)
-        inside, before, time = depth > 0, self._inside.get(person.number), person.last_seen
-        if abs(depth) <= min(margin * person.height, self._widest) or inside == before:
+        place, inside, time = self._inside.setdefault(person.number, _Place()), depth > 0, person.last_seen
+        before = place.known
+        if not place.change(inside, abs(depth) > min(margin * person.size, self._widest), self._frames):
             return
-        self._inside[person.number] = inside
         if inside:
             self._since[person.number] = time
             kind: EventKind = "appeared" if before is None else "entered"
@@ -234,7 +258,8 @@ class _ZoneState:
             yield self._over("left", person, time, captured)
 
     def forget(self, person: Person, captured: float | None) -> Iterator[CountEvent]:
-        if self._inside.pop(person.number, False):
+        place = self._inside.pop(person.number, None)
+        if place is not None and place.known:
             yield self._over("vanished", person, person.last_seen, captured)
 
     def _over(self, kind: EventKind, person: Person, time: float, captured: float | None) -> CountEvent:

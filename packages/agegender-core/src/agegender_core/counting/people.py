@@ -14,7 +14,7 @@ from agegender_core.faces import Faces
 Box: TypeAlias = tuple[float, float, float, float]
 
 _MEMORY = 0.5  # seconds over which a person's velocity is averaged
-_LIKE = 1.6  # Boxes of one person differ in height by less than this factor after a short loss.
+_LIKE = 1.6  # Boxes of one person differ in size by less than this factor after a short loss.
 _SURE = 0.8  # Genders contradict each other only where both are at least this sure.
 
 
@@ -44,9 +44,9 @@ class Person:
     _velocity: tuple[float, float] = (0.0, 0.0)
 
     @property
-    def height(self) -> float:
-        """Of the last box, in pixels."""
-        return self.xyxy[3] - self.xyxy[1]
+    def size(self) -> float:
+        """Of the last box, in pixels: the side of a square of the same area."""
+        return size_of(self.xyxy)
 
     def see(self, box: Box, time: float) -> None:
         """They are here at `time`."""
@@ -65,6 +65,11 @@ class Person:
         return x, y
 
 
+def size_of(box: Box) -> float:
+    """The side in pixels of a square with the area of the box."""
+    return math.sqrt(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))
+
+
 def middle_of(box: Box) -> tuple[float, float]:
     """The middle of a box."""
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -74,20 +79,24 @@ class PersonLinker:
     """Which track is which person: a new track near where one was just lost is the same person.
 
     A track that begins goes on for the person who is not seen in this frame, was seen at most `window` seconds ago, and
-    is expected, by their last place and velocity, within `reach` times the height of their box, if the boxes are about
-    as tall and the genders don't contradict each other. The nearest pairs come first. Everybody else is new.
+    is expected, by their last place and velocity, within `reach` times the size of their box, if the boxes are about
+    as large and the genders don't contradict each other. The nearest pairs come first. Everybody else is new.
 
     Args:
         window: seconds, 0 or more; with 0 each track is a person.
-        reach: in heights of the box, > 0.
+        reach: in sizes of the box (the square root of its area), > 0.
+        over_after: seconds after which a person who isn't seen is over, 0 or more, and at least `window`: as long, a
+            track that comes back under its own id is still theirs.
     """
 
-    def __init__(self, window: float = 2.0, reach: float = 1.0) -> None:
+    def __init__(self, window: float = 2.0, reach: float = 1.0, over_after: float = 5.0) -> None:
         if not (math.isfinite(window) and window >= 0):
             raise ValueError(f"window is {window}, expected seconds of 0 or more")
         if not (math.isfinite(reach) and reach > 0):
             raise ValueError(f"reach is {reach}, expected a number above 0")
-        self.window, self.reach = window, reach
+        if not (math.isfinite(over_after) and over_after >= window):
+            raise ValueError(f"over_after is {over_after}, expected seconds of {window} or more, as window has")
+        self.window, self.reach, self.over_after = window, reach, over_after
         self._of_track: dict[int, Person] = {}
         self._count = 0
 
@@ -125,14 +134,18 @@ class PersonLinker:
 
     def _is_over(self, person: Person, rows: dict[int, int], time: float) -> bool:
         # A track that is seen goes on however long ago it was lost: the tracker has waited for it.
-        return person.track_id not in rows and time - person.last_seen > self.window
+        return person.track_id not in rows and time - person.last_seen > self.over_after
 
     def _take_up(self, new: list[int], boxes: dict[int, Box], faces: Faces, rows: dict[int, int]) -> None:
-        lost = [person for person in self._of_track.values() if person.track_id not in rows] if self.window > 0 else []
+        lost = [
+            person
+            for person in self._of_track.values()
+            if person.track_id not in rows and 0 < faces.time - person.last_seen <= self.window
+        ]
         pairs = []
         for number in new:
             for person in lost:
-                distance = math.dist(person.expected(faces.time), middle_of(boxes[number])) / max(person.height, 1e-9)
+                distance = math.dist(person.expected(faces.time), middle_of(boxes[number])) / max(person.size, 1e-9)
                 if distance <= self.reach and _alike(person, boxes[number], faces, rows[number]):
                     pairs.append((distance, number, person))
         taken: set[int] = set()
@@ -150,8 +163,7 @@ class PersonLinker:
 
 
 def _alike(person: Person, box: Box, faces: Faces, row: int) -> bool:
-    height = box[3] - box[1]
-    if not person.height / _LIKE <= height <= person.height * _LIKE:
+    if not person.size / _LIKE <= size_of(box) <= person.size * _LIKE:
         return False
     p_male = _finite(faces.p_male, row)
     if p_male is None or person.p_male is None or min(max(p, 1 - p) for p in (p_male, person.p_male)) < _SURE:
