@@ -15,6 +15,7 @@ from .benchmark import benchmark
 from .calibrate import calibrate
 from .card import card
 from .compare import compare
+from .counts import counts
 from .errors import UserError, hints
 from .eval import evaluate
 from .export import export
@@ -38,6 +39,7 @@ class _Commands(TyperGroup):
         commands = (
             Command("predict", predict),
             Command("stream", stream),
+            Command("counts", counts),
             Command("serve", serve),
             Command("preprocess", preprocess),
             Command("audit", audit),

@@ -2,6 +2,7 @@
 
 from .bands import DEFAULT_BANDS, AgeBands
 from .counter import Counter, CountEvent, EventKind, Totals
+from .counts_file import read_counts
 from .drawn import draw_regions
 from .minutes import COUNT_COLUMNS, MinuteCounts
 from .people import Person, PersonLinker
@@ -23,6 +24,7 @@ __all__ = [
     "Totals",
     "Zone",
     "draw_regions",
+    "read_counts",
     "read_regions",
     "regions_toml",
 ]
