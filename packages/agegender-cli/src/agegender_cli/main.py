@@ -30,6 +30,7 @@ from .split import split
 from .stream import stream
 from .train import train
 from .train_options import settings_parameters
+from .zones import zones
 
 
 class _Commands(TyperGroup):
@@ -39,6 +40,7 @@ class _Commands(TyperGroup):
         commands = (
             Command("predict", predict),
             Command("stream", stream),
+            Command("zones", zones),
             Command("counts", counts),
             Command("serve", serve),
             Command("preprocess", preprocess),

@@ -34,7 +34,7 @@ def read_regions(path: str | os.PathLike[str]) -> Regions:
         OSError: the file can't be read.
     """
     try:
-        return _regions(tomllib.loads(Path(path).read_text(encoding="utf-8-sig")))
+        return regions_of(tomllib.loads(Path(path).read_text(encoding="utf-8-sig")))
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
 
@@ -71,7 +71,8 @@ def _text(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _regions(document: Mapping[str, Any]) -> Regions:
+def regions_of(document: Mapping[str, Any]) -> Regions:
+    """The lines and zones of what such a file has, as TOML or JSON gives it. Raises ValueError; see `read_regions`."""
     _check_keys("the file", document, dict.fromkeys(_TOP, False))
     size = (1.0, 1.0)
     if "frame" in document:
