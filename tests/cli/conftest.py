@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -13,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from agegender_core import PreprocessSpec
 
+MAIN = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
 Here = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -67,3 +71,23 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "tiny.onnx"
     onnx.save(tiny, str(path))
     return path
+
+
+@pytest.fixture
+def running(start_process: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs a command, and gives the process and the address that it says."""
+
+    @contextmanager
+    def running(
+        *arguments: object, token: str | None = None, started: Callable[[Any], Any] = id, **named: Any
+    ) -> Iterator[tuple[Any, str]]:
+        environment = {name: value for name, value in os.environ.items() if name != "AGEGENDER_TOKEN"}
+        environment |= {} if token is None else {"AGEGENDER_TOKEN": token}
+        command = [sys.executable, "-c", MAIN, *arguments]
+        with start_process(command, stderr=subprocess.PIPE, env=environment, **named) as process:
+            started(process)
+            line = process.stderr.readline()
+            assert "on http://127.0.0.1:" in line, line + process.stderr.read()
+            yield process, line.split()[-1]
+
+    return running

@@ -24,7 +24,8 @@ def zones(tmp_path: Path) -> Path:
 
 def test_counts_events_and_totals(tmp_path: Path, here: Here, model: Path, zones: Path) -> None:
     counts, events, video = (tmp_path / name for name in ("counts.csv", "events.jsonl", "drawn.mp4"))
-    options = ["--zones", zones, "--counts", counts, "--events", events, "--output", video]
+    metrics = tmp_path / "metrics.prom"
+    options = ["--zones", zones, "--counts", counts, "--events", events, "--output", video, "--metrics", metrics]
     result = here("stream", SAMPLES / "astronaut.mp4", "--no-show", "--model", model, *options)
     assert "Gesicht: 1 visit, 1 of 1 s or longer." in result.stderr
     with counts.open(newline="", encoding="utf-8") as file:
@@ -39,6 +40,7 @@ def test_counts_events_and_totals(tmp_path: Path, here: Here, model: Path, zones
     assert [(row["event"], row["person"]) for row in happened] == [("appeared", 1), ("vanished", 1)]
     assert happened[1]["seconds"] > 2
     assert video.stat().st_size > 0
+    assert 'region="Gesicht",event="appeared"} 1' in metrics.read_text()
 
 
 def test_events_on_stdout_and_several_sources(tmp_path: Path, here: Here, model: Path) -> None:

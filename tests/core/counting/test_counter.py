@@ -11,7 +11,15 @@ import supervision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agegender_core.counting import Counter, CountEvent, Line, PersonLinker, Zone
+from agegender_core.counting import (
+    Counter,
+    CountEvent,
+    Line,
+    PersonLinker,
+    Zone,
+    count_records,
+    prometheus_counts,
+)
 from agegender_core.faces import Faces
 
 from .seen import faces_at
@@ -190,3 +198,26 @@ def test_another_size_keeps_counts_and_counts_no_jump() -> None:
 def test_wrong_settings(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Counter(**{"lines": (DOOR,), "zones": (), "frame_size": SIZE, **wrong})  # type: ignore[arg-type]
+
+
+def test_counts_as_json_and_for_prometheus() -> None:
+    counter = Counter((DOOR,), (SHELF,), SIZE, frames=1)
+    walk([20, 100, 110, 180, 110], counter, step=2.0)
+    assert count_records(counter) == [
+        {"line": "door", "in": 1, "out": 0},
+        {"zone": "shelf", "now": 1, "visits": 2, "stays": 1},
+    ]
+    assert prometheus_counts([('a"b', counter)]).splitlines() == [
+        "# HELP agegender_region_events_total What people did at lines and zones.",
+        "# TYPE agegender_region_events_total counter",
+        'agegender_region_events_total{source="a\\"b",region="door",event="in"} 1',
+        'agegender_region_events_total{source="a\\"b",region="door",event="out"} 0',
+        'agegender_region_events_total{source="a\\"b",region="shelf",event="entered"} 2',
+        'agegender_region_events_total{source="a\\"b",region="shelf",event="appeared"} 0',
+        'agegender_region_events_total{source="a\\"b",region="shelf",event="left"} 1',
+        'agegender_region_events_total{source="a\\"b",region="shelf",event="vanished"} 0',
+        "# HELP agegender_zone_people People who are in a zone.",
+        "# TYPE agegender_zone_people gauge",
+        'agegender_zone_people{source="a\\"b",region="shelf"} 1',
+    ]
+    assert prometheus_counts([]) == ""

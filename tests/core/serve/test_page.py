@@ -220,6 +220,9 @@ def test_a_running_stream_is_shown_and_goes_on(
         {"frames_per_second": 24.5, "memory_mb": 310.2, "sources": [{"frames_processed": 1234, "live": False}] * 2}, ""
     )
 
+    counts = [{"line": "Tür", "in": 3, "out": 2}, {"zone": "shelf", "now": 1, "visits": 7, "stays": 4}]
+    view.numbers[0].counted = lambda: counts
+
     def go_on(index: int) -> None:
         for number in (0, 1):
             view.pictures[number].write(image if index % 2 else image[:, ::-1], index / 25)
@@ -239,6 +242,9 @@ def test_a_running_stream_is_shown_and_goes_on(
         see(browser, lambda b: b.execute_script(source) == 512)
         assert "1,234" in text_of(browser, "#health")
         assert "people\n1" in text_of(browser, "#people")
+        assert text_of(browser, "#counts").split("\n") == [
+            *("Tür", "3 in, 2 out", "shelf", "1 now, 7 in all, 4 stayed"),
+        ]
         assert browser.find_element(By.CSS_SELECTOR, "#chart svg").is_displayed()
         assert not browser.find_element(By.ID, "predict").is_displayed()
         frames = "return performance.getEntriesByType('resource').filter(e => e.name.includes('/live/0/frame')).length"
@@ -251,6 +257,7 @@ def test_a_running_stream_is_shown_and_goes_on(
         browser.execute_script("""const list = document.getElementById('source');
             list.value = 1; list.dispatchEvent(new Event('change'))""")
         see(browser, lambda b: text_of(b, "#live-faces") == "Nobody.")
+        assert not browser.find_element(By.ID, "counts-title").is_displayed()
         check(browser, width)
 
 

@@ -32,7 +32,7 @@ from .options import (
 )
 from .output import count, message
 from .progress import progress_bars
-from .stream_counts import count_lines, read_zones
+from .stream_counts import count_lines, count_metrics, read_zones
 from .stream_health import metrics_file, open_metrics
 from .stream_page import StreamPage, open_page
 from .stream_sinks import Sinks, Targets, open_sinks, refuse_overwriting
@@ -265,7 +265,7 @@ class _Run:
 
         total = sum(source.frame_count or 0 for source in self._sources)
         endless = any(source.frame_count is None for source in self._sources)
-        told = stack.enter_context(open_metrics(metrics, self.telemetry.prometheus))
+        told = stack.enter_context(open_metrics(metrics, self._metrics))
         stack.enter_context(self._page.serving(self._quiet))
         new_bar = stack.enter_context(progress_bars(self._quiet, endless=endless))
         first = Path(self._sources[0].name).name
@@ -280,7 +280,7 @@ class _Run:
             if monotonic() >= next_tick:
                 next_tick = monotonic() + _TICK
                 told.tick()
-                self._page.tick(self.telemetry)
+                self._page.tick(self.telemetry, self._metrics)
                 self._tell_notes()
                 bar.update(self.telemetry.frames, note=self.telemetry.line())
             if monotonic() >= next_trim:
@@ -299,6 +299,9 @@ class _Run:
             tick()
             if self._sinks.done:
                 break
+
+    def _metrics(self) -> str:
+        return self.telemetry.prometheus() + count_metrics(self._sources, self._sinks.counting)
 
     def _tell_notes(self) -> None:
         for source in self._sources:

@@ -11,7 +11,7 @@ from .errors import UserError
 from .output import count
 
 if TYPE_CHECKING:
-    from agegender_core.counting import Regions, Totals, Zone
+    from agegender_core.counting import Counter, Regions, Totals, Zone
     from agegender_core.sinks import CountingSink
     from agegender_core.sources import Source
 
@@ -61,14 +61,26 @@ def counting_sinks(
 def count_lines(sources: Sequence[Source], sinks: Sequence[CountingSink]) -> list[str]:
     """The totals in words, a sentence a region."""
     lines: list[str] = []
-    for source, sink in zip(sources, sinks, strict=bool(sinks)):
-        if sink.counter is None:
-            continue
-        where = f"{source.name}: " if len(sources) > 1 else ""
-        totals = sink.counter.totals
-        lines += [f"{where}{line.name}: {_crossed(totals[line.name])}" for line in sink.counter.lines]
-        lines += [f"{where}{zone.name}: {_visited(zone, totals[zone.name])}" for zone in sink.counter.zones]
+    for name, counter in _named(sources, sinks):
+        where = f"{name}: " if len(sources) > 1 else ""
+        totals = counter.totals
+        lines += [f"{where}{line.name}: {_crossed(totals[line.name])}" for line in counter.lines]
+        lines += [f"{where}{zone.name}: {_visited(zone, totals[zone.name])}" for zone in counter.zones]
     return lines
+
+
+def count_metrics(sources: Sequence[Source], sinks: Sequence[CountingSink]) -> str:
+    """The totals for Prometheus; nothing where nothing is counted."""
+    if not sinks:
+        return ""
+    from agegender_core.counting import prometheus_counts
+
+    return prometheus_counts(_named(sources, sinks))
+
+
+def _named(sources: Sequence[Source], sinks: Sequence[CountingSink]) -> list[tuple[str, Counter]]:
+    pairs = zip(sources, sinks, strict=bool(sinks))
+    return [(source.name, sink.counter) for source, sink in pairs if sink.counter is not None]
 
 
 def _crossed(totals: Totals) -> str:

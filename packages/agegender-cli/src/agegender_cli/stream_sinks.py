@@ -197,6 +197,8 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             if targets.live is not None:
                 frame_sinks += targets.live.pictures[number : number + 1]
                 of_source[number].append(targets.live.numbers[number])
+                for counter in counting[number : number + 1]:
+                    targets.live.numbers[number].counted = counter.records
             if frame_sinks:
                 of_source[number].append(_drawn(frame_sinks, targets.blur, counting[number : number + 1]))
         for text in targets.tracks:

@@ -195,7 +195,7 @@ class Telemetry:
 
         def labels(source: Source, **more: str) -> str:
             pairs = {"source": source.name, **more}
-            return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items()) + "}"
+            return "{" + ",".join(f'{name}="{label_text(value)}"' for name, value in pairs.items()) + "}"
 
         pairs = list(zip(self._sources, self._tallies, strict=True))
         counters: dict[str, tuple[str, list[int]]] = {
@@ -238,7 +238,8 @@ def _summary(name: str, durations: Durations, labels: Callable[..., str]) -> lis
     return lines
 
 
-def _escaped(text: str) -> str:
+def label_text(text: str) -> str:
+    """A text as the value of a label, in the text format that Prometheus reads."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

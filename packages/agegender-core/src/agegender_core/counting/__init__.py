@@ -4,6 +4,7 @@ from .bands import DEFAULT_BANDS, AgeBands
 from .counter import Counter, CountEvent, EventKind, Totals
 from .counts_file import read_counts
 from .drawn import draw_regions
+from .figures import count_records, prometheus_counts
 from .minutes import COUNT_COLUMNS, MinuteCounts
 from .people import Person, PersonLinker
 from .regions import Line, Regions, Zone
@@ -23,7 +24,9 @@ __all__ = [
     "Regions",
     "Totals",
     "Zone",
+    "count_records",
     "draw_regions",
+    "prometheus_counts",
     "read_counts",
     "read_regions",
     "regions_toml",

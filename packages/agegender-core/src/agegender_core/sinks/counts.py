@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from agegender_core.counting import Counter, CountEvent, MinuteCounts, Regions, draw_regions
+from agegender_core.counting import Counter, CountEvent, MinuteCounts, Regions, count_records, draw_regions
 from agegender_core.counting.events import event_row
 from agegender_core.faces import Frame
 
@@ -82,6 +82,10 @@ class CountingSink:
         rows = self._counts.add(events, result.time, result.captured)
         if self._minutes is not None and rows:
             self._minutes.write_rows(rows)
+
+    def records(self) -> list[dict[str, Any]]:
+        """What is counted so far: see `count_records`; empty before the first frame."""
+        return [] if self.counter is None else count_records(self.counter)
 
     def draw(self, frame: Frame) -> Frame:
         """The frame with the lines, zones and counts drawn in."""
