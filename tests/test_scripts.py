@@ -89,6 +89,27 @@ def test_what_is_hidden_speaks_for_the_other_gender() -> None:
     assert len(rows) > 8
 
 
+def test_counts_are_compared_with_the_true_tracks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import measure_counting
+
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nimWidth=400\nimHeight=400\nframeRate=10\nseqLength=40\n")
+    # One walks across all upright lines and stays between two lying ones; another's row does not count.
+    boxes = [f"{10 * frame - 30},130,40,40" for frame in range(1, 41)]
+    true = [f"{frame},1,{box},1,-1,-1,-1" for frame, box in enumerate(boxes, 1)]
+    found = [f"{frame},-1,{box},1,-1,-1,-1" for frame, box in enumerate(boxes, 1) if frame < 35]
+    (tmp_path / "gt.txt").write_text("\n".join([*true, "1,2,0,0,9,9,0,-1,-1,-1"]))
+    (tmp_path / "det.txt").write_text("\n".join(found))
+    monkeypatch.setattr(sys, "argv", ["measure_counting.py", str(tmp_path)])
+    measure_counting.main()
+    row = capsys.readouterr().out.splitlines()[-2]
+    assert " ".join(row.removeprefix(tmp_path.name).split()) == "1 1 3 0 % 3 0 % 3 0 % 1 1"
+    (tmp_path / "det.txt").write_text("\n".join(found[:25]))
+    measure_counting.main()
+    assert " 33 %" in capsys.readouterr().out.splitlines()[-2]
+
+
 def test_tracks_are_scored_by_the_people_in_them(tmp_path: Path) -> None:
     from measure_tracks import Score, read_people
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from agegender_cli import benchmark as command
+from agegender_cli import plots
 from agegender_core import benchmark as core
 from agegender_core import decode_image
 
@@ -173,7 +174,7 @@ def test_a_plot_without_matplotlib(here: Here, monkeypatch: pytest.MonkeyPatch) 
     def without(name: str, *more: Any) -> Any:
         return None if name == "matplotlib" else find_spec(name, *more)
 
-    monkeypatch.setattr(command, "find_spec", without)
+    monkeypatch.setattr(plots, "find_spec", without)
     refused = here("benchmark", "growth", "--plot", "x.png", code=2)
     assert "--plot needs Matplotlib" in refused.stderr
     assert "agegender-core[plots]" in refused.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 import signal
@@ -33,7 +32,6 @@ from agegender_core.images import decode_image, read_image
 
 Here = Callable[..., subprocess.CompletedProcess[str]]
 ROOT = Path(__file__).resolve().parents[2]
-MAIN = "import sys; from agegender_cli.main import main; sys.argv[0] = 'agegender'; main()"
 TOKEN = "a-token-of-this-test"
 
 
@@ -44,26 +42,6 @@ def ask(address: str, path: str = "", content: bytes | None = None, **headers: s
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
-
-
-@pytest.fixture
-def running(start_process: Callable[..., Any]) -> Callable[..., Any]:
-    """Runs a command, and gives the process and the address that it says."""
-
-    @contextmanager
-    def running(
-        *arguments: object, token: str | None = None, started: Callable[[Any], Any] = id, **named: Any
-    ) -> Iterator[tuple[Any, str]]:
-        environment = {name: value for name, value in os.environ.items() if name != "AGEGENDER_TOKEN"}
-        environment |= {} if token is None else {"AGEGENDER_TOKEN": token}
-        command = [sys.executable, "-c", MAIN, *arguments]
-        with start_process(command, stderr=subprocess.PIPE, env=environment, **named) as process:
-            started(process)
-            line = process.stderr.readline()
-            assert "on http://127.0.0.1:" in line, line + process.stderr.read()
-            yield process, line.split()[-1]
-
-    return running
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

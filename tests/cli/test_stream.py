@@ -15,16 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import typer
-from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from agegender_cli.errors import UserError
 from agegender_cli.stream import stream
-from agegender_core import PreprocessSpec
 from agegender_core.faces import Frame
 from agegender_core.sources import Source, SourceError, SourceLostError, TimedFrame, open_source
 
@@ -41,37 +38,6 @@ def run(*arguments: object, code: int | None = 0) -> Result:
     if code is not None:
         assert result.exit_code == code, (result.output, result.exception)
     return result
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A network that says 20 years plus a tenth of the mean grey level, and female with 0.8."""
-    size = 32
-    nodes = [
-        helper.make_node("ReduceMean", ["input", "axes"], ["mean"], keepdims=0),
-        helper.make_node("Add", ["mean", "twenty"], ["age"]),
-        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "fifth"], ["p_male"]),
-    ]
-    constants = {"axes": np.array([1, 2, 3]), "twenty": np.float32(20), "zero": np.float32(0), "fifth": np.float32(0.2)}
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", size, size, 3])],
-        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in ("age", "p_male")],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
-    )
-    tiny = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
-    heads = {
-        "age": {"output": "age", "decode": "years", "std": 7.0},
-        "gender": {"output": "p_male", "decode": "probability"},
-    }
-    spec = PreprocessSpec(input_size=size, scale=(0.1, 0.1, 0.1))
-    metadata = {"format": "1", "name": "tiny", "preprocess": spec.to_json(), "heads": json.dumps(heads)}
-    helper.set_model_props(tiny, {f"agegender.{key}": value for key, value in metadata.items()})
-    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
-    onnx.save(tiny, str(path))
-    return path
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -180,8 +146,8 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(model: Path) -> None:
     [
         (["nowhere.mp4", "--tracks", "t.jsonl"], FileNotFoundError, r"nowhere\.mp4"),
         ([SAMPLE.with_name("astronaut.jpg"), "--tracks", "t.jsonl"], SourceError, "is a picture.*agegender predict"),
-        ([SAMPLE, "--no-show"], UserError, "none of --output, --tracks, --summary, --serve, --mqtt and --webhook"),
-        ([SAMPLE], UserError, "none of --output, --tracks, --summary, --serve, --mqtt and --webhook"),
+        ([SAMPLE, "--no-show"], UserError, "--summary, --counts, --serve, --mqtt and --webhook is given"),
+        ([SAMPLE], UserError, "--summary, --counts, --serve, --mqtt and --webhook is given"),
         ([SAMPLE, "--no-show", "--output", "out.gif"], ValueError, r"out\.gif: a video's name ends in \.mp4"),
         ([SAMPLE, "--no-show", "--output", "no/folder/out.mp4"], OSError, "there is no folder"),
         ([SAMPLE, "--no-show", "--output", "a.mp4", "--tracks", "no/t.jsonl"], OSError, "can't be written"),

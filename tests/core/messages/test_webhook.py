@@ -190,7 +190,7 @@ def test_credentials_are_sent_and_never_shown() -> None:
     [
         ("example.org/people", "must begin with http:// or https://"),
         ("ftp://ann:secret@example.org/", "must begin with http:// or https://"),
-        ("file:///etc/passwd", "must begin with http:// or https://"),
+        ("data://host/people", "must begin with http:// or https://"),
         ("http:///people", "must begin with http:// or https:// and a host"),
         ("http://ann:secret@example.org:port/", "no valid host and port"),
         ("http://ann:secret@example.org:70000/", "no valid host and port"),

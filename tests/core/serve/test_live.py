@@ -60,6 +60,17 @@ def test_the_history_has_a_point_a_second_and_an_end(monkeypatch: pytest.MonkeyP
     assert history[-1][2] == 1
 
 
+def test_what_is_counted_is_that_of_the_newest_frame() -> None:
+    numbers, counts = LiveNumbers(), [{"line": "door", "in": 0, "out": 0}]
+    assert numbers.state()["counts"] == []
+    numbers.counted = lambda: [dict(one) for one in counts]
+    numbers.write(result(0.0))
+    counts[0]["in"] = 1
+    assert numbers.state()["counts"] == [{"line": "door", "in": 0, "out": 0}]
+    numbers.write(result(0.1))
+    assert numbers.state()["counts"] == [{"line": "door", "in": 1, "out": 0}]
+
+
 def test_the_newest_frame_is_encoded_once_and_at_most_1280_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded: list[Any] = []
     from agegender_core.serve import live

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -15,10 +12,8 @@ import pytest
 
 pytest.importorskip("selenium")
 
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service
+from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.wait import WebDriverWait
 
 from agegender_core.faces import Faces
 from agegender_core.images import read_image
@@ -29,12 +24,9 @@ from agegender_core.serve.limits import Limits
 from agegender_core.serve.live import LiveView
 from agegender_core.serve.server import address_of, listen, serving
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None or DRIVER is None, reason="chromium and chromedriver are not on this machine"),
-]
-WIDTHS = pytest.mark.parametrize("width", [1280, 390])
+from .browsing import NEEDS_BROWSER, WIDTHS, check, keep, see, show, start_browser, text_of
+
+pytestmark = NEEDS_BROWSER
 TOKEN = "a-token-of-this-test"
 
 
@@ -44,53 +36,13 @@ def browser(astronaut_path: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     folder = tmp_path_factory.mktemp("camera")
     frame = cv2.cvtColor(read_image(astronaut_path)[:384, :512], cv2.COLOR_RGB2BGR)
     (folder / "camera.mjpeg").write_bytes(cv2.imencode(".jpg", frame)[1].tobytes())
-    options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for argument in (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"),
-        *("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"),
+    driver = start_browser(
+        "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-video-capture={folder / 'camera.mjpeg'}",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = Chrome(options, Service(str(DRIVER)))
+    )
     yield driver
     driver.quit()
-
-
-def show(browser: Chrome, address: str, width: int) -> None:
-    size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get(address)
-
-
-def see(browser: Chrome, condition: Callable[[Chrome], Any], seconds: float = 30) -> Any:
-    return WebDriverWait(browser, seconds, 0.05).until(condition)
-
-
-def text_of(browser: Chrome, selector: str) -> str:
-    return str(browser.execute_script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
-
-
-def keep(browser: Chrome, name: str) -> None:
-    """A picture of the page for people, in the folder that AGEGENDER_SCREENSHOTS names."""
-    folder = os.environ.get("AGEGENDER_SCREENSHOTS")
-    if folder:
-        browser.save_screenshot(str(Path(folder) / f"{name}.png"))
-
-
-def check(browser: Chrome, width: int, errors: int = 0) -> None:
-    """Nothing sticks out, nothing is loaded from elsewhere, nothing was wrong."""
-    look = """return {
-        remote: performance.getEntriesByType('resource').map(e => e.name)
-            .filter(n => !n.startsWith(location.origin) && !n.startsWith('blob:') && !n.startsWith('data:')),
-        broken: [...document.images].filter(i => i.src && i.complete && !i.naturalWidth).length,
-        width: document.documentElement.scrollWidth}"""
-    assert browser.execute_script(look) == {"remote": [], "broken": 0, "width": width}
-    log = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-    assert len(log) == errors, log
 
 
 def words(faces: Faces) -> list[list[str]]:
@@ -268,6 +220,9 @@ def test_a_running_stream_is_shown_and_goes_on(
         {"frames_per_second": 24.5, "memory_mb": 310.2, "sources": [{"frames_processed": 1234, "live": False}] * 2}, ""
     )
 
+    counts = [{"line": "Tür", "in": 3, "out": 2}, {"zone": "shelf", "now": 1, "visits": 7, "stays": 4}]
+    view.numbers[0].counted = lambda: counts
+
     def go_on(index: int) -> None:
         for number in (0, 1):
             view.pictures[number].write(image if index % 2 else image[:, ::-1], index / 25)
@@ -287,6 +242,9 @@ def test_a_running_stream_is_shown_and_goes_on(
         see(browser, lambda b: b.execute_script(source) == 512)
         assert "1,234" in text_of(browser, "#health")
         assert "people\n1" in text_of(browser, "#people")
+        assert text_of(browser, "#counts").split("\n") == [
+            *("Tür", "3 in, 2 out", "shelf", "1 now, 7 in all, 4 stayed"),
+        ]
         assert browser.find_element(By.CSS_SELECTOR, "#chart svg").is_displayed()
         assert not browser.find_element(By.ID, "predict").is_displayed()
         frames = "return performance.getEntriesByType('resource').filter(e => e.name.includes('/live/0/frame')).length"
@@ -299,6 +257,7 @@ def test_a_running_stream_is_shown_and_goes_on(
         browser.execute_script("""const list = document.getElementById('source');
             list.value = 1; list.dispatchEvent(new Event('change'))""")
         see(browser, lambda b: text_of(b, "#live-faces") == "Nobody.")
+        assert not browser.find_element(By.ID, "counts-title").is_displayed()
         check(browser, width)
 
 

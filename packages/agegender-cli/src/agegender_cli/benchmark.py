@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from .benchmark_tables import growth_table, model_rows, model_table, peer_rows, peer_table, stage_table
-from .errors import UserError, keep_matplotlib_out_of_the_home, require_train
+from .errors import UserError, require_train
 from .options import Device, DeviceName, Format, FormatOption, Runtime, RuntimeName
 from .output import message, print_figures
+from .plots import check_plot
 
 
 class What(StrEnum):
@@ -113,7 +114,7 @@ def benchmark(
         plot=plot,
     )
     if plot is not None:
-        _check_plot(plot)
+        check_plot(plot)
     from agegender_core import benchmark as core
 
     time = _SECONDS[what] if seconds is None else seconds
@@ -178,18 +179,6 @@ def _check(what: What, **options: Any) -> None:
                 f"{option} was given {len(value)} times, but agegender benchmark {what} takes only one",
                 hint="agegender benchmark models compares several.",
             )
-
-
-def _check_plot(path: Path) -> None:
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise UserError(f"--plot {path}: a plot is a .png or .svg file")
-    if path.is_dir():
-        raise UserError(f"--plot {path} is a folder", hint="Name a file in it.")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"--plot {path}: there is no folder {path.parent}")
-    if find_spec("matplotlib") is None:
-        raise UserError("--plot needs Matplotlib", hint="pip install matplotlib (the extra agegender-core[plots])")
-    keep_matplotlib_out_of_the_home()
 
 
 def _one(threads: Sequence[int] | None) -> int:

@@ -15,6 +15,7 @@ from .benchmark import benchmark
 from .calibrate import calibrate
 from .card import card
 from .compare import compare
+from .counts import counts
 from .errors import UserError, hints
 from .eval import evaluate
 from .export import export
@@ -29,6 +30,7 @@ from .split import split
 from .stream import stream
 from .train import train
 from .train_options import settings_parameters
+from .zones import zones
 
 
 class _Commands(TyperGroup):
@@ -38,6 +40,8 @@ class _Commands(TyperGroup):
         commands = (
             Command("predict", predict),
             Command("stream", stream),
+            Command("zones", zones),
+            Command("counts", counts),
             Command("serve", serve),
             Command("preprocess", preprocess),
             Command("audit", audit),

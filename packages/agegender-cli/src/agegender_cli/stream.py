@@ -32,6 +32,7 @@ from .options import (
 )
 from .output import count, message
 from .progress import progress_bars
+from .stream_counts import count_lines, count_metrics, read_zones
 from .stream_health import metrics_file, open_metrics
 from .stream_messages import open_messages
 from .stream_page import StreamPage, open_page
@@ -52,6 +53,9 @@ def stream(
     output: options.Output = None,
     tracks: options.Tracks = None,
     summary: options.Summary = None,
+    zones: options.Zones = None,
+    counts: options.Counts = None,
+    events: options.Events = None,
     segment: options.Segment = None,
     show: options.Show = None,
     wait: options.Wait = False,
@@ -112,6 +116,7 @@ def stream(
       agegender stream rtsp://10.0.0.7/live 1 -o '{source}.mp4' --segment 10m --tracks all.csv --metrics 9100
       agegender stream 0 --no-frames --summary people.csv
       agegender stream rtsp://10.0.0.7/live --no-show --serve 8000
+      agegender stream lobby.mp4 --zones zones.toml --counts counts.csv
       agegender stream 0 --no-frames --mqtt mqtt://10.0.0.2/door --webhook https://example.org/people
     """
     from agegender_core.pipeline import Pipeline
@@ -120,6 +125,7 @@ def stream(
     targets = Targets(output or [], tracks or [], summary, chips, show, options.seconds_of(segment, "--segment"), blur)
     targets.messages = open_messages(mqtt or [], webhook or [], message_every)
     _check(targets, no_frames)
+    targets.zones, targets.counts, targets.events = read_zones(zones, counts, events), counts, events
     if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
     every = options.detect_every_of(detect_every)
@@ -129,7 +135,7 @@ def stream(
     if max_age is not None:
         message("--max-age counts detections, whatever the rate of the frames; --lost-after SECONDS goes by the clock.")
     others = [path for path in (stats, metrics_file(metrics)) if path is not None]
-    refuse_overwriting(sources, model, targets, others)
+    refuse_overwriting(sources, [model, zones], targets, others)
     stopped = _Stopped()
     with ExitStack() as stack:
         stack.enter_context(_signals(stopped))
@@ -268,7 +274,7 @@ class _Run:
 
         total = sum(source.frame_count or 0 for source in self._sources)
         endless = any(source.frame_count is None for source in self._sources)
-        told = stack.enter_context(open_metrics(metrics, self.telemetry.prometheus))
+        told = stack.enter_context(open_metrics(metrics, self._metrics))
         stack.enter_context(self._page.serving(self._quiet))
         new_bar = stack.enter_context(progress_bars(self._quiet, endless=endless))
         first = Path(self._sources[0].name).name
@@ -283,7 +289,7 @@ class _Run:
             if monotonic() >= next_tick:
                 next_tick = monotonic() + _TICK
                 told.tick()
-                self._page.tick(self.telemetry)
+                self._page.tick(self.telemetry, self._metrics)
                 self._tell_notes()
                 bar.update(self.telemetry.frames, note=self.telemetry.line())
             if monotonic() >= next_trim:
@@ -304,6 +310,9 @@ class _Run:
                 break
         self._sinks.finish(tick)
 
+    def _metrics(self) -> str:
+        return self.telemetry.prometheus() + count_metrics(self._sources, self._sinks.counting)
+
     def _tell_notes(self) -> None:
         for notes in [source.notes for source in self._sources] + [one.notes for one in self._sinks.outboxes]:
             while notes:
@@ -320,6 +329,9 @@ class _Run:
             self._tell_of_source(number, source)
         for note in self._sinks.notes:
             message(f"{note}.")
+        if not self._quiet:
+            for line in count_lines(self._sources, self._sinks.counting):
+                message(f"{line}.")
         if self.problem or not self._quiet:
             problem = f"{self.problem}. " if self.problem else ""
             files = f" Written: {', '.join(self._written)}." if self._written and telemetry.frames else ""

@@ -14,7 +14,8 @@ from .errors import UserError
 if TYPE_CHECKING:
     from agegender_core.tracking import SortTracker
 
-SOURCES, FACES, RESULTS, PRIVACY, HEALTH = "Sources", "Faces and tracks", "Results", "Privacy", "Health"
+SOURCES, FACES, RESULTS, COUNTING = "Sources", "Faces and tracks", "Results", "Counting"
+PRIVACY, HEALTH = "Privacy", "Health"
 
 Sources = Annotated[
     list[str],
@@ -142,6 +143,32 @@ Summary = Annotated[
         help="Write one row a finished track, .csv or .jsonl (- is that on stdout): when it was seen, its age and "
         "gender.",
         rich_help_panel=RESULTS,
+    ),
+]
+Zones = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Count people at the lines and in the zones of this TOML file, which agegender zones makes.",
+        rich_help_panel=COUNTING,
+    ),
+]
+Counts = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --zones: write the counts of each minute by gender and age band, .csv, .parquet or .jsonl (- is "
+        "that on stdout).",
+        rich_help_panel=COUNTING,
+    ),
+]
+Events = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --zones: write a row as soon as somebody goes in or out, .csv, .parquet or .jsonl (- is that on "
+        "stdout).",
+        rich_help_panel=COUNTING,
     ),
 ]
 Segment = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -37,10 +37,10 @@ class StreamPage:
 
             self.view = LiveView(names, shows_frames)
 
-    def tick(self, telemetry: Telemetry) -> None:
+    def tick(self, telemetry: Telemetry, metrics: Callable[[], str]) -> None:
         """How the stream does by now; to be called every now and then, from the thread that works on the frames."""
         if self.view is not None:
-            self.view.tell_health(telemetry.document(), telemetry.prometheus())
+            self.view.tell_health(telemetry.document(), metrics())
 
     @contextmanager
     def serving(self, quiet: bool) -> Iterator[None]:

@@ -10,19 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UserError
+from .stream_counts import counting_sinks
 from .targets import refuse_source
 
 if TYPE_CHECKING:
+    from agegender_core.counting import Regions
     from agegender_core.faces import Faces, Frame
     from agegender_core.messages import MessageSink, Outbox
     from agegender_core.pipeline import FrameResult
     from agegender_core.serve.live import LiveView
-    from agegender_core.sinks import FrameSink, ResultSink
+    from agegender_core.sinks import CountingSink, FrameSink, ResultSink
     from agegender_core.sources import Source
 
 _NAME = "{source}"
 _OVER_AFTER = 5.0
-_NONE_GIVEN = "none of --output, --tracks, --summary, --serve, --mqtt and --webhook is given"
+_NONE_GIVEN = "none of --output, --tracks, --summary, --counts, --serve, --mqtt and --webhook is given"
 
 
 @dataclass
@@ -38,6 +40,9 @@ class Targets:
         segment: seconds of a file.
         blur: faces are made unrecognisable.
         live: a page's view of the sources.
+        zones: lines and zones to count at.
+        counts: a table of what is counted each minute; "-" is stdout.
+        events: a table of what happens there; likewise.
         messages: sends them.
     """
 
@@ -49,6 +54,9 @@ class Targets:
     segment: float | None = None
     blur: bool = False
     live: LiveView | None = None
+    zones: Regions | None = None
+    counts: str | None = None
+    events: str | None = None
     messages: MessageSink | None = None
 
     @property
@@ -56,20 +64,26 @@ class Targets:
         """Option and path of every file that is written."""
         named = [("--output", path) for path in self.videos]
         named += [("--tracks", Path(path)) for path in self.tracks if path != "-"]
-        named += [("--summary", Path(self.summary))] if self.summary not in (None, "-") else []
-        return named
+        tables = (("--summary", self.summary), ("--counts", self.counts), ("--events", self.events))
+        return named + [(option, Path(table)) for option, table in tables if table not in (None, "-")]
 
     @property
     def writes_anything(self) -> bool:
         """Whether there is a file, stdout, a page or a receiver among them: without, there is the window at most."""
         others = self.live is not None or self.messages is not None
-        return bool(self.files) or others or "-" in [*self.tracks, self.summary]
+        return bool(self.files) or others or "-" in self.tables
+
+    @property
+    def tables(self) -> list[str | None]:
+        """The files of rows, as they were given."""
+        return [*self.tracks, self.summary, self.counts, self.events]
 
 
 class Sinks:
     """The open sinks of all sources, closed together.
 
     Attributes:
+        counting: those that count, one a source, or none.
         written: the files, as they are named at the end.
     """
 
@@ -78,9 +92,12 @@ class Sinks:
         of_source: list[list[ResultSink]],
         named: list[Callable[[], list[str]]],
         videos: list[Any],
+        counting: list[CountingSink],
+        tables: list[Any],
         messages: MessageSink | None,
     ) -> None:
-        self._of_source, self._named, self._videos, self._messages = of_source, named, videos, messages
+        self._of_source, self._named, self._videos = of_source, named, videos
+        self.counting, self._tables, self._messages = counting, tables, messages
         self._stack = ExitStack()
 
     def write(self, number: int, result: FrameResult) -> None:
@@ -121,7 +138,10 @@ class Sinks:
         return [sink.note for sink in self._videos if sink.note]
 
     def __enter__(self) -> Sinks:
-        for sink in {id(sink): sink for sinks in self._of_source for sink in sinks}.values():
+        # Messages are closed last, after the files: a receiver that is away takes seconds.
+        messages = [] if self._messages is None else [self._messages]
+        sinks = [*messages, *self._tables, *(sink for sinks in self._of_source for sink in sinks)]
+        for sink in {id(sink): sink for sink in sinks}.values():
             self._stack.enter_context(sink)
         return self
 
@@ -129,8 +149,20 @@ class Sinks:
         self._stack.__exit__(*exception)
 
 
-def refuse_overwriting(sources: Sequence[str], model: Path | None, targets: Targets, others: Sequence[Path]) -> None:
-    """Refuses targets that are sources or the model, or one another. `others` are further files. Raises UserError."""
+def refuse_overwriting(
+    sources: Sequence[str], files: Sequence[Path | None], targets: Targets, others: Sequence[Path]
+) -> None:
+    """Refuses targets that are sources, or other files that are read, or one another.
+
+    Args:
+        sources: as they were given.
+        files: that are read, too.
+        targets: what is written.
+        others: further files that are written.
+
+    Raises:
+        UserError: the message names both.
+    """
     from agegender_core.sinks import partial_path
 
     written: list[tuple[str, Path]] = []
@@ -139,7 +171,7 @@ def refuse_overwriting(sources: Sequence[str], model: Path | None, targets: Targ
         if option == "--output":  # a video is written under another name at first
             written.append((option, partial_path(path)))
     for option, target in written:
-        refuse_source(target, [*(Path(source) for source in sources if source != "-"), model], option)
+        refuse_source(target, [*(Path(source) for source in sources if source != "-"), *files], option)
     places: dict[Path, str] = {}
     for option, target in written:
         if target.resolve() in places:
@@ -163,10 +195,17 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
     if not targets.writes_anything and not any(windows):
         raise UserError(f"nothing to do: --no-show, and {_NONE_GIVEN}")
     named: list[Callable[[], list[str]]] = []
-    # Closed last, after the files: a receiver that is away takes seconds.
     of_source: list[list[ResultSink]] = [[] if targets.messages is None else [targets.messages] for _ in sources]
     videos: list[Any] = []
+    counting: list[CountingSink] = []
+    tables: list[Any] = []
     with ExitStack() as stack:
+        if targets.zones is not None:
+            counting, tables = counting_sinks(sources, targets.zones, targets.counts, targets.events, stack)
+            given = [name for name in (targets.counts, targets.events) if name not in (None, "-")]
+            named += [partial(list, [name]) for name in given]
+            for sinks, counter in zip(of_source, counting, strict=True):
+                sinks.append(counter)  # before the drawing, which shows its counts
         for number, (source, window) in enumerate(zip(sources, windows, strict=True)):
             frame_sinks: list[FrameSink] = [] if window is None else [window]
             for path in targets.videos:
@@ -175,8 +214,10 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             if targets.live is not None:
                 frame_sinks += targets.live.pictures[number : number + 1]
                 of_source[number].append(targets.live.numbers[number])
+                for counter in counting[number : number + 1]:
+                    targets.live.numbers[number].counted = counter.records
             if frame_sinks:
-                of_source[number].append(_drawn(frame_sinks, targets.blur))
+                of_source[number].append(_drawn(frame_sinks, targets.blur, counting[number : number + 1]))
         for text in targets.tracks:
             shared = _NAME not in text
             if shared and len(sources) > 1 and Path(text).suffix.lower() == ".txt":
@@ -191,7 +232,7 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
             for sinks in of_source:
                 sinks.append(summary)
         stack.pop_all()
-    return Sinks(of_source, named, videos, targets.messages)
+    return Sinks(of_source, named, videos, counting, tables, targets.messages)
 
 
 def _windows(sources: Sequence[Source], targets: Targets) -> list[FrameSink | None]:
@@ -244,7 +285,7 @@ def _video(source: Source, path: Path, count: int, targets: Targets, named: list
     return sink
 
 
-def _drawn(sinks: Sequence[FrameSink], blur: bool) -> ResultSink:
+def _drawn(sinks: Sequence[FrameSink], blur: bool, counting: Sequence[CountingSink]) -> ResultSink:
     from agegender_core.blur import FaceBlur
     from agegender_core.draw import draw_faces
     from agegender_core.sinks import DrawnSink
@@ -254,7 +295,10 @@ def _drawn(sinks: Sequence[FrameSink], blur: bool) -> ResultSink:
     def draw(frame: Frame, faces: Faces) -> Frame:
         # A face that was seen only once may be a mistake: it would flash up for one frame. The JSON lines have it.
         shown = faces if faces.track_id is None else faces[faces.track_id >= 0]
-        return draw_faces(conceal(frame, faces), shown)
+        frame = conceal(frame, faces)
+        for counter in counting:
+            frame = counter.draw(frame)
+        return draw_faces(frame, shown)
 
     return DrawnSink(sinks, draw=draw)
 

@@ -6,7 +6,7 @@ Drawing needs Matplotlib: it is the extra ``plots``, and comes with agegender-tr
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -69,6 +69,10 @@ def to_svg(figure: Any) -> bytes:
     with matplotlib.rc_context({"svg.hashsalt": "agegender"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[Any], bytes]] = {".png": to_png, ".svg": to_svg}
+"""What writes a figure, by the suffix of its file."""
 
 
 def plain_numbers(axis: Any) -> None:

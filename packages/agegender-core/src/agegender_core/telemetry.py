@@ -258,10 +258,11 @@ def _summary(name: str, durations: Durations, labels: Callable[..., str]) -> lis
 
 
 def _labels(pairs: Mapping[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items()) + "}"
+    return "{" + ",".join(f'{name}="{label_text(value)}"' for name, value in pairs.items()) + "}"
 
 
-def _escaped(text: str) -> str:
+def label_text(text: str) -> str:
+    """A text as the value of a label, in the text format that Prometheus reads."""
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

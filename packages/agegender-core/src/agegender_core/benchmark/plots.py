@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from agegender_core.plotting import (
     COLOURS,
+    FORMATS,
     MARKS,
     drawable,
     new_figure,
     our_style,
     plain_numbers,
-    to_png,
-    to_svg,
 )
-
-FORMATS: dict[str, Callable[[Any], bytes]] = {".png": to_png, ".svg": to_svg}
-"""What writes a figure, by the suffix of its file."""
 
 _AXES = {"faces": "faces in a frame", "pixels": "pixels of a frame", "tracks": "tracks"}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -45,6 +45,7 @@ class _State:
     time: float = 0.0
     frames: int = 0
     faces: list[dict[str, Any]] = field(default_factory=list)
+    counts: list[dict[str, Any]] = field(default_factory=list)
     people: dict[int, _Person] = field(default_factory=dict)
     over: Counter[str] = field(default_factory=Counter)
     history: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=_KEPT))
@@ -131,11 +132,13 @@ class LiveNumbers:
 
     Attributes:
         done: never.
+        counted: gives what is counted at lines and in zones, as `count_records` does; asked in `write`.
     """
 
     done = False
 
     def __init__(self) -> None:
+        self.counted: Callable[[], list[dict[str, Any]]] = list
         self._lock = threading.Lock()
         self._state = _State()
 
@@ -143,10 +146,12 @@ class LiveNumbers:
         """Take the result of one frame."""
         shown = _tracked(result.faces)
         records = face_records(shown)
+        counts = self.counted()
         now = time.time()
         with self._lock:
             state = self._state
             state.time, state.frames, state.faces = result.time, state.frames + 1, records
+            state.counts = counts
             for record in records:
                 person = state.people.setdefault(record["track_id"], _Person(result.time, result.time))
                 person.last = result.time
@@ -169,6 +174,7 @@ class LiveNumbers:
                 "frames": state.frames,
                 "time": round(state.time, 3),
                 "faces": state.faces,
+                "counts": state.counts,
                 "people": {name: people[name] for name in ("female", "male", "unknown")},
                 "history": list(state.history),
             }

@@ -5,6 +5,7 @@ A *frame sink* takes drawn frames (`VideoSink`, `WindowSink`), a *result sink* w
 """
 
 from .base import FrameSink, NullSink, ResultSink, SinkError, partial_path
+from .counts import CountingSink, open_table
 from .drawn import DrawnSink
 from .parquet import ParquetSink
 from .rows import CsvSink, JsonlSink, MotSink
@@ -15,6 +16,7 @@ from .window import WindowSink
 
 __all__ = [
     "VIDEO_CODECS",
+    "CountingSink",
     "CsvSink",
     "DrawnSink",
     "FrameSink",
@@ -28,5 +30,6 @@ __all__ = [
     "SummarySink",
     "VideoSink",
     "WindowSink",
+    "open_table",
     "partial_path",
 ]

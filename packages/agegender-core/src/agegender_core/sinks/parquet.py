@@ -1,8 +1,9 @@
-"""Rows of faces as Parquet."""
+"""Rows as Parquet."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -15,12 +16,15 @@ if TYPE_CHECKING:
     from agegender_core.pipeline import FrameResult
 
 _BATCH = 200
-_INTEGERS = ("frame", "track_id")
-_TEXTS = ("source", "captured", "gender")
+_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(("frame", "track_id", "minute", "count", "person"), int),
+    **dict.fromkeys(("source", "captured", "gender", "start", "region", "event", "age_band"), str),
+    "stayed": bool,
+}
 
 
-class ParquetSink:
-    """Writes one row a face, with the columns of `CsvSink`.
+class ParquetTable:
+    """Writes rows of named columns.
 
     A Parquet file is none before its last byte. So the rows go into ``NAME.partial.arrows`` at first, an Arrow stream
     that is whole up to its last batch after a kill (``pyarrow.ipc.open_stream``), and are made Parquet when the sink is
@@ -28,6 +32,7 @@ class ParquetSink:
 
     Args:
         path: the file to write.
+        columns: of each row, in order; those that are no texts and no whole numbers are float64.
 
     Attributes:
         done: always False.
@@ -38,7 +43,7 @@ class ParquetSink:
 
     done = False
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
         try:
             import pyarrow
             import pyarrow.ipc
@@ -46,13 +51,9 @@ class ParquetSink:
             raise SinkError(f"{path} can't be written: Parquet needs PyArrow (pip install pyarrow)") from None
         self.path = Path(path)
         self._partial = self.path.with_name(f"{self.path.stem}.partial.arrows")
-        kinds = {
-            **{name: pyarrow.float64() for name in FACE_COLUMNS},
-            **{name: pyarrow.int64() for name in _INTEGERS},
-            **{name: pyarrow.string() for name in _TEXTS},
-        }
-        self._schema = pyarrow.schema(list(kinds.items()))
-        self._rows: list[dict[str, Any]] = []
+        kinds = {int: pyarrow.int64(), str: pyarrow.string(), bool: pyarrow.bool_(), float: pyarrow.float64()}
+        self._schema = pyarrow.schema([(name, kinds[_TYPES.get(name, float)]) for name in columns])
+        self._rows: list[Mapping[str, Any]] = []
         try:
             self._file = self._partial.open("wb", buffering=0)
             self._stream = pyarrow.ipc.new_stream(self._file, self._schema)
@@ -60,9 +61,9 @@ class ParquetSink:
             raise SinkError(f"{path} can't be written: {error.strerror}") from None
         self._open = True
 
-    def write(self, result: FrameResult) -> None:
-        """Take the rows of one frame. Raises SinkError where they can't be written, as on a full disk."""
-        self._rows += face_rows(result)
+    def write_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Take some rows. Raises SinkError where they can't be written, as on a full disk."""
+        self._rows += rows
         if len(self._rows) >= _BATCH:
             self._flush()
 
@@ -119,3 +120,21 @@ class ParquetSink:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
+
+
+class ParquetSink(ParquetTable):
+    """Writes one row a face, with the columns of `CsvSink`; see `ParquetTable` for how.
+
+    Args:
+        path: the file to write.
+
+    Raises:
+        SinkError: as `ParquetTable`.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, FACE_COLUMNS)
+
+    def write(self, result: FrameResult) -> None:
+        """Take the rows of one frame. Raises SinkError where they can't be written, as on a full disk."""
+        self.write_rows(face_rows(result))

@@ -8,7 +8,7 @@ import json
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -98,6 +98,26 @@ class RowFile:
 
     def __exit__(self, *exception: Any) -> None:
         self.close()
+
+
+class TableFile(RowFile):
+    """Writes rows of named columns: CSV under a header, or JSON lines. See `RowFile` for how it is written.
+
+    Args:
+        path: ends in .csv, or JSON lines otherwise; "-" is stdout.
+        columns: the names of the columns, in order.
+    """
+
+    def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
+        super().__init__(path)
+        self._csv = str(path).lower().endswith(".csv")
+        if self._csv:
+            self.write_row(csv_row(columns))
+
+    def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows that have the columns as keys, in order. Raises SinkError where that fails, as on a full disk."""
+        for row in rows:
+            self.write_row(csv_row(row.values()) if self._csv else json.dumps(row, ensure_ascii=False))
 
 
 class JsonlSink(RowFile):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,7 +10,7 @@ from agegender_core.images import write_image
 from agegender_core.sources.addresses import slug_of
 
 from .base import SinkError
-from .rows import RowFile, csv_row
+from .rows import TableFile
 from .totals import TrackKey, TrackTotal, TrackTotals
 
 if TYPE_CHECKING:
@@ -42,13 +41,10 @@ class SummarySink:
     """
 
     def __init__(self, path: str | Path, over_after: float = 5.0, chips: str | Path | None = None) -> None:
-        self._csv = str(path).lower().endswith(".csv")
-        self._file = RowFile(path)
+        self._file = TableFile(path, SUMMARY_COLUMNS)
         self._chips = None if chips is None else Path(chips)
         self._slugs: dict[str, str] = {}
         self._totals = TrackTotals(over_after, chips is not None)
-        if self._csv:
-            self._file.write_row(csv_row(SUMMARY_COLUMNS))
 
     @property
     def done(self) -> bool:
@@ -62,8 +58,7 @@ class SummarySink:
             self._write_track(key, track)
 
     def _write_track(self, key: TrackKey, track: TrackTotal) -> None:
-        row = {**track.row(key), "chip": self._write_chip(*key, track)}
-        self._file.write_row(csv_row(row.values()) if self._csv else json.dumps(row, ensure_ascii=False))
+        self._file.write_rows([{**track.row(key), "chip": self._write_chip(*key, track)}])
 
     def _write_chip(self, source: str, number: int, track: TrackTotal) -> str | None:
         if self._chips is None or track.best_chip is None:

@@ -74,6 +74,17 @@ function showSource(state) {
     ...(unknown ? [["not known", unknown]] : []),
   ]);
   showChart(get("chart"), state.history);
+  get("counts-title").hidden = !state.counts.length;
+  get("counts").replaceChildren(...state.counts.map(counted));
+}
+
+function counted(region) {
+  const figures = region.line === undefined
+    ? `${region.now} now, ${region.visits} in all, ${region.stays} stayed`
+    : `${region.in} in, ${region.out} out`;
+  const pair = element("div");
+  pair.append(element("dt", region.line ?? region.zone), element("dd", figures));
+  return pair;
 }
 
 function showHealth(health, number) {
