@@ -150,6 +150,10 @@ def test_keras_gives_the_same_ages(here: Here, monkeypatch: pytest.MonkeyPatch) 
             "--model was given 2 times, but agegender benchmark stages takes",
         ),
         (
+            ["--runtime", "onnxruntime", "--runtime", "openvino"],
+            "--runtime was given 2 times, but agegender benchmark stages takes",
+        ),
+        (
             ["growth", "--threads", "1", "--threads", "2"],
             "--threads was given 2 times, but agegender benchmark growth",
         ),
@@ -178,3 +182,13 @@ def test_a_plot_without_matplotlib(here: Here, monkeypatch: pytest.MonkeyPatch) 
     refused = here("benchmark", "growth", "--plot", "x.png", code=2)
     assert "--plot needs Matplotlib" in refused.stderr
     assert "agegender-core[plots]" in refused.stderr
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_the_table_says_what_ran_the_network_where_several_did(here: Here) -> None:
+    words = ["benchmark", "models", "--model", "tiny", "--threads", 1, "--batch-size", 1, "--seconds", 0.01]
+    table = here(*words, "--runtime", "onnxruntime", "--runtime", "openvino").stdout
+    assert [line.split()[:2] for line in table.splitlines()[1:4]] == [
+        *(["model", "by"], ["tiny", "CPUExecutionProvider"], ["tiny", "OpenVINO"]),
+    ]
+    assert here(*words, "--runtime", "openvino").stdout.splitlines()[1].split()[:2] == ["model", "faces"]

@@ -21,7 +21,7 @@ from agegender_cli.main import app
 AGEGENDER = Path(sys.executable).parent / "agegender"
 Here = Callable[..., subprocess.CompletedProcess[str]]
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
-PRINT_FIGURES = [name for name in COMMANDS if name not in ("stream", "serve", "review", "card")]
+PRINT_FIGURES = [name for name in COMMANDS if name not in ("stream", "zones", "serve", "review", "card")]
 
 
 def run(*arguments: object, code: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:

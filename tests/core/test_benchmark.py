@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,14 @@ def assert_figures(row: dict[str, Any]) -> None:
     assert row["runs"] >= 3
     assert row["per_second"] == pytest.approx(1000 * row["items"] / row["median_ms"])
     assert row["cpu_ms"] >= 0
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="openvino is not installed")
+def test_runtimes_are_an_axis_of_their_own() -> None:
+    rows = measure_models(["tiny"], [1, 2], [1], seconds=0, runtime=["onnxruntime", "openvino"])["rows"]
+    assert [(row["device"], row["batch"]) for row in rows] == [
+        *(("CPUExecutionProvider", 1), ("CPUExecutionProvider", 2), ("OpenVINO", 1), ("OpenVINO", 2)),
+    ]
 
 
 def test_each_stage_is_timed_and_decoding_is_that_of_the_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from .benchmark_tables import growth_table, model_rows, model_table, peer_rows, peer_table, stage_table
 from .errors import UserError, require_train
-from .options import Device, DeviceName, Format, FormatOption, Runtime, RuntimeName
+from .options import RUNTIME_HELP, Device, DeviceName, Format, FormatOption, RuntimeName
 from .output import message, print_figures
 from .plots import check_plot
 
@@ -52,7 +52,12 @@ def benchmark(
         ),
     ] = None,
     device: Device = DeviceName.AUTO,
-    runtime: Runtime = RuntimeName.AUTO,
+    runtime: Annotated[
+        list[RuntimeName] | None,
+        typer.Option(
+            metavar="auto|onnxruntime|openvino", help=f"{RUNTIME_HELP} For models several times.", show_default="auto"
+        ),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -98,6 +103,7 @@ def benchmark(
       agegender benchmark
       agegender benchmark --picture crowd.jpg --format json
       agegender benchmark models --threads 1 --batch-size 1 --plot speed.png
+      agegender benchmark models --runtime onnxruntime --runtime openvino --batch-size 1
       agegender benchmark growth --plot growth.svg
       agegender benchmark peers
       AGEGENDER_SIMD=baseline agegender benchmark      the detector without AVX2
@@ -107,7 +113,7 @@ def benchmark(
         picture=picture,
         model=model,
         device=device is not DeviceName.AUTO,
-        runtime=runtime is not RuntimeName.AUTO,
+        runtime=runtime,
         threads=threads,
         batch_size=batch_size,
         report=report,
@@ -117,13 +123,19 @@ def benchmark(
         check_plot(plot)
     from agegender_core import benchmark as core
 
+    runtimes = runtime or [RuntimeName.AUTO]
     time = _SECONDS[what] if seconds is None else seconds
     first = model[0] if model else None
     draw: Callable[[dict[str, Any], str], bytes] | None = None
     if what is What.STAGES:
         source = core.SAMPLE if picture is None else picture
         document = core.measure_stages(
-            source, first, seconds=time, threads=_one(threads), device=device, runtime=runtime
+            source,
+            first,
+            seconds=time,
+            threads=_one(threads),
+            device=device,
+            runtime=runtimes[0],
         )
         rows, table = document["stages"], stage_table
     elif what is What.MODELS:
@@ -131,7 +143,7 @@ def benchmark(
         chosen: dict[str, Any] = {"models": model} if model else {}
         chosen |= {"batch_sizes": batch_size} if batch_size else {}
         document = core.measure_models(
-            **chosen, threads=threads, seconds=time, device=device, runtime=runtime, report=report
+            **chosen, threads=threads, seconds=time, device=device, runtime=runtimes, report=report
         )
         rows, table, draw = model_rows(document), model_table, core.plot_models
     elif what is What.GROWTH:
@@ -174,7 +186,7 @@ def _check(what: What, **options: Any) -> None:
             *others, last = _FOR[name]
             kinds = f"{', '.join(others)} and {last}" if others else last
             raise UserError(f"{option} is for agegender benchmark {kinds}, not for {what}")
-        if name in ("model", "threads") and value and len(value) > 1 and what is not What.MODELS:
+        if name in ("model", "threads", "runtime") and value and len(value) > 1 and what is not What.MODELS:
             raise UserError(
                 f"{option} was given {len(value)} times, but agegender benchmark {what} takes only one",
                 hint="agegender benchmark models compares several.",

@@ -43,10 +43,12 @@ def _ms(milliseconds: float | None) -> str:
 def model_table(report: dict[str, Any]) -> None:
     """What `measure_models` gave, and where the accuracy figures come from."""
     rows = model_rows(report)
+    several = len({row["device"] for row in rows}) > 1
     known = {name: column for name, column in _ACCURACY.items() if any(row[name] is not None for row in rows)}
     lines = [
         [
             row["model"],
+            *([row["device"]] if several else []),
             str(row["batch"]),
             str(row["threads"]),
             _ms(row["ms_per_face"]),
@@ -58,8 +60,9 @@ def model_table(report: dict[str, Any]) -> None:
         ]
         for row in rows
     ]
-    titles = ["model", "faces", "threads", "ms a face", "10-90 %", "faces a second", "weights", "looks"]
-    print_table([*titles, *(title for title, _ in known.values())], lines)
+    where = ["model", *(["by"] if several else []), "faces", "threads"]
+    titles = [*where, "ms a face", "10-90 %", "faces a second", "weights", "looks"]
+    print_table([*titles, *(title for title, _ in known.values())], lines, left=["by"])
     for said in dict.fromkeys(_source(model) for model in report["models"]):
         typer.echo(said)
 

@@ -83,13 +83,10 @@ Device = Annotated[
         "that the installed ONNX Runtime can use.",
     ),
 ]
-Runtime = Annotated[
-    RuntimeName,
-    typer.Option(
-        metavar="auto|onnxruntime|openvino",
-        help="What runs the network; auto takes openvino where it is installed and was faster when both were measured.",
-    ),
-]
+RUNTIME_HELP = (
+    "What runs the network; auto takes openvino where it is installed and was faster when both were measured."
+)
+Runtime = Annotated[RuntimeName, typer.Option(metavar="auto|onnxruntime|openvino", help=RUNTIME_HELP)]
 Flip = Annotated[
     bool | None,
     typer.Option(

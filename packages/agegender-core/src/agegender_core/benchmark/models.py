@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,7 +35,7 @@ def measure_models(
     threads: Sequence[int] | None = None,
     seconds: float = 0.5,
     device: str = "cpu",
-    runtime: str = "onnxruntime",
+    runtime: str | Sequence[str] = "onnxruntime",
     report: str | os.PathLike[str] | None = None,
 ) -> dict[str, Any]:
     """How long each model takes for so many faces at a time on so many threads, from chip to age and gender.
@@ -45,7 +46,7 @@ def measure_models(
         threads: of the runtime within a call; ``None``: 1, 2, 4, ... up to the cores that may be used.
         seconds: time to spend on each combination.
         device: see `load_predictor`.
-        runtime: see `load_predictor`.
+        runtime: see `load_predictor`; several are measured one after the other.
         report: the folder, or its metrics.json, of an ``agegender eval`` that tested these models: its figures are
             taken, instead of those in the model files.
 
@@ -54,8 +55,8 @@ def measure_models(
         network, bytes (of the file), precision (of its weights), looks (at a face: 2 where it is mirrored, too), and
         "figures": a mapping with source, test_set, n, and as far as they are known age_mae (years), interval_mae
         (years from the age group that the label gives) and gender_accuracy (in [0, 1]), or ``None`` where none are
-        known; and "rows": a list of mappings with model, batch, threads, device, what `time_calls`
-        gives, and ms_per_face.
+        known; and "rows": a list of mappings with model, batch, threads, device (see `Predictor.provider`), what
+        `time_calls` gives, and ms_per_face.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -64,13 +65,13 @@ def measure_models(
     """
     counts = _up_to(usable_cpus()) if threads is None else list(threads)
     results = None if report is None else _results(Path(report))
-    models = list(models)
-    first = [load_predictor(model, threads=counts[0], device=device, runtime=runtime) for model in models]
+    models, runtimes = list(models), [runtime] if isinstance(runtime, str) else list(runtime)
+    first = [load_predictor(model, threads=counts[0], device=device, runtime=runtimes[0]) for model in models]
     about = [_about(str(model), predictor, results) for model, predictor in zip(models, first, strict=True)]
     rows: list[dict[str, Any]] = []
-    for model in models:
+    for model, by in itertools.product(models, runtimes):
         for number in counts:
-            predictor = load_predictor(model, threads=number, device=device, runtime=runtime)
+            predictor = load_predictor(model, threads=number, device=device, runtime=by)
             chips = _chips(predictor)
             for size in batch_sizes:
                 batch = np.ascontiguousarray(np.resize(chips, (size, *chips.shape[1:])))
