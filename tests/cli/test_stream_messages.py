@@ -20,8 +20,10 @@ from typing import Any
 
 import pytest
 
+from agegender_cli.stream_messages import open_messages
 from agegender_core import messages
 from agegender_core.sources import Source, TimedFrame, open_source
+from agegender_core.telemetry import Telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE, PAGE = ROOT / "samples" / "astronaut.mp4", ROOT / "docs" / "messages.md"
@@ -239,6 +241,17 @@ def test_mistakes(here: Here, words: list[str], message: str) -> None:
     hints = {"--webhook": "--webhook https://example.org/people", "--mqtt": "--mqtt mqtt://broker:1883/door"}
     if words[0] in hints:
         assert done.stderr.splitlines()[1] == f"  hint: as in {hints[words[0]]}"
+
+
+def test_receivers_of_one_host_are_told_apart() -> None:
+    urls = ["http://ann@hooks.example/a", "http://hooks.example/b", "https://hooks.example/", "http://hooks.example/c"]
+    sink = open_messages([], urls, None)
+    assert sink is not None
+    names = ["http://hooks.example", "http://hooks.example (2)", "https://hooks.example", "http://hooks.example (3)"]
+    assert [outbox.name for outbox in sink.outboxes] == names
+    text = Telemetry([], sink.outboxes).prometheus()
+    for name in names:
+        assert text.count(f'agegender_messages_lost_total{{to="{name}"}} 0\n') == 1
 
 
 def test_without_paho_a_sentence_says_how_to_get_it(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

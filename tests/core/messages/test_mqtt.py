@@ -303,6 +303,7 @@ def test_one_that_takes_connections_and_says_nothing_holds_nobody_up() -> None:
         ("http://ann:secret@broker/door", "must begin with mqtt:// or mqtts:// and a host"),
         ("mqtt:///door", "must begin with mqtt:// or mqtts:// and a host"),
         ("mqtt://ann:secret@broker:door", "no valid host and port"),
+        ("mqtt://ann:secret@broker:0/door", "no valid host and port"),
         ("mqtt://ann:secret@a..b/door", "no valid host and port"),
         ("mqtt://ann:secret@broker/door/#", "one topic"),
         ("mqtt://ann:secret@broker/+/door", "one topic"),

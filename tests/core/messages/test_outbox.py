@@ -65,6 +65,23 @@ def test_all_arrive_once_and_in_order_though_five_attempts_fail() -> None:
     assert receiver.closed == 1
 
 
+def test_one_that_comes_and_goes_is_told_of_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    receiver = Receiver(*[UnreachableError("status 503"), None] * 20)
+    with Outbox(receiver, **QUICK) as outbox:
+        for payload in numbered(20):
+            outbox.put(payload)
+        until(lambda: outbox.delivered == 20)
+        assert len(outbox.notes) == 2
+        receiver.answers = [UnreachableError("status 502")]
+        monkeypatch.setattr("agegender_core.messages.outbox._QUIET", 0)
+        outbox.put(b"x")
+        until(lambda: outbox.delivered == 21)
+    assert list(outbox.notes)[2:] == [
+        "there can't be reached (status 502); messages wait for it",
+        "there can be reached again",
+    ]
+
+
 def test_waits_grow_to_the_longest_and_not_further(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agegender_core.messages.outbox.random.uniform", lambda low, high: high)
     outbox = Outbox(Receiver(*[UnreachableError("away")] * 6), first_delay=0.01, longest_delay=0.04)

@@ -194,6 +194,7 @@ def test_credentials_are_sent_and_never_shown() -> None:
         ("http:///people", "must begin with http:// or https:// and a host"),
         ("http://ann:secret@example.org:port/", "no valid host and port"),
         ("http://ann:secret@example.org:70000/", "no valid host and port"),
+        ("http://ann:secret@example.org:0/", "no valid host and port"),
         ("http://ann:secret@a..b/", "no valid host and port"),
         ("http://[::1/secret", "no valid host and port"),
         ("http://ann:secret@example.org/a b", "percent-encoded"),

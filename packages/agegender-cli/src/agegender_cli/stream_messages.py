@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,4 +42,10 @@ def open_messages(mqtt: Sequence[str], webhooks: Sequence[str], every: float | N
         except ValueError as error:
             # Whatever stands in the address may be secret.
             raise UserError(f"--webhook: {error}", hint="as in --webhook https://example.org/people") from None
-    return MessageSink([Outbox(carrier) for carrier in carriers], every)
+    outboxes = [Outbox(carrier) for carrier in carriers]
+    known: Counter[str] = Counter()
+    for outbox in outboxes:
+        known[outbox.name] += 1
+        if known[outbox.name] > 1:  # Prometheus takes no two figures of one name.
+            outbox.name += f" ({known[outbox.name]})"
+    return MessageSink(outboxes, every)

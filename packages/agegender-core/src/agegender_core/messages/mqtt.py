@@ -48,6 +48,8 @@ class Mqtt:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
             host.encode("idna")
+            if port == 0:
+                raise ValueError
         except ValueError:
             raise ValueError("the address has no valid host and port") from None
         if parts.scheme not in _PORTS or not host:

@@ -9,6 +9,8 @@ from collections import deque
 from time import monotonic
 from typing import Any, Protocol, Self
 
+_QUIET = 60.0  # seconds: one that comes and goes all the time need not be told of each time
+
 
 class UnreachableError(OSError):
     """The receiver did not take a message now, and may later.
@@ -83,7 +85,7 @@ class Outbox:
         dropped: those for which there was no room.
         refused: those that the receiver will not take.
         lost: those that were left when it was closed; the last of them may have arrived unconfirmed.
-        notes: what people should be told, oldest first; who tells them takes them away.
+        notes: what people should be told, oldest first, the newest hundred; who tells them takes them away.
 
     Raises:
         ValueError: an option is out of its range.
@@ -105,12 +107,13 @@ class Outbox:
         self._first_delay, self._longest_delay, self._patience = first_delay, longest_delay, patience
         self.name = carrier.name
         self.delivered = self.dropped = self.refused = self.lost = 0
-        self.notes: deque[str] = deque()
+        self.notes: deque[str] = deque(maxlen=100)
         self._waiting: deque[bytes] = deque()
         self._in_work = 0
         self._changed = threading.Condition()
         self._try_now = threading.Event()
-        self._away = self._ending = self._given_up = False
+        self._away = self._away_told = self._ending = self._given_up = False
+        self._told_at = -math.inf
         self._thread: threading.Thread | None = None
         self._ended, self._deadline, self._done = 0.0, math.inf, 0
 
@@ -153,16 +156,19 @@ class Outbox:
     def up(self) -> None:
         """The receiver can be reached: what waits is tried at once. From any thread."""
         with self._changed:
-            if self._away:
-                self._away = False
+            if self._away_told:
                 self.notes.append(f"{self.name} can be reached again")
+            self._away = self._away_told = False
         self._try_now.set()
 
     def down(self, reason: str) -> None:
-        """The receiver can't be reached; said once until it can. From any thread."""
+        """The receiver can't be reached; said once until it can, and at most once a minute. From any thread."""
         with self._changed:
-            if not self._away and not self._given_up:
-                self._away = True
+            if self._away or self._given_up:
+                return
+            self._away = True
+            if monotonic() - self._told_at >= _QUIET:
+                self._told_at, self._away_told = monotonic(), True
                 self.notes.append(f"{self.name} can't be reached ({reason}); messages wait for it")
 
     def start(self) -> None:

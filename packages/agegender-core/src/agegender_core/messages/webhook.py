@@ -49,6 +49,8 @@ class Webhook:
             parts = urlsplit(url)
             host, port = parts.hostname or "", parts.port
             host.encode("idna")
+            if port == 0:
+                raise ValueError
         except ValueError:
             raise ValueError("the address has no valid host and port") from None
         if parts.scheme not in ("http", "https") or not host:
