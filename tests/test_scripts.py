@@ -110,6 +110,21 @@ def test_counts_are_compared_with_the_true_tracks(
     assert " 33 %" in capsys.readouterr().out.splitlines()[-2]
 
 
+def test_the_stand_in_for_deepface_is_a_network_of_its_kind(tmp_path: Path) -> None:
+    import onnxruntime
+    from compare_deepface import write_vgg_face
+
+    write_vgg_face(tmp_path / "age.onnx", 101, size=32)
+    session = onnxruntime.InferenceSession(tmp_path / "age.onnx")
+    (answer,) = session.run(None, {"input": np.random.default_rng(1).random((2, 32, 32, 3), np.float32)})
+    assert answer.shape == (2, 101)
+    assert np.allclose(answer.sum(axis=1), 1, atol=1e-4)
+    assert not np.allclose(answer[0], answer[1])
+    weights = (tmp_path / "age.onnx").stat().st_size
+    # 13 layers of 3 x 3, then 512 x 4096, 4096 x 4096 and 4096 x 101 numbers.
+    assert abs(weights / 4 - (14_714_688 + 512 * 4096 + 4096 * 4097 + 4096 + 4097 * 101)) < 5000
+
+
 def test_tracks_are_scored_by_the_people_in_them(tmp_path: Path) -> None:
     from measure_tracks import Score, read_people
 

@@ -69,7 +69,7 @@ def test_a_check_writes_nothing(page: Callable[..., Page]) -> None:
         ({"line": [{**DOOR, "source": 3}]}, 400, "no text"),
         ({"zone": [{**SHELF, "stay": None}]}, 400, "no number of seconds"),
         (b"[]", 400, "must be a JSON object"),
-        (b"{", 400, "Expecting"),
+        (b"{", 400, "must be JSON"),
         (b"[" * 100_000, 400, ""),
         (b"\xff", 400, ""),
         (b" " * 300_000, 413, "at most"),

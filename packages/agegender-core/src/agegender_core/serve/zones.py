@@ -5,7 +5,6 @@ The address begins with a secret that only the user who started the server gets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -27,6 +26,7 @@ from agegender_core.faces import Frame
 from .access import HEADERS, Guard, refusal
 from .batching import jpeg
 from .headers import SafeHeaders
+from .json_body import json_object
 from .limits import RateLimit
 
 _FILES = {
@@ -115,17 +115,10 @@ def _pixels(drawing: Drawing) -> dict[str, Any]:
 
 
 async def _toml(request: Request, size: tuple[int, int]) -> str:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MOST_BYTES:
-            raise HTTPException(413, f"a drawing must have at most {_MOST_BYTES} bytes")
+    document = await json_object(request, _MOST_BYTES)
     try:
-        document = json.loads(body)
-        if not isinstance(document, dict):
-            raise ValueError("a drawing must be a JSON object")
         return regions_toml(regions_of({**document, "frame": list(size)}), size)
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise HTTPException(400, str(error)) from None
 
 

@@ -8,7 +8,6 @@ requests that change anything must come from the page itself, as JSON.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -29,6 +28,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 
 from agegender_core.serve.headers import SafeHeaders
+from agegender_core.serve.json_body import json_object
 from agegender_train.review.other_faces import Box
 from agegender_train.review.selection import Selection
 from agegender_train.review.session import ReviewSession
@@ -188,16 +188,8 @@ async def _asked(request: Request, known: set[str]) -> Mapping[str, Any]:
         raise HTTPException(403, "only the review page itself may change anything")
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise HTTPException(415, "a request must be of the type application/json")
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > _MAX_BODY:
-            raise HTTPException(413, f"a request must have at most {_MAX_BODY} bytes")
-    try:
-        asked = json.loads(body)
-    except (ValueError, RecursionError):
-        raise HTTPException(400, "a request must be JSON") from None
-    if not isinstance(asked, dict) or not asked.keys() <= known:
+    asked = await json_object(request, _MAX_BODY)
+    if not asked.keys() <= known:
         raise HTTPException(400, f"a request must be an object with no other names than {sorted(known)}")
     return asked
 
