@@ -95,6 +95,21 @@ def test_two_webhooks_get_what_the_summary_says(tmp_path: Path, here: Here) -> N
     assert f'agegender_messages_waiting{{to="{broken.url}"}} ' in prom.read_text()
 
 
+def test_what_happens_in_a_zone_is_told_to_the_end(tmp_path: Path, here: Here) -> None:
+    zones, events = tmp_path / "zones.toml", tmp_path / "events.jsonl"
+    zones.write_text('[[zone]]\nname = "Gesicht"\npoints = [[0, 0], [1, 0], [1, 1], [0, 1]]\n', "utf-8")
+    with webhook() as server:
+        here("stream", SAMPLE, *OPTIONS, "--zones", zones, "--events", events, "--webhook", server.url)
+    sent = [message for _, _, message in server.got]
+    own = [message for message in sent if "region" in message]
+    assert [message["event"] for message in own] == ["appeared", "vanished"]
+    rows = [json.loads(line) for line in events.read_text("utf-8").splitlines()]
+    assert [{**message, **row} for message, row in zip(own, rows, strict=True)] == own
+    assert len({message["id"] for message in sent}) == len(sent)
+    assert len({message["run"] for message in sent}) == 1
+    assert [message["event"] for message in sent if "region" not in message][-1] == "left"
+
+
 def test_a_webhook_that_refuses_is_said_once_and_the_files_are_whole(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ def result(number: int, seen: list[Seen], size: tuple[int, int] = (200, 100), **
 
 def through(path: Path, columns: tuple[str, ...], *, events: bool) -> None:
     with open_table(path, columns) as table:
-        tables = {"events" if events else "minutes": table}
+        tables: dict[str, Any] = {"events": [table]} if events else {"minutes": table}
         with CountingSink(("lobby.mp4", "lobby"), REGIONS, **tables) as sink:
             for number, x in enumerate((20, 90, 90, 140, 140, 180, 180)):
                 sink.write(result(number, [(1, x, 50)]))

@@ -12,6 +12,7 @@ from .output import count
 
 if TYPE_CHECKING:
     from agegender_core.counting import Counter, Regions, Totals, Zone
+    from agegender_core.messages import MessageSink
     from agegender_core.sinks import CountingSink
     from agegender_core.sources import Source
 
@@ -33,9 +34,16 @@ def read_zones(zones: Path | None, counts: str | None, events: str | None) -> Re
 
 
 def counting_sinks(
-    sources: Sequence[Source], regions: Regions, counts: str | None, events: str | None, stack: ExitStack
+    sources: Sequence[Source],
+    regions: Regions,
+    counts: str | None,
+    events: str | None,
+    messages: MessageSink | None,
+    stack: ExitStack,
 ) -> tuple[list[CountingSink], list[Any]]:
     """A counting sink for each source, and the tables that they share, which `stack` closes if it isn't taken over.
+
+    What happens goes to `messages`, too.
 
     Raises:
         UserError: a region is for a source that there isn't.
@@ -55,7 +63,8 @@ def counting_sinks(
     tables = [] if minutes is None else [stack.enter_context(minutes)]
     happened = None if events is None else open_table(events, EVENT_COLUMNS)
     tables += [] if happened is None else [stack.enter_context(happened)]
-    return [CountingSink(pair, regions, minutes, happened) for pair in names], tables
+    told = [one for one in (happened, messages) if one is not None]
+    return [CountingSink(pair, regions, minutes, told) for pair in names], tables
 
 
 def count_lines(sources: Sequence[Source], sinks: Sequence[CountingSink]) -> list[str]:

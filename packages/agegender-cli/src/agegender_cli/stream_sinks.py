@@ -108,6 +108,8 @@ class Sinks:
     def finish(self, tick: Callable[[], None]) -> None:
         """No more frames come: wait for receivers as long as messages get through, and call `tick` meanwhile."""
         if self._messages is not None:
+            for counter in self.counting:  # who is still in a zone is gone, which is a message
+                counter.close()
             self._messages.end()
             while self._messages.wait(0.1):
                 tick()
@@ -201,7 +203,9 @@ def open_sinks(sources: Sequence[Source], targets: Targets) -> Sinks:
     tables: list[Any] = []
     with ExitStack() as stack:
         if targets.zones is not None:
-            counting, tables = counting_sinks(sources, targets.zones, targets.counts, targets.events, stack)
+            counting, tables = counting_sinks(
+                sources, targets.zones, targets.counts, targets.events, targets.messages, stack
+            )
             given = [name for name in (targets.counts, targets.events) if name not in (None, "-")]
             named += [partial(list, [name]) for name in given]
             for sinks, counter in zip(of_source, counting, strict=True):

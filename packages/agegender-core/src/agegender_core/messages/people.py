@@ -6,7 +6,7 @@ import json
 import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -53,7 +53,8 @@ class MessageSink:
     - seen: it is in view; every so many seconds, if asked for.
     - left: it has not been seen for `over_after` seconds, or the sink is closed. Its row is that of the summary.
 
-    Of a track without any answer nothing is sent.
+    Of a track without any answer nothing is sent. Rows of `write_rows`, such as what happens at lines and in zones, are
+    sent as messages with their own columns, of which one is ``event``.
 
     Args:
         outboxes: of the receivers; they are started with the sink and closed with it.
@@ -84,32 +85,37 @@ class MessageSink:
             self._tell_of(key, track, result.time)
         self._tell_who_left(self._totals.take_over(result.source, result.time))
 
+    def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Send each row as a message; never waits for a receiver."""
+        for row in rows:
+            self._send(row)
+
     def _tell_of(self, key: TrackKey, track: TrackTotal, now: float) -> None:
         answer, told = track.answer, self._told.get(key)
         if told is None:
             if answer != (None, None):
                 self._told[key] = _Told(answer, now, now, answer, now)
-                self._send("appeared", track.row(key))
+                self._send(track.row(key), "appeared")
             return
         if not told.settled:
             if _differ(told.still, answer, _STILL):
                 told.still, told.still_since = answer, now
             elif now - told.still_since >= _FOR:
                 told.settled, told.answer, told.changed_at = True, answer, now
-                self._send("settled", track.row(key))
+                self._send(track.row(key), "settled")
         elif now - told.changed_at >= _PAUSE and _differ(told.answer, answer, _CHANGE):
             told.answer, told.changed_at = answer, now
-            self._send("changed", track.row(key))
+            self._send(track.row(key), "changed")
         if now - told.seen_at >= self._every:
             told.seen_at = now
-            self._send("seen", track.row(key))
+            self._send(track.row(key), "seen")
 
     def _tell_who_left(self, tracks: dict[TrackKey, TrackTotal]) -> None:
         for key, track in tracks.items():
             if self._told.pop(key, None) is not None:
-                self._send("left", track.row(key))
+                self._send(track.row(key), "left")
 
-    def _send(self, event: str, row: dict[str, Any]) -> None:
+    def _send(self, row: Mapping[str, Any], event: str | None = None) -> None:
         head = {"id": str(uuid.uuid4()), "run": self._run, "made": utc_text(time.time()), "event": event}
         payload = json.dumps({**head, **row}, ensure_ascii=False, allow_nan=False).encode()
         for outbox in self.outboxes:

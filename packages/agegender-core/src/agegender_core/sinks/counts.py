@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Table(Protocol):
-    """Takes rows: `TableFile` or `ParquetTable`."""
+    """Takes rows: `TableFile`, `ParquetTable` or a `MessageSink`."""
 
     @property
     def done(self) -> bool:
@@ -45,14 +45,14 @@ class CountingSink:
         source: the names by which the regions may call it; the first one goes into the rows.
         regions: what to count at.
         minutes: takes the rows of `MinuteCounts`; ``None``: nobody does.
-        events: takes the rows of `event_row`.
+        events: take the rows of `event_row`.
 
     Attributes:
         counter: what is counted so far; ``None`` before the first frame.
     """
 
     def __init__(
-        self, source: Sequence[str], regions: Regions, minutes: Table | None = None, events: Table | None = None
+        self, source: Sequence[str], regions: Regions, minutes: Table | None = None, events: Sequence[Table] = ()
     ) -> None:
         self.counter: Counter | None = None
         self._source, self._bands = source[0], regions.bands
@@ -61,12 +61,12 @@ class CountingSink:
         self._time = 0.0
         self._captured: float | None = None
         self._counts = MinuteCounts(self._source, self._lines, self._zones, self._bands)
-        self._minutes, self._events = minutes, events
+        self._minutes, self._events = minutes, tuple(events)
 
     @property
     def done(self) -> bool:
         """Whether nobody reads a table any more."""
-        return any(table is not None and table.done for table in (self._minutes, self._events))
+        return any(table is not None and table.done for table in (self._minutes, *self._events))
 
     def write(self, result: FrameResult) -> None:
         """Count in one frame. Raises SinkError where a row can't be written."""
@@ -100,8 +100,9 @@ class CountingSink:
             self._minutes.write_rows(rows)
 
     def _tell(self, events: Sequence[CountEvent]) -> None:
-        if self._events is not None and events:
-            self._events.write_rows([event_row(self._source, event, self._bands) for event in events])
+        rows = [event_row(self._source, event, self._bands) for event in events]
+        for table in self._events if rows else ():
+            table.write_rows(rows)
 
     def __enter__(self) -> Self:
         return self
