@@ -44,7 +44,7 @@ def take_zones(file: Path) -> None:
             address = process.stderr.readline().split()[-1]
             browser = driver()
             try:
-                look(browser, address, 1000, 700)
+                look(browser, address, 1000, 740)
                 browser.execute_script("document.querySelector('[data-point=\"1-0\"]').focus({focusVisible: false})")
                 keep(browser, file)
             finally:
