@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender_core.many import cluster as on_dask
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import cluster, making, preprocess
 from agegender_train.preprocessing.pictures import PreprocessSettings, default_tools
@@ -144,8 +145,8 @@ def test_a_worker_that_sees_other_files_ends_the_work_with_one_sentence(
 def test_without_a_scheduler_it_says_so_within_seconds(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cluster._CONNECT_S <= 10
-    monkeypatch.setattr(cluster, "_CONNECT_S", 1)
+    assert on_dask.CONNECT_S <= 10
+    monkeypatch.setattr(on_dask, "CONNECT_S", 1)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -160,7 +161,7 @@ def test_without_a_scheduler_it_says_so_within_seconds(
 def test_without_workers_it_says_so(
     source: Path, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_NO_WORKERS_S", 0.5)
+    monkeypatch.setattr(on_dask, "NO_WORKERS_S", 0.5)
     time.sleep(1)  # those of other tests are on their way out
     with pytest.raises(OSError, match=r"^the Dask scheduler at \S+ has no workers; start some with: dask worker"):
         run(source, tmp_path / "store", scheduler=scheduler)
