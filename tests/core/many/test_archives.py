@@ -100,17 +100,26 @@ def test_no_name_leads_out_of_an_archive(tmp_path: Path) -> None:
         assert sorted(tmp_path.parent.rglob("*")) == before
 
 
-def test_links_and_devices_in_a_tar_are_left_out(tmp_path: Path) -> None:
+def test_links_in_a_tar_lead_nowhere_outside(tmp_path: Path) -> None:
     path = tmp_path / "x.tar"
     with tarfile.open(path, "w") as archive:
-        for kind, name in ((tarfile.SYMTYPE, "s.jpg"), (tarfile.LNKTYPE, "h.jpg"), (tarfile.FIFOTYPE, "p.jpg")):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = kind, "/etc/passwd"
-            archive.addfile(member)
         good = tarfile.TarInfo("good.jpg")
         good.size = 3
         archive.addfile(good, io.BytesIO(b"abc"))
-    assert read_all(list_archive(str(path), "/")) == {f"{path}/good.jpg": b"abc"}
+        for kind, name, target in (
+            (tarfile.SYMTYPE, "s.jpg", "/etc/passwd"),
+            (tarfile.LNKTYPE, "h.jpg", "/etc/passwd"),
+            (tarfile.LNKTYPE, "same.jpg", "good.jpg"),
+            (tarfile.FIFOTYPE, "p.jpg", ""),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            archive.addfile(member)
+    assert read_all(list_archive(str(path), "/")) == {
+        f"{path}/good.jpg": b"abc",
+        f"{path}/same.jpg": b"abc",
+        f"{path}/h.jpg": "it is a link to what is not in the archive",
+    }
 
 
 def test_of_two_members_of_one_name_the_later_one_counts(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def write_table(
     if options["runtime"] == "auto":
         # Which of them was faster differs from machine to machine, and the rows must not.
         options = {**options, "runtime": "onnxruntime"}
-    total = len(listing)
+    total, there = len(listing), output.exists()
     with progress_bars(quiet or total < 5) as new_bar:
         bar = new_bar("Pictures", total, "pictures")
 
@@ -82,6 +82,8 @@ def write_table(
             counts.stopped = True
             message(f"Stopped. The same command goes on from here: {output}.parts keeps what is done.")
             return
+    if there and not quiet:
+        message(f"{output} was there already, with these pictures by their names: nothing was to be done.")
     counts.pictures, counts.faces = tally.pictures, tally.faces
     counts.failed, counts.without = tally.failed, tally.without
 

@@ -14,7 +14,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any, ClassVar
@@ -82,7 +82,7 @@ def list_archive(place: str, base: str) -> Listed:
     broken = []
     try:
         with open_place(place, base) as file:
-            for key, problem in (_zip_members if zipped else _tar_members)(file):
+            for key, problem in _zip_members(file) if zipped else _tar_members(file, keys):
                 name = str(key[-1])
                 parts = PurePosixPath(name).parts
                 if any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in parts):
@@ -225,8 +225,11 @@ def _zip_members(file: IO[bytes]) -> Iterator[tuple[tuple[Any, ...], str]]:
         yield (info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC, name), problem
 
 
-def _tar_members(file: IO[bytes]) -> Iterator[tuple[tuple[Any, ...], str]]:
-    """As `_zip_members`. What is a link is left out: if it leads to a picture of the archive, that one is there."""
+def _tar_members(file: IO[bytes], earlier: Mapping[str, tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """As `_zip_members`. A file that had several names stands once, and its other names lead to it (`earlier`).
+
+    Symbolic links, pipes and devices are left out.
+    """
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     stream: Any = _unpacking(file)
@@ -241,6 +244,9 @@ def _tar_members(file: IO[bytes]) -> Iterator[tuple[tuple[Any, ...], str]]:
             if member.isreg():
                 problem = "it is a sparse file" if member.issparse() else _too_large(member.size)
                 yield (member.offset_data, member.size, member.name), problem
+            elif member.islnk():
+                offset, size, _ = earlier.get(member.linkname, (0, 0, ""))
+                yield (offset, size, member.name), "" if offset else "it is a link to what is not in the archive"
 
 
 class _Headers:
