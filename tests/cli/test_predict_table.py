@@ -27,9 +27,10 @@ def test_a_table_and_what_it_ends_with(here: Here, tmp_path: Path, astronaut_pat
     table = pq.read_table(output)
     assert [str(source) for source in table["source"]] == [str(astronaut_path), str(tmp_path / "broken.jpg")]
     assert table.column_names[0] == "source"
+    assert "was there already" not in done.stderr
     # The table that is there already is said to be so, with the exit code that it was made with.
     again = here("predict", astronaut_path, tmp_path, "-o", output, "--strict", code=1)
-    assert f"2 pictures, 1 face, 1 that could not be read; written to {output}" in again.stderr
+    assert f"{output} was there already, with these pictures by their names: nothing was to be done." in again.stderr
     with_options = here("predict", astronaut_path, tmp_path, "-o", output, "--model", "tiny", code=2).stderr
     assert f"{output} is there, and holds other pictures, or is of another run" in with_options
     assert "hint: Choose another name, or move it away." in with_options

@@ -103,12 +103,19 @@ class _Search:
     """Looks for pictures, and keeps account of the rest."""
 
     def __init__(self, output: _Identity | None, output_path: Path | None, allow_urls: bool) -> None:
+        from agegender_core.many.files import Addresses, Files
+
         self.output, self._output_path, self._allow_urls = output, output_path, allow_urls
         self.skipped: list[str] = []
         self.left_out: list[Path] = []
         self.parts: list[Part] = []
         self._seen: set[str] = set()
-        self._base = os.getcwd()
+        # One object each, that what is added one after another is known as one source: there may be millions.
+        self._absolute, self._relative = Files(""), Files(os.getcwd())
+        self._web = Addresses()
+        self._remote: dict[str, Source] = {}
+        self._adding: Source | None = None
+        self._keys: list[Any] = []
 
     def path(self, text: str) -> None:
         """What one word of the command line leads to."""
@@ -154,20 +161,19 @@ class _Search:
 
     def _add(self, source: Source, key: Any) -> None:
         """One picture, unless it is there already."""
-        from agegender_core.many.listing import Part
-
         name = source.name(key)
         if name in self._seen:
             return
         self._seen.add(name)
-        if not self.parts or self.parts[-1].source != source or not isinstance(self.parts[-1].keys, list):
-            self.parts.append(Part(source, []))
-        self.parts[-1].keys.append(key)  # type: ignore[attr-defined]
+        if source is not self._adding:
+            from agegender_core.many.listing import Part
+
+            self._adding, self._keys = source, []
+            self.parts.append(Part(source, self._keys))
+        self._keys.append(key)
 
     def _add_file(self, path: str) -> None:
-        from agegender_core.many.files import Files
-
-        self._add(Files(self._base), path)
+        self._add(self._absolute if os.path.isabs(path) else self._relative, path)
 
     def _file(self, text: str) -> None:
         """A file by its name: a picture, unless it is called as archives or tables are."""
@@ -180,13 +186,14 @@ class _Search:
             return
         self._seen.add(text)
         if is_archive_name(text):
-            listed = list_archive(text, self._base)
+            listed = list_archive(text, _base_of(text))
             self.skipped += listed.skipped
             self.parts += listed.parts
         else:
             from agegender_core.many.parquet_images import list_parquet
 
-            self.parts.append(list_parquet(text, self._base))
+            self.parts.append(list_parquet(text, _base_of(text)))
+        self._adding = None
 
     def _stdin(self) -> None:
         if sys.stdin is None or sys.stdin.isatty():
@@ -216,15 +223,18 @@ class _Search:
                     self._one_address(one)
 
     def _one_address(self, text: str) -> None:
-        from agegender_core.many.files import Addresses
-        from agegender_core.many.remote import Remote
-
         self._check(text)
         scheme = text.partition("://")[0]
         if scheme.lower() == "file":
             self._add_file(_path_of(text))
+        elif scheme.lower() in ("http", "https"):
+            self._add(self._web, text)
         else:
-            self._add(Addresses() if scheme.lower() in ("http", "https") else Remote(scheme), text)
+            if scheme not in self._remote:
+                from agegender_core.many.remote import Remote
+
+                self._remote[scheme] = Remote(scheme)
+            self._add(self._remote[scheme], text)
 
     def _check(self, text: str) -> None:
         scheme, _, rest = text.partition("://")
@@ -257,8 +267,9 @@ class _Search:
                 self.left_out.append(path)
             else:
                 self._add_file(str(path))
+        unreadable = Unreadable()
         for error in errors:
-            self._add(Unreadable(), (str(error.filename), error.strerror or str(error)))
+            self._add(unreadable, (str(error.filename), error.strerror or str(error)))
 
     def _glob(self, text: str) -> None:
         """What a glob matches; archives and Parquet files only where it asks for such."""
@@ -286,6 +297,13 @@ class _Search:
         if self.output is None:
             return False
         return any(identity(place) == self.output for place in (path.absolute(), *path.absolute().parents))
+
+
+def _base_of(place: str) -> str:
+    """Where a path begins: an absolute one, and an address, are the same wherever the command is run."""
+    from agegender_core.sources.addresses import is_url
+
+    return "" if os.path.isabs(place) or is_url(place) else os.getcwd()
 
 
 def _path_of(address: str) -> str:

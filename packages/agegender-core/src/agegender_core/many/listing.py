@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -98,10 +100,10 @@ class Listing:
 
     def __init__(self, parts: Sequence[Part] = ()) -> None:
         self.parts = tuple(part for part in parts if len(part.keys))
-        self._length = sum(len(part.keys) for part in self.parts)
+        self._starts = [0, *accumulate(len(part.keys) for part in self.parts)]
 
     def __len__(self) -> int:
-        return self._length
+        return self._starts[-1]
 
     def __iter__(self) -> Iterator[Item]:
         for part in self.parts:
@@ -110,12 +112,12 @@ class Listing:
 
     def between(self, start: int, stop: int) -> Listing:
         """The pictures from number `start`, counted from 0, up to `stop`."""
-        found, offset = [], 0
-        for part in self.parts:
-            low, high = max(0, start - offset), min(len(part.keys), stop - offset)
-            if low < high:
-                found.append(Part(part.source, part.keys[low:high]))
-            offset += len(part.keys)
+        found = []
+        for number in range(max(0, bisect_right(self._starts, start) - 1), len(self.parts)):
+            part, offset = self.parts[number], self._starts[number]
+            if offset >= stop:
+                break
+            found.append(Part(part.source, part.keys[max(0, start - offset) : stop - offset]))
         return Listing(found)
 
     def fingerprint(self) -> str:
