@@ -6,7 +6,8 @@ The pictures are repeated in the listing until there are enough. They are looked
 by one thread here; by one worker; by two; and by two of which one is killed when half of the pictures are done. Workers
 are processes of one thread, on loopback, and are there before the clock starts. `wall` is the time of the whole call,
 `CPU` that of the processes that took part; both are divided by the number of pictures. The tables must be equal to the
-last byte. The rest is for a reckoning: bytes of the table a row, and what a list of a million paths takes.
+last byte. The rest is for a reckoning: what a list of a million paths takes, what it takes to join parts to a table of
+a million rows, and what names that lead to no picture cost on two workers: all but reading and looking.
 """
 
 from __future__ import annotations
@@ -24,17 +25,22 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import distributed
+import numpy as np
 import psutil
 
 from agegender_cli.pictures import find_pictures
 from agegender_core.cpus import cpu_name
 from agegender_core.images import decode_image
+from agegender_core.many.files import Files
 from agegender_core.many.job import make_table
-from agegender_core.many.listing import Listing
+from agegender_core.many.listing import Listing, Part
 from agegender_core.many.shards import Tally, shard_size
+from agegender_core.many.table import encode_rows, join
+from agegender_core.picture_rows import empty_row
 
 
 def repeated(sources: list[str], number: int) -> Listing:
@@ -69,6 +75,27 @@ def million_names(folder: Path) -> str:
     return f"a list of {len(found):,} paths: {held / 1e6:.0f} MB held, read in {listed:.1f} s, hashed in {hashed:.1f} s"
 
 
+def million_rows(folder: Path) -> str:
+    """What it takes to join the parts of a table, of a thousand made-up rows each."""
+    rng, parts = np.random.default_rng(1), [folder / f"{n}.parquet" for n in range(1000)]
+    for n, path in enumerate(parts):
+        path.write_bytes(encode_rows((made_up(n * 1000 + k, rng) for k in range(1000)), False, {}))
+    start = time.process_time()
+    join(parts, folder / "joined.parquet", False, {})
+    cpu = time.process_time() - start
+    sizes = sum(path.stat().st_size for path in parts) / 1e6, (folder / "joined.parquet").stat().st_size / 1e6
+    return f"parts of a million rows, {sizes[0]:.0f} MB, joined to {sizes[1]:.0f} MB in {cpu:.1f} s of CPU"
+
+
+def made_up(number: int, rng: np.random.Generator) -> dict[str, Any]:
+    """A picture with a face."""
+    numbers = [round(float(one), 2) for one in rng.uniform(0, 90, 12)]
+    names = ("score", "age", "age_std", "p_male", "quality")
+    face = dict(zip(names, numbers, strict=False)) | {"box": numbers[5:9], "age_interval": numbers[9:11]}
+    row = empty_row(f"photos/{number // 1000:06}/{number:09}.jpg")
+    return row | {"width": 1024, "height": 768, "faces": [face | {"gender": "female"}]}
+
+
 @contextmanager
 def process(module: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """A part of Dask's, killed at the end."""
@@ -97,16 +124,18 @@ class Run:
         folder: where the table goes.
         listing: the pictures.
         model: what looks at them.
+        flip: whether it sees each face mirrored, too; ``None``: as the model asks.
     """
 
-    def __init__(self, folder: Path, listing: Listing, model: str) -> None:
+    def __init__(self, folder: Path, listing: Listing, model: str, flip: bool | None = None) -> None:
         self.folder, self.listing, self.model = folder, listing, model
+        self.options = {"runtime": "onnxruntime", "flip": flip}
 
     def here(self) -> str:
         """By one thread of this process; the table's SHA-256."""
         return self._timed("here, one thread", None, [psutil.Process()], lambda done: None)
 
-    def on_cluster(self, workers: int, kill: bool = False) -> str:
+    def on_cluster(self, workers: int, kill: bool = False, of: str = "") -> str:
         """By workers; the table's SHA-256."""
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -124,7 +153,7 @@ class Run:
                     started[0].send_signal(signal.SIGKILL)
                     started[0].wait()
 
-            title = f"{workers} {'worker' if workers == 1 else 'workers'}{', one killed at half' if kill else ''}"
+            title = f"{workers} {'worker' if workers == 1 else 'workers'}{', one killed at half' if kill else of}"
             watched = [psutil.Process(), *(psutil.Process(one.pid) for one in (scheduler, *started))]
             return self._timed(title, address, watched, kill_once)
 
@@ -133,9 +162,8 @@ class Run:
     ) -> str:
         output = self.folder / "faces.parquet"
         before, start = [cpu_seconds(one) for one in watched], time.perf_counter()
-        options = {"runtime": "onnxruntime"}
         tally = make_table(
-            self.listing, output, model=self.model, options=options, scheduler=scheduler, progress=progress
+            self.listing, output, model=self.model, options=self.options, scheduler=scheduler, progress=progress
         )
         wall = time.perf_counter() - start
         cpu = sum(max(0.0, cpu_seconds(one) - first) for one, first in zip(watched, before, strict=True))
@@ -162,6 +190,7 @@ def main() -> int:
     parser.add_argument("--distinct", type=int, default=2000, help="with --side: of different ones (default: 2000)")
     parser.add_argument("--side", type=int, help="make them so large first, in pixels")
     parser.add_argument("--model", default="fast", help="accurate, fast or tiny (default: fast)")
+    parser.add_argument("--no-flip", action="store_true", help="don't look at faces mirrored, whatever the model asks")
     parser.add_argument("--only-two", action="store_true", help="leave out one worker, and two of which none is killed")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -175,12 +204,15 @@ def main() -> int:
         print(f"{len(listing)} pictures in {-(-len(listing) // size)} shards of {size}; model {arguments.model}")
         print(f"{cpu_name()}, {psutil.cpu_count()} cores; Python {platform.python_version()}, {platform.system()}")
         print(million_names(folder))
-        run = Run(folder, listing, arguments.model)
+        print(million_rows(folder))
+        run = Run(folder, listing, arguments.model, False if arguments.no_flip else None)
         made = [run.here()]
         if not arguments.only_two:
             made += [run.on_cluster(1), run.on_cluster(2)]
         made.append(run.on_cluster(2, kill=True))
         same = len(set(made)) == 1
+        nowhere = Listing([Part(Files(name), [f"none/{n}.jpg" for n in range(arguments.number)])])
+        Run(folder, nowhere, arguments.model).on_cluster(2, of=", no pictures")
         print("all tables are equal to the last byte" if same else "THE TABLES DIFFER")
         return 0 if same else 1
 

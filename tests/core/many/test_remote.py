@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +175,7 @@ def test_s3(bucket: str, astronaut_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_s3_into_a_table(bucket: str, tmp_path: Path) -> None:
+def test_s3_into_a_table_here_and_on_a_cluster(bucket: str, tmp_path: Path, dask: Any) -> None:
     import pyarrow.parquet as pq
 
     from agegender_core.many.job import make_table
@@ -190,6 +191,13 @@ def test_s3_into_a_table(bucket: str, tmp_path: Path) -> None:
         "not a picture that OpenCV can decode",
         "the file is empty",
     ]
+    parts = [remote_part([*found, f"{bucket}/gone.jpg"]), *list_archive(f"{bucket}/packed.zip", "").parts]
+    make_table(Listing(parts), tmp_path / "here.parquet", model="tiny")
+    # The worker has credentials of its own, which here are those of the environment.
+    with dask.scheduler(tmp_path) as (address, _), dask.worker(address, tmp_path / "worker"):
+        make_table(Listing(parts), tmp_path / "there.parquet", model="tiny", scheduler=address)
+    assert (tmp_path / "there.parquet").read_bytes() == (tmp_path / "here.parquet").read_bytes()
+    assert pq.read_table(tmp_path / "here.parquet").num_rows == 7
 
 
 @pytest.mark.slow

@@ -159,7 +159,8 @@ def predict(
         write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
     else:
         tally = _print_rows(found, output, model, options, format_ or RowFormat.TABLE, at_a_time, quiet)
-    _conclude(tally, output, _hint(detector, any_rotation), quiet)
+    if not (table and tally.stopped):
+        _conclude(tally, output, _hint(detector, any_rotation), quiet)
     if tally.stopped:
         raise typer.Exit(130)
     if tally.failed == tally.pictures or (tally.failed and strict):

@@ -80,7 +80,10 @@ def write_table(
             )
         except KeyboardInterrupt:
             counts.stopped = True
-            message(f"Stopped. The same command goes on from here: {output}.parts keeps what is done.")
+            message(
+                f"Stopped: {counts.pictures:,} of {total:,} pictures are done.\n"
+                f"  hint: the same command goes on from here: {output}.parts keeps them"
+            )
             return
     if there and not quiet:
         message(f"{output} was there already, with these pictures by their names: nothing was to be done.")
