@@ -40,7 +40,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory, dask: Any) -> Iterator[s
 def pictures(tmp_path_factory: pytest.TempPathFactory, astronaut_path: Path) -> Path:
     """45 names: faces, pictures without, and what can't be read; and an archive with the same."""
     folder = tmp_path_factory.mktemp("pictures")
-    face = read_image(astronaut_path)[40:220, 140:320]
+    face = read_image(astronaut_path)[40:220:2, 140:320:2]
     write_image(folder / "000.png", np.ascontiguousarray(face))
     write_image(folder / "001.png", np.full((60, 80, 3), 200, np.uint8))
     (folder / "002.png").write_bytes(b"no picture")
