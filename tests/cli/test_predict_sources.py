@@ -84,6 +84,11 @@ def test_mistakes_are_sentences(here: Here, tmp_path: Path, astronaut_path: Path
         (("memory://nothing/here",), "memory://nothing/here: there is no such file, folder or match", ""),
         ((astronaut_path, "--images"), "--images is for a table", "Add --output faces.parquet"),
         ((astronaut_path, "--scheduler", "tcp://x:1"), "--scheduler is for a table", "Add --output faces.parquet"),
+        (
+            (astronaut_path, "-o", "x.parquet", "--scheduler", "tcp://x:1", "--workers", "2"),
+            "--workers is for this machine",
+            "Leave out one",
+        ),
         ((astronaut_path, "-o", "x.parquet", "-f", "csv"), "the results go into x.parquet", "Leave out --format"),
         ((astronaut_path, "-o", tmp_path / "no" / "x.parquet"), "there is no folder", "Make it first"),
     ):

@@ -24,6 +24,7 @@ from .options import (
     Model,
     Quiet,
     RowFormat,
+    RowFormatOption,
     Runtime,
     RuntimeName,
     Threshold,
@@ -54,10 +55,7 @@ def predict(
             "pictures; - is a picture on stdin.",
         ),
     ] = None,
-    format_: Annotated[
-        RowFormat | None,
-        typer.Option("--format", "-f", help="How the results are printed.", show_default="table; nothing with a table"),
-    ] = None,
+    format_: RowFormatOption = None,
     output: Annotated[
         Path | None,
         output(
@@ -109,8 +107,8 @@ def predict(
     """Find the faces in pictures and estimate their ages and genders.
 
     A picture that cannot be read gives a row with the reason, and the others go on. Pictures are never replaced by
-    their drawings. After Ctrl-C the results so far are printed; a .parquet table is gone on with by the
-    same command.
+    their drawings. After Ctrl-C the results so far are printed; of a .parquet table the same command makes
+    what is missing.
 
     \b
     Examples:
@@ -128,6 +126,8 @@ def predict(
     if not table and (images or scheduler is not None):
         what = "--images" if images else "--scheduler"
         raise UserError(f"{what} is for a table", hint=f"Add --output faces.parquet to {what}.")
+    if scheduler is not None and workers is not None:
+        raise UserError("--workers is for this machine, and --scheduler for others", hint="Leave out one of them.")
     if table and format_ is not None:
         raise UserError(
             f"the results go into {output}, and are not printed", hint="Leave out --format, or --output NAME.parquet."
