@@ -98,6 +98,9 @@ def test_mistakes_are_sentences(here: Here, tmp_path: Path, astronaut_path: Path
         assert "secret" not in errors
     (tmp_path / "urls.txt").write_text("https://example.org/a.jpg\n")
     assert "nothing is fetched unasked" in here("predict", "--files-from", tmp_path / "urls.txt", code=2).stderr
+    (tmp_path / "urls.txt").write_text("gs://bucket/a.jpg\n")
+    missing = here("predict", "--files-from", tmp_path / "urls.txt", "--allow-urls", code=2).stderr
+    assert "gs:// needs a package that is not installed" in missing
     (tmp_path / "binary.txt").write_bytes(b"\x89PNG\0")
     assert "is no list of paths" in here("predict", "--files-from", tmp_path / "binary.txt", code=2).stderr
 

@@ -234,6 +234,7 @@ class _Search:
                 from agegender_core.many.remote import Remote
 
                 self._remote[scheme] = Remote(scheme)
+                self._remote[scheme].open().close()  # or its package is missing, which is said now
             self._add(self._remote[scheme], text)
 
     def _check(self, text: str) -> None:
