@@ -7,7 +7,9 @@ import io
 import os
 import random
 import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -92,6 +94,46 @@ def _process(command: Sequence[object], **named: Any) -> Iterator[subprocess.Pop
 def start_process() -> StartProcess:
     """Starts a child that a SIGINT can stop, wherever the tests run; it is killed at the end."""
     return _process
+
+
+class Dask:
+    """Schedulers and workers of Dask as processes of their own, on loopback, which are killed at the end."""
+
+    @contextmanager
+    def scheduler(self, folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+        """A scheduler; its address, and its process."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        arguments = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
+        with self._process("dask_scheduler", arguments, folder) as process:
+            yield f"tcp://127.0.0.1:{port}", process
+
+    @contextmanager
+    def worker(self, address: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+        """A worker with one thread, which runs in a folder of its own."""
+        folder.mkdir(exist_ok=True)
+        arguments = [address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
+        with self._process("dask_worker", arguments, folder) as process:
+            yield process
+
+    @contextmanager
+    def _process(self, module: str, arguments: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+        with (folder / f"{module}.log").open("wb") as log:
+            command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def dask() -> Dask:
+    """Starts what a Dask cluster is made of; see `Dask`."""
+    pytest.importorskip("distributed")
+    return Dask()
 
 
 def _chip(age: float, gender: int | None, rng: np.random.Generator, size: int) -> np.ndarray:

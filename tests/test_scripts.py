@@ -28,6 +28,7 @@ NEEDS = {
     "compare_live.py": "dlib",
     "train_landmark_model.py": "dlib",
     "compare_preprocess.py": "dlib",
+    "measure_dask.py": "distributed",
 }
 
 

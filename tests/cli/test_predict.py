@@ -555,7 +555,7 @@ def test_addresses_are_fetched_if_asked_for(
 
 
 def test_time_is_limited(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from agegender_cli import fetching
+    from agegender_core.many import fetching
 
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(fetching, "MAX_SECONDS", 0.0)

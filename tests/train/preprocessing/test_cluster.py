@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agegender_core.many import cluster as on_dask
 from agegender_train.datasets.archives import FileTree
 from agegender_train.preprocessing import cluster, making, preprocess
 from agegender_train.preprocessing.pictures import PreprocessSettings, default_tools
@@ -49,40 +47,9 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with _scheduler(tmp_path_factory.mktemp("dask")) as (address, _):
+def scheduler(tmp_path_factory: pytest.TempPathFactory, dask: Any) -> Iterator[str]:
+    with dask.scheduler(tmp_path_factory.mktemp("dask")) as (address, _):
         yield address
-
-
-@contextmanager
-def _scheduler(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    arguments = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard", "--no-show"]
-    with _process("dask_scheduler", arguments, folder) as process:
-        yield address, process
-
-
-@contextmanager
-def _worker(address: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    folder.mkdir(exist_ok=True)
-    arguments = [address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
-    with _process("dask_worker", arguments, folder) as process:
-        yield process
-
-
-@contextmanager
-def _process(module: str, arguments: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with (folder / f"{module}.log").open("wb") as log:
-        command = [sys.executable, "-m", f"distributed.cli.{module}", *arguments]
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
 
 
 def run(source: Path, out: Path, **options: Any) -> dict[str, Any]:
@@ -95,12 +62,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_with_a_worker_killed_in_the_middle_the_store_is_that_of_one_machine(
-    source: Path, scheduler: str, tmp_path: Path
+    source: Path, scheduler: str, tmp_path: Path, dask: Any
 ) -> None:
     here = run(source, tmp_path / "here")
     assert here["rejected"] == {"age out of range": 4, "near-duplicate": 3}
     heard: list[tuple[str, int, int]] = []
-    with _worker(scheduler, tmp_path / "w1") as first, _worker(scheduler, tmp_path / "w2"):
+    with dask.worker(scheduler, tmp_path / "w1") as first, dask.worker(scheduler, tmp_path / "w2"):
         with distributed.Client(scheduler, set_as_default=False) as client:
             client.wait_for_workers(2, timeout=60)
 
@@ -121,9 +88,9 @@ def test_with_a_worker_killed_in_the_middle_the_store_is_that_of_one_machine(
 
 @pytest.mark.slow
 def test_a_worker_that_sees_other_files_ends_the_work_with_one_sentence(
-    source: Path, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: Path, scheduler: str, tmp_path: Path, dask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with _worker(scheduler, tmp_path / "worker"):
+    with dask.worker(scheduler, tmp_path / "worker"):
         plain = FileTree.signature
         with monkeypatch.context() as patch:
             patch.setattr(FileTree, "signature", lambda self: plain(self)[::-1])
@@ -144,8 +111,8 @@ def test_a_worker_that_sees_other_files_ends_the_work_with_one_sentence(
 def test_without_a_scheduler_it_says_so_within_seconds(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert cluster._CONNECT_S <= 10
-    monkeypatch.setattr(cluster, "_CONNECT_S", 1)
+    assert on_dask.CONNECT_S <= 10
+    monkeypatch.setattr(on_dask, "CONNECT_S", 1)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -160,15 +127,15 @@ def test_without_a_scheduler_it_says_so_within_seconds(
 def test_without_workers_it_says_so(
     source: Path, scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster, "_NO_WORKERS_S", 0.5)
+    monkeypatch.setattr(on_dask, "NO_WORKERS_S", 0.5)
     time.sleep(1)  # those of other tests are on their way out
     with pytest.raises(OSError, match=r"^the Dask scheduler at \S+ has no workers; start some with: dask worker"):
         run(source, tmp_path / "store", scheduler=scheduler)
 
 
 @pytest.mark.slow
-def test_a_scheduler_that_is_lost_leaves_what_is_done(source: Path, tmp_path: Path) -> None:
-    with _scheduler(tmp_path) as (address, process), _worker(address, tmp_path / "worker"):
+def test_a_scheduler_that_is_lost_leaves_what_is_done(source: Path, tmp_path: Path, dask: Any) -> None:
+    with dask.scheduler(tmp_path) as (address, process), dask.worker(address, tmp_path / "worker"):
 
         def lose(phase: str, done: int, total: int) -> None:
             if phase == "faces" and done >= 2 * SHARD_PICTURES:
@@ -181,7 +148,7 @@ def test_a_scheduler_that_is_lost_leaves_what_is_done(source: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_few_shards_are_under_way_at_once(source: Path, scheduler: str, tmp_path: Path) -> None:
+def test_few_shards_are_under_way_at_once(source: Path, scheduler: str, tmp_path: Path, dask: Any) -> None:
     given: list[int] = []
     got: list[int] = []
     files = FileTree.open(source)
@@ -196,7 +163,7 @@ def test_few_shards_are_under_way_at_once(source: Path, scheduler: str, tmp_path
             given.append(index)
             yield ShardTask(index, [])
 
-    with _worker(scheduler, tmp_path / "worker"):
+    with dask.worker(scheduler, tmp_path / "worker"):
         for made in cluster.make_on_cluster(tasks(), recipe, scheduler):
             got.append(made.index)
             assert len(given) - len(got) <= 3

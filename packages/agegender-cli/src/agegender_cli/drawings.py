@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import UserError
-from .pictures import Picture, identity
+from .pictures import identity
+
+if TYPE_CHECKING:
+    from agegender_core.many.listing import Item
 
 COMMENT = "drawn by agegender"
 """What our drawings say in their headers: only such are replaced by later ones."""
 
 
-def drawing_targets(pictures: Sequence[Picture], output: Path) -> dict[str, Path]:
+def drawing_targets(pictures: Sequence[Item], output: Path) -> dict[str, Path]:
     """The file for the drawing of each picture, by the picture's name.
 
     Args:
@@ -49,7 +53,7 @@ def drawing_targets(pictures: Sequence[Picture], output: Path) -> dict[str, Path
     return targets
 
 
-def _check_file(pictures: Sequence[Picture], output: Path) -> None:
+def _check_file(pictures: Sequence[Item], output: Path) -> None:
     import cv2
 
     if len(pictures) != 1:
@@ -60,7 +64,7 @@ def _check_file(pictures: Sequence[Picture], output: Path) -> None:
         raise UserError(f"--output {output}: {output.suffix} can't be written", hint="Use .jpg or .png.")
 
 
-def _names(pictures: Sequence[Picture], folder: Path) -> dict[str, Path]:
+def _names(pictures: Sequence[Item], folder: Path) -> dict[str, Path]:
     """Sources of the same name in different folders get a number."""
     targets: dict[str, Path] = {}
     taken: set[str] = set()

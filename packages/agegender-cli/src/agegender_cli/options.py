@@ -61,7 +61,12 @@ def output(metavar: str, text: str, **more: Any) -> Any:
 
 
 FormatOption = Annotated[Format, typer.Option("--format", "-f", help="How the figures are printed.")]
-RowFormatOption = Annotated[RowFormat, typer.Option("--format", "-f", help="How the results are printed.")]
+RowFormatOption = Annotated[
+    RowFormat | None,
+    typer.Option(
+        "--format", "-f", help="How the results are printed.", show_default="table; nothing with --output NAME.parquet"
+    ),
+]
 
 
 def _model(default: str) -> Any:

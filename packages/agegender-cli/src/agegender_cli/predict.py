@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,12 +32,15 @@ from .options import (
     output,
 )
 from .output import count, message
-from .pictures import Found, Picture, find_pictures
+from .pictures import Found, find_pictures
+from .predict_table import is_table, write_table
 from .predict_writers import WRITERS
 from .progress import progress_bars
 
 if TYPE_CHECKING:
     from agegender_core.faces import Faces, Frame
+    from agegender_core.many.listing import Item
+    from agegender_core.many.rows import Look
     from agegender_core.pipeline import Pipeline
 
 _MOST_WORKERS = 8
@@ -48,13 +48,37 @@ _MOST_WORKERS = 8
 
 def predict(
     paths: Annotated[
-        list[str],
-        typer.Argument(metavar="PATH...", help="Pictures, folders, or globs in quotes; - is a picture on stdin."),
-    ],
-    format_: RowFormatOption = RowFormat.TABLE,
+        list[str] | None,
+        typer.Argument(
+            metavar="PATH...",
+            help="Pictures, folders, globs in quotes, .zip and .tar archives, .parquet files with a column of "
+            "pictures; - is a picture on stdin.",
+        ),
+    ] = None,
+    format_: RowFormatOption = None,
     output: Annotated[
         Path | None,
-        output("PATH", "Also write the pictures with the faces drawn in: into a folder or, of one picture, a file."),
+        output(
+            "PATH",
+            "Also write the pictures with the faces drawn in: into a folder or, of one picture, a file. With a name in "
+            ".parquet: write the results into this table instead.",
+        ),
+    ] = None,
+    files_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--files-from", metavar="FILE", help="A list: the path or address of a picture a line; - is one on stdin."
+        ),
+    ] = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Into a .parquet table, also a column with each face, cut out and upright.")
+    ] = False,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="A Dask scheduler, tcp://host:8786, whose workers do the work; for a .parquet table.",
+        ),
     ] = None,
     model: Model = None,
     device: Device = DeviceName.AUTO,
@@ -68,7 +92,11 @@ def predict(
     upsample: Upsample = 0,
     strict: Annotated[bool, typer.Option("--strict", help="Exit code 1 when a picture could not be read.")] = False,
     allow_urls: Annotated[
-        bool, typer.Option("--allow-urls", help="PATH may be the http or https address of a picture.")
+        bool,
+        typer.Option(
+            "--allow-urls",
+            help="PATH, and what lists name, may be addresses: http and https of a picture, s3://, gs:// and the like.",
+        ),
     ] = False,
     workers: Annotated[
         int | None,
@@ -79,7 +107,8 @@ def predict(
     """Find the faces in pictures and estimate their ages and genders.
 
     A picture that cannot be read gives a row with the reason, and the others go on. Pictures are never replaced by
-    their drawings. After Ctrl-C the results so far are printed.
+    their drawings. After Ctrl-C the results so far are printed; of a .parquet table the same command makes
+    what is missing.
 
     \b
     Examples:
@@ -88,50 +117,86 @@ def predict(
       agegender predict stadium.jpg --min-face 8
       agegender predict 'scans/**/*.png' --format json > faces.json
       agegender predict - < me.jpg --output me-drawn.jpg
+      agegender predict archive.zip --output faces.parquet
+      agegender predict s3://bucket/photos --allow-urls --scheduler tcp://host:8786 -o faces.parquet
     """
     if upsample and detector is DetectorName.YUNET:
         raise UserError("--upsample is for --detector hog", hint="--min-face says how small faces may be.")
-    found = find_pictures(paths, output, allow_urls)
+    table = is_table(output)
+    if not table and (images or scheduler is not None):
+        what = "--images" if images else "--scheduler"
+        raise UserError(f"{what} is for a table", hint=f"Add --output faces.parquet to {what}.")
+    if scheduler is not None and workers is not None:
+        raise UserError("--workers is for this machine, and --scheduler for others", hint="Leave out one of them.")
+    if table and format_ is not None:
+        raise UserError(
+            f"the results go into {output}, and are not printed", hint="Leave out --format, or --output NAME.parquet."
+        )
+    if not paths and not files_from:
+        raise UserError("PATH is missing", hint="agegender predict photo.jpg, or --files-from list.txt")
+    found = find_pictures(paths or [], output, allow_urls, files_from or [])
     _tell_of_the_rest(found, output, quiet)
-    if not found.pictures:
-        raise _no_pictures(paths, found)
-    targets = {} if output is None else drawing_targets(found.pictures, output)
+    if not len(found.listing):
+        raise _no_pictures([*(paths or []), *(files_from or [])], found)
 
     from agegender_core.cpus import usable_cpus
+
+    options = {
+        "detector": detector.value,
+        "min_face": min_face,
+        "any_rotation": any_rotation,
+        "upsample": upsample,
+        "threshold": threshold,
+        "min_quality": min_quality,
+        "flip": flip,
+        "device": device.value,
+        "runtime": runtime.value,
+    }
+    at_a_time = min(_MOST_WORKERS, usable_cpus()) if workers is None else workers
+    if table:
+        assert output is not None
+        tally = _Tally(total=len(found.listing))
+        write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
+    else:
+        tally = _print_rows(found, output, model, options, format_ or RowFormat.TABLE, at_a_time, quiet)
+    if not (table and tally.stopped):
+        _conclude(tally, output, _hint(detector, any_rotation), quiet)
+    if tally.stopped:
+        raise typer.Exit(130)
+    if tally.failed == tally.pictures or (tally.failed and strict):
+        raise typer.Exit(2 if tally.failed == tally.pictures else 1)
+
+
+def _print_rows(
+    found: Found,
+    output: Path | None,
+    model: Path | None,
+    options: Mapping[str, Any],
+    format_: RowFormat,
+    workers: int,
+    quiet: bool,
+) -> _Tally:
+    """Prints the rows as they come, and draws if there is where to."""
+    targets = {} if output is None else drawing_targets(list(found.listing), output)
+
+    from agegender_core.many.rows import rows_of
     from agegender_core.pipeline import Pipeline
 
-    pipeline = Pipeline.for_pictures(
-        model,
-        detector=detector.value,
-        min_face=min_face,
-        any_rotation=any_rotation,
-        upsample=upsample,
-        threshold=threshold,
-        min_quality=min_quality,
-        flip=flip,
-        device=device,
-        runtime=runtime,
-    )
+    pipeline = Pipeline.for_pictures(model, **options)
     for folder in {target.parent for target in targets.values()}:
         folder.mkdir(parents=True, exist_ok=True)
-    tally = _Tally(total=len(found.pictures))
+    tally = _Tally(total=len(found.listing))
     writer = WRITERS[format_]()
     try:
-        rows = _rows(
-            found.pictures, pipeline, targets, min(_MOST_WORKERS, usable_cpus()) if workers is None else workers
-        )
-        with closing(_with_progress(rows, len(found.pictures), quiet)) as shown:
+        rows = rows_of(found.listing, _look(pipeline, targets), min(workers, len(found.listing)))
+        with closing(_with_progress(rows, len(found.listing), quiet)) as shown:
             for row in shown:
                 tally.add(row)
                 writer.write(row)
     except KeyboardInterrupt:
         tally.stopped = True
     writer.close()
-    _conclude(tally, output, _hint(detector, any_rotation), quiet)
-    if tally.stopped:
-        raise typer.Exit(130)
-    if tally.failed == tally.pictures or (tally.failed and strict):
-        raise typer.Exit(2 if tally.failed == tally.pictures else 1)
+    return tally
 
 
 def _no_pictures(paths: Sequence[str], found: Found) -> UserError:
@@ -150,60 +215,21 @@ def _tell_of_the_rest(found: Found, output: Path | None, quiet: bool) -> None:
         message(f"Left out {count(len(found.left_out), 'picture')} in {output}, where the drawings go.")
 
 
-def _shorten(files: list[Path]) -> str:
-    names = [file.name for file in files[:4]]
+def _shorten(files: list[str]) -> str:
+    names = [Path(file).name for file in files[:4]]
     return ", ".join(names) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
 
 
-def _rows(
-    pictures: list[Picture], pipeline: Pipeline, targets: dict[str, Path], workers: int
-) -> Generator[dict[str, Any], None, None]:
-    """The results in the order of the pictures; so many of these are in work at a time."""
-    waiting: deque[Future[dict[str, Any]]] = deque()
-    with ThreadPoolExecutor(min(workers, len(pictures))) as executor:
-        try:
-            for picture in pictures:
-                waiting.append(executor.submit(_row, picture, pipeline, targets.get(picture.name)))
-                while len(waiting) > workers or (waiting and waiting[0].done()):
-                    yield waiting[0].result()
-                    waiting.popleft()
-            while waiting:
-                yield waiting[0].result()
-                waiting.popleft()
-        except KeyboardInterrupt:
-            # What is in work is finished, and counts: its drawing may be there already.
-            begun = [future for future in waiting if not future.cancel()]
-            for future in begun:
-                yield future.result()
-            raise
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _row(picture: Picture, pipeline: Pipeline, drawing: Path | None) -> dict[str, Any]:
-    from agegender_core.picture_rows import empty_row, reason_of
-
-    row = empty_row(picture.name)
-    try:
-        image = picture.read()
-        row["width"], row["height"] = image.shape[1], image.shape[0]
-        faces = pipeline(image)
-        row["faces"] = _records(faces)
-        if drawing is not None:
-            _draw(image, faces, drawing)
-    except Exception as error:
-        # Whatever happens with one picture, the others go on; a bug is to be seen where it is looked for.
-        if os.environ.get("AGEGENDER_DEBUG") == "1" and not isinstance(error, ValueError | OSError | MemoryError):
-            raise
-        row["error"] = reason_of(error, picture.name)
-    return row
-
-
-def _records(faces: Faces) -> list[dict[str, Any]]:
+def _look(pipeline: Pipeline, targets: Mapping[str, Path]) -> Look:
     from agegender_core.records import face_records
 
-    return face_records(faces)
+    def look(item: Item, image: Frame, row: dict[str, Any]) -> None:
+        faces = pipeline(image)
+        row["faces"] = face_records(faces)
+        if item.name in targets:
+            _draw(image, faces, targets[item.name])
+
+    return look
 
 
 def _draw(image: Frame, faces: Faces, path: Path) -> None:

@@ -62,14 +62,23 @@ def read_image(path: str | os.PathLike[str]) -> Frame:
         FileNotFoundError: there is no such file.
         ImageError: the file is empty, broken, truncated or no picture, or too large for the memory.
     """
+    return decode_image(read_file(path), str(path))
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The content of a picture file, for `decode_image`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ImageError: it is a folder, or too large for the memory.
+    """
     path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path}: is a folder, not a picture")
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except MemoryError:
         raise ImageError(f"{path}: {_TOO_LARGE}") from None
-    return decode_image(data, str(path))
 
 
 def decode_image(data: bytes | bytearray | memoryview | npt.NDArray[np.uint8], name: str = "picture") -> Frame:
