@@ -79,7 +79,7 @@ def test_mistakes_are_sentences(here: Here, tmp_path: Path, astronaut_path: Path
         (("--files-from", tmp_path / "no.txt"), "no.txt: No such file", ""),
         (("s3://bucket/x.jpg",), "s3://bucket/x.jpg is an address, and nothing is fetched unasked", "--allow-urls"),
         (("s3://key:secret@bucket/x", "--allow-urls"), "s3://***@bucket/x has credentials in it", "environment"),
-        (("gs://bucket/x", "--allow-urls"), "gs:// needs a package", 'pip install gcsfs ("agegender-core[gcs]")'),
+        (("gs://bucket/x", "--allow-urls"), "gs:// needs a package", '(the extra "agegender-core[gcs]")'),
         (("nonsense://x", "--allow-urls"), "nonsense://x: Protocol not known: nonsense", ""),
         (("memory://nothing/here",), "memory://nothing/here: there is no such file, folder or match", ""),
         ((astronaut_path, "--images"), "--images is for a table", "Add --output faces.parquet"),

@@ -99,11 +99,11 @@ def test_what_is_missing_is_said_with_the_line_that_installs_it(monkeypatch: pyt
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(ModuleNotFoundError, match=r"^gs:// needs a package that is not installed") as missing:
         file_system("gs://bucket/x")
-    assert missing.value.__notes__ == ['pip install gcsfs ("agegender-core[gcs]")']
+    assert missing.value.__notes__ == ['pip install gcsfs (the extra "agegender-core[gcs]")']
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(ModuleNotFoundError, match=r"^s3:// needs a package that is not installed: fsspec") as missing:
         file_system("s3://bucket/x")
-    assert missing.value.__notes__ == ['pip install s3fs ("agegender-core[s3]")']
+    assert missing.value.__notes__ == ['pip install s3fs (the extra "agegender-core[s3]")']
 
 
 @pytest.fixture(scope="module")

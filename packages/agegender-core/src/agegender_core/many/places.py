@@ -9,10 +9,10 @@ from typing import IO, Any, cast
 from agegender_core.sources.addresses import is_url
 
 INSTALL = {
-    "s3": 's3fs ("agegender-core[s3]")',
-    "s3a": 's3fs ("agegender-core[s3]")',
-    "gs": 'gcsfs ("agegender-core[gcs]")',
-    "gcs": 'gcsfs ("agegender-core[gcs]")',
+    "s3": 's3fs (the extra "agegender-core[s3]")',
+    "s3a": 's3fs (the extra "agegender-core[s3]")',
+    "gs": 'gcsfs (the extra "agegender-core[gcs]")',
+    "gcs": 'gcsfs (the extra "agegender-core[gcs]")',
 }
 """What to install for the addresses of a kind."""
 
@@ -52,7 +52,7 @@ def file_system(address: str) -> tuple[Any, str]:
         ModuleNotFoundError: the package for such addresses is not installed; a note says which.
     """
     scheme = address.partition("://")[0].lower()
-    package = INSTALL.get(scheme, 'fsspec ("agegender-core[fsspec]") and the package for such addresses')
+    package = INSTALL.get(scheme, 'fsspec (the extra "agegender-core[fsspec]"), and the package for such addresses')
     try:
         fsspec = import_module("fsspec")
         with explained(address):
