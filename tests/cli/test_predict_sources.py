@@ -73,6 +73,14 @@ def test_a_list(here: Here, tmp_path: Path, astronaut_path: Path, monkeypatch: p
     assert [row["source"] for row in rows] == [str(astronaut_path), "gone.jpg", "\\xf1.jpg"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_list_as_windows_writes_it(here: Here, tmp_path: Path, astronaut_path: Path, encoding: str) -> None:
+    shutil.copy(astronaut_path, tmp_path / "Bürö.jpg")
+    (tmp_path / "list.txt").write_bytes("Bürö.jpg\r\ngone.jpg\r\n".encode(encoding))
+    rows = rows_of(here("predict", "--files-from", tmp_path / "list.txt", "-f", "json"))
+    assert [(Path(row["source"]).name, len(row["faces"])) for row in rows] == [("Bürö.jpg", 1), ("gone.jpg", 0)]
+
+
 def test_mistakes_are_sentences(here: Here, tmp_path: Path, astronaut_path: Path) -> None:
     for words, sentence, hint in (
         ((), "PATH is missing", "--files-from list.txt"),

@@ -61,6 +61,7 @@ def test_mistakes_are_sentences(
     output = tmp_path / "faces.parquet"
     nowhere = here("predict", astronaut_path, "-o", output, "--scheduler", "tcp://127.0.0.1:9", code=2).stderr
     assert "no Dask scheduler answers at tcp://127.0.0.1:9; start one with: dask scheduler" in nowhere
+    assert list(tmp_path.iterdir()) == []  # nothing was done, and there is nothing to go on from
     wrong = here("predict", astronaut_path, "-o", output, "--scheduler", "localhost", code=2).stderr
     assert "scheduler must be an address like tcp://host:8786, got 'localhost'" in wrong
     files = pytest.importorskip("fsspec").filesystem("memory")

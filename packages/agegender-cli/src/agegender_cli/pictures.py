@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
 import os
 import re
@@ -141,14 +142,11 @@ class _Search:
         """What a list names, a picture a line. One that isn't there is a picture that can't be read."""
         from agegender_core.sources.addresses import is_url
 
-        if text == "-":
-            lines = os.fsdecode(sys.stdin.buffer.read()).split("\n")
-        else:
-            try:
-                lines = os.fsdecode(Path(text).read_bytes()).split("\n")
-            except OSError as error:
-                raise UserError(f"--files-from {text}: {error.strerror}") from None
-        for line in lines:
+        try:
+            content = sys.stdin.buffer.read() if text == "-" else Path(text).read_bytes()
+        except OSError as error:
+            raise UserError(f"--files-from {text}: {error.strerror}") from None
+        for line in _text_of(content).split("\n"):
             line = line.removesuffix("\r")
             if not line.strip():
                 continue
@@ -313,3 +311,10 @@ def _path_of(address: str) -> str:
     from urllib.request import url2pathname
 
     return url2pathname(urlsplit(address).path)
+
+
+def _text_of(content: bytes) -> str:
+    """A list of paths as text: names as the system has them, or what Windows' editors and shells write."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16", "replace")
+    return os.fsdecode(content.removeprefix(codecs.BOM_UTF8))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterable
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def make_table(
     size = shard_size(len(listing), images)
     starts = range(0, len(listing), size)
     paths = [parts / f"part-{index:06}.parquet" for index in range(len(starts))]
-    with folder_lock(parts):
+    with folder_lock(parts), _taken_away_if_empty(parts, paths):
         write_bytes(parts / _JOB, (json.dumps({"key": key, "output": output.name}) + "\n").encode())
         tallies = {index: tally for index, path in enumerate(paths) if (tally := _tally(path, key, index)) is not None}
         missing = (
@@ -98,6 +98,18 @@ def make_table(
             join(paths, unfinished, images, {"key": key, **vars(total)})
     _remove(parts, paths)
     return total
+
+
+@contextmanager
+def _taken_away_if_empty(parts: Path, paths: Sequence[Path]) -> Iterator[None]:
+    """Where the block fails before there is a part, the folder goes: there is nothing to go on from."""
+    try:
+        yield
+    except BaseException:
+        if not any(path.exists() for path in paths):
+            with suppress(OSError):  # such as of the lock, which some systems keep while it is open
+                _remove(parts, ())
+        raise
 
 
 class _Counted:
