@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import signal
 from dataclasses import asdict
 from pathlib import Path
@@ -180,10 +179,10 @@ def test_the_first_ctrl_c_is_noted_and_the_second_stops_at_once() -> None:
     try:
         with interrupt_between_steps(Replicas()) as interrupt:
             assert not interrupt.asked
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             assert interrupt.asked
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with interrupt_between_steps(Replicas()):
