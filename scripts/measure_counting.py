@@ -10,8 +10,8 @@ What is true is counted with the boxes and ids of gt.txt, each id a person. The 
 lines: our tracker on det.txt, then `agegender_core.counting`, and with the same tracks supervision's LineZone, once
 with the middle of the box as we have it and once with its default, all four corners. What supervision counts is
 compared with what it counts with gt.txt. The error is the sum of the differences of all counts (a count is of a line
-and a direction) through the sum of the true ones; a visit of the zone begins when somebody enters it or appears in it.
-With --no-links each track is a person.
+and a direction) divided by the sum of the true ones; a visit of the zone begins when somebody enters it or appears in
+it. With --no-links each track is a person.
 """
 
 from __future__ import annotations
@@ -114,16 +114,18 @@ def main() -> None:
     parser.add_argument("sequences", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("--tracker", choices=("faces", "sort"), default="faces")
     parser.add_argument("--no-links", action="store_true", help="take each track for a person")
+    parser.add_argument("--margin", type=float, default=0.15, help="of the counts with tracks, see Counter")
+    parser.add_argument("--frames", type=int, default=2, help="likewise")
     args = parser.parse_args()
     make: Callable[[], SortTracker | FaceTracker] = FaceTracker if args.tracker == "faces" else SortTracker
-    window = 0.0 if args.no_links else 2.0
+    settings = {"margin": args.margin, "frames": args.frames}
     print(f"{'':16}{'':14}{'ours':>15}{'middle':>15}{'corners':>15}{'visits':>14}")
     print(f"{'':16}{'people':>7}{'tracks':>7}{3 * '   true   error'}{'true':>8}{'ours':>6}")
     wrong, total, visited = [0, 0, 0], [0, 0, 0], [0, 0]
     for folder in args.sequences:
         sequence = MotFolder(folder)
         truth = ours(sequence, sequence.true_tracks(), margin=0.1, frames=1, linker=PersonLinker(0))
-        found = ours(sequence, sequence.tracks(make()), linker=PersonLinker(window))
+        found = ours(sequence, sequence.tracks(make()), linker=PersonLinker(0 if args.no_links else 2), **settings)
         differences, sums = [difference(found[0], truth[0])], [truth[0].total()]
         for anchors in (MIDDLE, CORNERS):
             own = theirs(sequence, sequence.true_tracks(), anchors)

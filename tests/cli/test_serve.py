@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import cv2
 import numpy as np
@@ -54,7 +54,7 @@ def test_an_answer_is_what_predict_prints(
     rows = json.loads(here("predict", *pictures, "--format", "json", "--model", "tiny", "-q").stdout)
     with running("serve", "--port", 0, "--model", "tiny") as (process, address):
         for path, row in zip(pictures, rows, strict=True):
-            status, answer = ask(address, f"predict?name={path}", path.read_bytes())
+            status, answer = ask(address, f"predict?name={quote(str(path))}", path.read_bytes())
             assert (status, json.loads(answer)) == (200 if row["error"] is None else 422, [row])
         assert ask(address, "healthz") == (200, b'{"status":"ok"}')
         assert ask(address)[1].startswith(b"<!doctype html>")

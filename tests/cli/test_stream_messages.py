@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import http.server
 import json
 import re
 import shutil
@@ -13,8 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,42 +22,13 @@ from agegender_cli.stream_messages import open_messages
 from agegender_core import messages
 from agegender_core.sources import Source, TimedFrame, open_source
 from agegender_core.telemetry import Telemetry
+from tests.receivers import WebhookServer
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE, PAGE = ROOT / "samples" / "astronaut.mp4", ROOT / "docs" / "messages.md"
 OPTIONS = ["--no-show", "--model", "tiny", "--quiet"]
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 Here = Callable[..., subprocess.CompletedProcess[str]]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        server: Any = self.server
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        status = server.statuses.pop(0) if server.statuses else server.status
-        server.got.append((status, self.headers["Authorization"], json.loads(body)))
-        self.send_response(status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def webhook(status: int = 200, statuses: tuple[int, ...] = ()) -> Iterator[Any]:
-    """A server that answers with `statuses` and then with `status`, for ever."""
-    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.status, server.statuses, server.got = status, list(statuses), []
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.01), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)
@@ -73,19 +42,19 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_webhooks_get_what_the_summary_says(tmp_path: Path, here: Here) -> None:
     stats, prom, people = tmp_path / "stats.json", tmp_path / "m.prom", tmp_path / "people.jsonl"
     files = ["--summary", people, "--stats", stats, "--metrics", prom]
-    with webhook() as sound, webhook(statuses=(500,) * 5) as broken:
+    with WebhookServer() as sound, WebhookServer(*[500] * 5) as broken:
         address = broken.url.replace("//", "//ann:secret@")
         urls = ["--webhook", f"{sound.url}/people", "--webhook", f"{address}/people", "--message-every", "1"]
         done = here("stream", SAMPLE, *OPTIONS, *files, *urls)
     assert done.stdout == ""
     assert "secret" not in done.stderr
     assert done.stderr.count(f"{broken.url} can't be reached (status 500); messages wait for it.") == 1
-    assert [status for status, _, _ in broken.got] == [500] * 5 + [200] * len(sound.got)
-    sent = [message for _, _, message in sound.got]
-    assert [message for status, _, message in broken.got if status == 200] == sent
-    assert {login for _, login, _ in broken.got} == {"Basic YW5uOnNlY3JldA=="}
+    assert [post.status for post in broken.posts] == [500] * 5 + [204] * len(sound.posts)
+    sent = [post.message for post in sound.posts]
+    assert [post.message for post in broken.taken] == sent
+    assert {post.headers["Authorization"] for post in broken.posts} == {"Basic YW5uOnNlY3JldA=="}
     events = [message["event"] for message in sent]
-    assert (events[0], events[-1], events.count("settled"), events.count("seen")) == ("appeared", "left", 1, 3)
+    assert (events[0], events[-1], events.count("settled"), events.count("seen")) == ("arrived", "departed", 1, 3)
     (row,) = [json.loads(line) for line in people.read_text().splitlines()]
     assert {**sent[-1], "chip": None} == {**sent[-1], **row}
     counted = {"delivered": len(sent), "waiting": 0, "dropped": 0, "refused": 0, "lost": 0}
@@ -98,27 +67,27 @@ def test_two_webhooks_get_what_the_summary_says(tmp_path: Path, here: Here) -> N
 def test_what_happens_in_a_zone_is_told_to_the_end(tmp_path: Path, here: Here) -> None:
     zones, events = tmp_path / "zones.toml", tmp_path / "events.jsonl"
     zones.write_text('[[zone]]\nname = "Gesicht"\npoints = [[0, 0], [1, 0], [1, 1], [0, 1]]\n', "utf-8")
-    with webhook() as server:
+    with WebhookServer() as server:
         here("stream", SAMPLE, *OPTIONS, "--zones", zones, "--events", events, "--webhook", server.url)
-    sent = [message for _, _, message in server.got]
+    sent = [post.message for post in server.posts]
     own = [message for message in sent if "region" in message]
     assert [message["event"] for message in own] == ["appeared", "vanished"]
     rows = [json.loads(line) for line in events.read_text("utf-8").splitlines()]
     assert [{**message, **row} for message, row in zip(own, rows, strict=True)] == own
     assert len({message["id"] for message in sent}) == len(sent)
     assert len({message["run"] for message in sent}) == 1
-    assert [message["event"] for message in sent if "region" not in message][-1] == "left"
+    assert [message["event"] for message in sent if "region" not in message][-1] == "departed"
 
 
 def test_a_webhook_that_refuses_is_said_once_and_the_files_are_whole(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AGEGENDER_WEBHOOK_TOKEN", "wrong-token")
-    with webhook(status=401) as server:
+    with WebhookServer(status=401) as server:
         done = here("stream", SAMPLE, *OPTIONS, "--tracks", tmp_path / "t.jsonl", "--webhook", server.url, code=1)
-    assert {login for _, login, _ in server.got} == {"Bearer wrong-token"}
+    assert {post.headers["Authorization"] for post in server.posts} == {"Bearer wrong-token"}
     assert done.stderr.count("refuses messages (status 401); they are not sent again.") == 1
-    number = len(server.got)
+    number = len(server.posts)
     assert number >= 3
     assert f"{number} messages did not reach {server.url}: {number} refused." in done.stderr
     assert "wrong-token" not in done.stderr
@@ -156,11 +125,11 @@ class Stopped(Source):
 
 def test_ctrl_c_says_that_those_in_view_have_left(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agegender_core.sources.open_source", lambda source, **_: Stopped())
-    with webhook() as server:
+    with WebhookServer() as server:
         done = here("stream", "0", *OPTIONS, "--webhook", server.url, code=130)
     assert "Stopped. 40 frames" in done.stderr
-    left = server.got[-1][2]
-    assert (left["event"], left["frames"]) == ("left", 40)
+    left = server.posts[-1].message
+    assert (left["event"], left["frames"]) == ("departed", 40)
 
 
 def test_ctrl_c_does_not_wait_for_a_webhook_that_hangs(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,7 +200,7 @@ def test_a_broker_gets_what_the_summary_says(tmp_path: Path, here: Here) -> None
             broker.terminate()
     assert done.stderr == ""
     sent = [json.loads(payload) for topic, payload in got if topic == "hall/door"]
-    assert [message["event"] for message in sent] == ["appeared", "settled", "left"]
+    assert [message["event"] for message in sent] == ["arrived", "settled", "departed"]
     (row,) = [json.loads(line) for line in people.read_text().splitlines()]
     assert {**sent[-1], "chip": None} == {**sent[-1], **row}
     assert [payload for topic, payload in got if topic == "hall/door/status"] == ["online", "offline"]
@@ -302,9 +271,9 @@ def test_the_message_of_the_page_is_the_one_that_is_sent(here: Here, monkeypatch
     (block,) = blocks("json")
     shown = json.loads(block)
     monkeypatch.chdir(ROOT)
-    with webhook() as server:
+    with WebhookServer() as server:
         here("stream", "samples/astronaut.mp4", "--no-show", "--quiet", "--webhook", server.url)
-    left = server.got[-1][2]
+    left = server.posts[-1].message
     assert list(left) == list(shown)
     for name, value in shown.items():
         if name in ("id", "run", "made"):
@@ -321,13 +290,13 @@ def test_the_receiver_of_the_page_takes_a_message_once(start_process: Callable[.
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     program = blocks("python")[0].replace("9000", str(port))
-    body = json.dumps({"id": "1", "event": "left", "track_id": 7, "age": 30.5, "gender": "female"}).encode()
+    body = json.dumps({"id": "1", "event": "departed", "track_id": 7, "age": 30.5, "gender": "female"}).encode()
     with start_process([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         with messages.Outbox(messages.Webhook(f"http://127.0.0.1:{port}"), patience=20) as outbox:
             outbox.put(body)
             outbox.put(body)
-            outbox.put(body.replace(b"left", b"seen").replace(b'"1"', b'"2"'))
+            outbox.put(body.replace(b"departed", b"seen").replace(b'"1"', b'"2"'))
         assert outbox.delivered == 3
         assert process.stdout is not None
-        assert process.stdout.readline() == "left 7 30.5 female\n"
+        assert process.stdout.readline() == "departed 7 30.5 female\n"
         assert process.stdout.readline() == "seen 7 30.5 female\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
@@ -247,7 +248,8 @@ def test_a_reader_that_closes_stdout_is_no_error_and_leaks_nothing(tmp_path: Pat
         "    print('late')\n"
         "    print(count() - before, file=sys.stderr)\n"
     )
-    done = subprocess.run(f"{sys.executable} {program} | head -n 1", shell=True, capture_output=True, text=True)
+    pipe = f"{shlex.join([sys.executable, str(program)])} | head -n 1"
+    done = subprocess.run(pipe, shell=True, capture_output=True, text=True)
     assert json.loads(done.stdout)["frame"] == 0
     assert done.stderr == "0\n"
 

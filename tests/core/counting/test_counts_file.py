@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from agegender_core.counting import COUNT_COLUMNS, CountEvent, Line, MinuteCounts, Person, Zone, read_counts
-from agegender_core.counting.plot import plot_counts
+from agegender_core.counting.plot import _minute, plot_counts
 from agegender_core.sinks import open_table
 
 DOOR = Line("Tür, vorn", (0.5, 0.0), (0.5, 1.0))
@@ -55,7 +57,7 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path, suffix: str) -
     [
         ("a.csv", b"", "the file is empty"),
         ("a.csv", b"a,b\n1,2\n", "it has no 'source'"),
-        ("a.csv", b"a,b\n1\n1,2\n", "a row has not the columns"),
+        ("a.csv", b"a,b\n1\n1,2\n", "line 2 does not have the columns"),
         ("a.jsonl", b"{\n", "Expecting"),
         ("a.jsonl", b"3\n", "is not subscriptable"),
         ("a.jsonl", b"\xff\xfe\n", "codec"),
@@ -89,6 +91,30 @@ def test_a_gap_is_grey() -> None:
     grey = (0xE8, 0xE8, 0xE8)
     assert (colours(plot_counts(rows, ".png")) == grey).all(axis=1).sum() > 1000
     assert (colours(plot_counts(rows_of(minutes=9), ".png")) == grey).all(axis=1).sum() < 50  # edges of letters
+
+
+def test_the_legend_has_genders_of_all_panels() -> None:
+    female = rows_of(minutes=2)
+    known = [{**row, "gender": row["gender"] and "male"} for row in female if row["gender"]]
+    unknown = [{**row, "region": "back", "gender": None} for row in female if row["event"] == "in"]
+    # Text is drawn as curves, each with a comment that says what it is.
+    texts = re.findall(r"<!-- (.*?) -->", plot_counts([*known, *unknown], ".svg").decode())
+    assert texts[-2:] == ["male", "unknown"]
+
+
+def test_a_bar_of_a_day_is_one_of_the_local_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """22:30 UTC is one day in Berlin, 23:30 and 00:30 are the next."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        row = rows_of(live=True, minutes=1)[0]
+        starts = ["2025-11-27T22:30:00.000Z", "2025-11-27T23:30:00.000Z", "2025-11-28T00:30:00.000Z"]
+        minutes = [_minute({**row, "start": start}) for start in starts]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [minute // 1440 for minute in minutes] == [minutes[0] // 1440 + day for day in (0, 1, 1)]
+    assert minutes[1] % 1440 == 30
 
 
 def test_equal_counts_give_equal_plots() -> None:

@@ -33,7 +33,7 @@ def test_a_minute_comes_ten_seconds_after_its_end() -> None:
     assert counts.add([CountEvent("door", "in", somebody(34, 0.2), 3.0)], 3.0) == []
     assert counts.add([], 69.9) == []
     rows = counts.add([], 70.0)
-    assert [tuple(row) for row in rows] == [COUNT_COLUMNS] * 2
+    assert [list(row) for row in rows] == [list(COUNT_COLUMNS)] * 2
     assert rows[0]["event"] == "in"
     assert (rows[0]["gender_confidence"], rows[0]["age_confidence"]) == (0.8, 0.686)
     assert counted(rows) == [(0, "door", "in", "female", "30-39", 1)]

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from agegender_core.counting import COUNT_COLUMNS, Counter, Line, Regions, Zone, draw_regions
-from agegender_core.counting.events import EVENT_COLUMNS
+from agegender_core.counting import (
+    COUNT_COLUMNS,
+    EVENT_COLUMNS,
+    Counter,
+    CountingSink,
+    Line,
+    Regions,
+    Zone,
+    draw_regions,
+)
 from agegender_core.pipeline import FrameResult
-from agegender_core.sinks import CountingSink, open_table
+from agegender_core.sinks import open_table
 
 from .seen import Seen, faces_at
 
@@ -27,7 +38,7 @@ def result(number: int, seen: list[Seen], size: tuple[int, int] = (200, 100), **
     return FrameResult(number, number / 10, np.zeros((size[1], size[0], 3), np.uint8), faces, faces, **more)
 
 
-def through(path: Path, columns: tuple[str, ...], *, events: bool) -> None:
+def through(path: Path, columns: Mapping[str, type], *, events: bool) -> None:
     with open_table(path, columns) as table:
         tables: dict[str, Any] = {"events": [table]} if events else {"minutes": table}
         with CountingSink(("lobby.mp4", "lobby"), REGIONS, **tables) as sink:
@@ -101,3 +112,11 @@ def test_what_is_drawn(size: tuple[int, int]) -> None:
         mirrored = size[1] // 2, slice(size[0] // 2 - 12, size[0] // 2 - 6)
         assert (drawn[beside] == 255).all()
         assert (drawn[mirrored] == 90).all()
+
+
+def test_the_start_of_other_programs_does_not_load_it() -> None:
+    program = (
+        "import sys, agegender_core; print([name for name in sys.modules if 'counting' in name or 'tomllib' in name])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,17 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from agegender_core import read_image
-from agegender_core.images import write_image
 from agegender_core.many import job, shards
 from agegender_core.many.archives import list_archive
 from agegender_core.many.files import Files
 from agegender_core.many.job import make_table
 from agegender_core.many.listing import Listing, Part
 from agegender_core.predict import MODELS_PATH
+
+from .pictures import write_pictures
 
 distributed = pytest.importorskip("distributed")
 pytest.importorskip("pyarrow")
@@ -40,12 +38,7 @@ def scheduler(tmp_path_factory: pytest.TempPathFactory, dask: Any) -> Iterator[s
 def pictures(tmp_path_factory: pytest.TempPathFactory, astronaut_path: Path) -> Path:
     """45 names: faces, pictures without, and what can't be read; and an archive with the same."""
     folder = tmp_path_factory.mktemp("pictures")
-    face = read_image(astronaut_path)[40:220:2, 140:320:2]
-    write_image(folder / "000.png", np.ascontiguousarray(face))
-    write_image(folder / "001.png", np.full((60, 80, 3), 200, np.uint8))
-    (folder / "002.png").write_bytes(b"no picture")
-    for number in range(3, 45):
-        os.link(folder / f"{number % 3:03}.png", folder / f"{number:03}.png")
+    write_pictures(folder, 45, astronaut_path)
     shutil.make_archive(str(folder / "packed"), "tar", folder, ".")
     return folder
 

@@ -15,11 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from agegender_core import Pipeline, read_image
-from agegender_core.images import decode_image, write_image
+from agegender_core.images import decode_image
 from agegender_core.locks import folder_lock
 from agegender_core.many import shards
 from agegender_core.many.files import Files
@@ -27,6 +26,8 @@ from agegender_core.many.job import make_table
 from agegender_core.many.listing import Listing, Part
 from agegender_core.many.shards import Tally, shard_size
 from agegender_core.records import face_records
+
+from .pictures import write_pictures
 
 pq = pytest.importorskip("pyarrow.parquet")
 
@@ -37,17 +38,12 @@ AGEGENDER = Path(sys.executable).parent / "agegender"
 def pictures(tmp_path_factory: pytest.TempPathFactory, astronaut_path: Path) -> Path:
     """60 names: faces, pictures without, and what can't be read."""
     folder = tmp_path_factory.mktemp("pictures")
-    face = read_image(astronaut_path)[40:220:2, 140:320:2]
-    write_image(folder / "00.png", np.ascontiguousarray(face))
-    write_image(folder / "01.png", np.full((60, 80, 3), 200, np.uint8))
-    (folder / "02.png").write_bytes(b"no picture")
-    for number in range(3, 60):
-        os.link(folder / f"{number % 3:02}.png", folder / f"{number:02}.png")
+    write_pictures(folder, 60, astronaut_path)
     return folder
 
 
 def listing_of(folder: Path, count: int = 60) -> Listing:
-    return Listing([Part(Files(str(folder)), [f"{number:02}.png" for number in range(count)])])
+    return Listing([Part(Files(str(folder)), [f"{number:03}.png" for number in range(count)])])
 
 
 @pytest.fixture
@@ -69,8 +65,8 @@ def test_a_row_a_face_and_one_for_each_other_picture(pictures: Path, tmp_path: P
     assert done == list(range(61))
     assert os.listdir(tmp_path) == ["faces.parquet"]
     rows = pq.read_table(output).to_pylist()
-    assert [row["source"] for row in rows] == [f"{number:02}.png" for number in range(60)]
-    (record,) = face_records(Pipeline.for_pictures("tiny")(read_image(pictures / "00.png")))
+    assert [row["source"] for row in rows] == [f"{number:03}.png" for number in range(60)]
+    (record,) = face_records(Pipeline.for_pictures("tiny")(read_image(pictures / "000.png")))
     low, high = record.pop("age_interval")
     edges = dict(zip(("left", "top", "right", "bottom"), record.pop("box"), strict=True))
     expected = {**record, **edges, "age_interval_low": low, "age_interval_high": high}
@@ -184,7 +180,7 @@ def test_datasets_shows_the_faces_as_pictures(pictures: Path, tmp_path: Path) ->
     assert held[0]["image"].mode == "RGB"
     assert held[0]["image"].size == (140, 140)
     assert held[1]["image"] is None
-    assert (held[0]["gender"], held[0]["source"]) == ("female", "00.png")
+    assert (held[0]["gender"], held[0]["source"]) == ("female", "000.png")
     # The table is a source of pictures in its turn.
     from agegender_core.many.parquet_images import list_parquet
 
@@ -200,7 +196,7 @@ def test_after_ctrl_c_and_after_a_kill_the_same_command_goes_on(
     pictures: Path, tmp_path: Path, start_process: Callable[..., Any]
 ) -> None:
     for number in range(180):
-        os.link(pictures / f"{number % 60:02}.png", tmp_path / f"{number:03}.png")
+        os.link(pictures / f"{number % 60:03}.png", tmp_path / f"{number:03}.png")
     output = tmp_path / "out" / "faces.parquet"
     output.parent.mkdir()
     parts = output.with_name("faces.parquet.parts")
@@ -236,7 +232,7 @@ def test_after_ctrl_c_and_after_a_kill_the_same_command_goes_on(
 
 def test_rows_of_a_name_that_is_no_utf8(pictures: Path, tmp_path: Path) -> None:
     name = os.fsdecode(b"\xf1\xe9.png")
-    shutil.copy(pictures / "00.png", tmp_path / name)
+    shutil.copy(pictures / "000.png", tmp_path / name)
     listing = Listing([Part(Files(str(tmp_path)), [name])])
     make_table(listing, tmp_path / "faces.parquet", model="tiny", images=True)
     (row,) = pq.read_table(io.BytesIO((tmp_path / "faces.parquet").read_bytes())).to_pylist()

@@ -73,7 +73,7 @@ def told(messages: Sequence[dict[str, Any]]) -> list[tuple[str, int, float]]:
 def test_who_comes_and_goes_has_three_messages() -> None:
     frames = [result(n, [1] if n < 30 else []) for n in range(100)]
     messages = sent(frames)
-    assert told(messages) == [("appeared", 1, 0.0), ("settled", 1, 1.0), ("left", 1, 2.9)]
+    assert told(messages) == [("arrived", 1, 0.0), ("settled", 1, 1.0), ("departed", 1, 2.9)]
     for message in messages:
         assert list(message) == [
             *("id", "run", "made", "event", "source", "track_id", "first_seen", "last_seen", "first_captured"),
@@ -102,10 +102,10 @@ def test_the_last_message_is_the_row_of_the_summary(tmp_path: Path) -> None:
         for frame in frames:
             summary.write(frame)
     rows = [json.loads(line) for line in (tmp_path / "people.jsonl").read_text().splitlines()]
-    left = [message for message in sent(frames) if message["event"] == "left"]
+    departed = [message for message in sent(frames) if message["event"] == "departed"]
     assert len(rows) == 6
     heads = ("id", "run", "made", "event")
-    assert [{key: value for key, value in one.items() if key not in heads} for one in left] == [
+    assert [{key: value for key, value in one.items() if key not in heads} for one in departed] == [
         {key: value for key, value in row.items() if key != "chip"} for row in rows
     ]
 
@@ -116,7 +116,7 @@ def test_an_age_that_moves_settles_later_and_a_change_is_told() -> None:
     frames += [result(n, [1], 60.0) for n in range(60, 100)]
     messages = sent(frames)
     events = [message["event"] for message in messages]
-    assert events[:2] == ["appeared", "settled"]
+    assert events[:2] == ["arrived", "settled"]
     assert messages[1]["last_seen"] > 1.0
     changes = [message for message in messages if message["event"] == "changed"]
     ages = [messages[1]["age"], *(change["age"] for change in changes)]
@@ -124,7 +124,7 @@ def test_an_age_that_moves_settles_later_and_a_change_is_told() -> None:
     assert all(later - before >= 3 for before, later in pairwise(ages))
     times = [change["last_seen"] for change in changes]
     assert all(later - before >= 1 for before, later in pairwise(times))
-    assert events[-1] == "left"
+    assert events[-1] == "departed"
     assert set(events[2:-1]) == {"changed"}
 
 
@@ -133,8 +133,8 @@ def test_a_gender_changes_only_when_it_is_clear() -> None:
         frames = [result(i, [1], p_male=0.4) for i in range(20)] + [result(20 + i, [1], p_male=last) for i in range(n)]
         return [f"{one['event']} {one['gender']}" for one in sent(frames)]
 
-    assert genders(0.6, 30) == ["appeared female", "settled female", "left male"]  # 0.52 at the end
-    assert genders(1.0, 30) == ["appeared female", "settled female", "changed male", "left male"]
+    assert genders(0.6, 30) == ["arrived female", "settled female", "departed male"]  # 0.52 at the end
+    assert genders(1.0, 30) == ["arrived female", "settled female", "changed male", "departed male"]
 
 
 def test_who_is_in_view_is_told_every_so_often_if_asked_for() -> None:
@@ -148,10 +148,10 @@ def test_who_is_in_view_is_told_every_so_often_if_asked_for() -> None:
 def test_of_a_track_without_an_answer_nothing_is_sent_until_it_has_one() -> None:
     blank = [result(n, [1], age=math.nan, p_male=math.nan) for n in range(5)]
     assert sent(blank) == []
-    assert told(sent([*blank, result(5, [1])])) == [("appeared", 1, 0.5), ("left", 1, 0.5)]
+    assert told(sent([*blank, result(5, [1])])) == [("arrived", 1, 0.5), ("departed", 1, 0.5)]
     # A model that has learned one of the two.
-    (appeared, left) = sent([result(0, [1], age=None)])
-    assert (appeared["age"], left["gender"]) == (None, "female")
+    (arrived, departed) = sent([result(0, [1], age=None)])
+    assert (arrived["age"], departed["gender"]) == (None, "female")
 
 
 def test_faces_without_a_confirmed_track_are_nobody() -> None:
@@ -180,7 +180,7 @@ def test_two_receivers_get_the_same_and_end_together() -> None:
         for n in range(30):
             sink.write(result(n, [1]))
     assert time.monotonic() - start < 2
-    assert [message["event"] for message in here.got] == ["appeared", "settled", "left"]
+    assert [message["event"] for message in here.got] == ["arrived", "settled", "departed"]
     assert [outbox.lost for outbox in sink.outboxes] == [3, 0, 3]
     sink.close()
     assert len(here.got) == 3

@@ -130,12 +130,7 @@ def benchmark(
     if what is What.STAGES:
         source = core.SAMPLE if picture is None else picture
         document = core.measure_stages(
-            source,
-            first,
-            seconds=time,
-            threads=_one(threads),
-            device=device,
-            runtime=runtimes[0],
+            source, first, seconds=time, threads=_one(threads), device=device, runtime=runtimes[0]
         )
         rows, table = document["stages"], stage_table
     elif what is What.MODELS:

@@ -11,9 +11,8 @@ from .errors import UserError
 from .output import count
 
 if TYPE_CHECKING:
-    from agegender_core.counting import Counter, Regions, Totals, Zone
+    from agegender_core.counting import Counter, CountingSink, Regions, Totals, Zone
     from agegender_core.messages import MessageSink
-    from agegender_core.sinks import CountingSink
     from agegender_core.sources import Source
 
 
@@ -49,9 +48,8 @@ def counting_sinks(
         UserError: a region is for a source that there isn't.
         SinkError: a table can't be opened.
     """
-    from agegender_core.counting import COUNT_COLUMNS
-    from agegender_core.counting.events import EVENT_COLUMNS
-    from agegender_core.sinks import CountingSink, open_table
+    from agegender_core.counting import COUNT_COLUMNS, EVENT_COLUMNS, CountingSink
+    from agegender_core.sinks import open_table
 
     names = [(source.name, source.slug) for source in sources]
     if unknown := sorted(regions.sources - {name for pair in names for name in pair}):
@@ -97,5 +95,4 @@ def _crossed(totals: Totals) -> str:
 
 
 def _visited(zone: Zone, totals: Totals) -> str:
-    visits = totals.kinds["entered"] + totals.kinds["appeared"]
-    return f"{count(visits, 'visit')}, {totals.stays} of {zone.stay:g} s or longer"
+    return f"{count(totals.visits, 'visit')}, {totals.stays} of {zone.stay:g} s or longer"

@@ -14,12 +14,12 @@ from .stream_counts import counting_sinks
 from .targets import refuse_source
 
 if TYPE_CHECKING:
-    from agegender_core.counting import Regions
+    from agegender_core.counting import CountingSink, Regions
     from agegender_core.faces import Faces, Frame
     from agegender_core.messages import MessageSink, Outbox
     from agegender_core.pipeline import FrameResult
     from agegender_core.serve.live import LiveView
-    from agegender_core.sinks import CountingSink, FrameSink, ResultSink
+    from agegender_core.sinks import FrameSink, ResultSink
     from agegender_core.sources import Source
 
 _NAME = "{source}"

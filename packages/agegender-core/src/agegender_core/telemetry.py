@@ -207,7 +207,7 @@ class Telemetry:
             lines.extend((f"# HELP agegender_{name} {text}", f"# TYPE agegender_{name} {kind}"))
 
         def labels(source: Source, **more: str) -> str:
-            return _labels({"source": source.name, **more})
+            return prometheus_labels({"source": source.name, **more})
 
         pairs = list(zip(self._sources, self._tallies, strict=True))
         counters: dict[str, tuple[str, list[int]]] = {
@@ -238,7 +238,9 @@ class Telemetry:
             suffix = "" if waiting else "_total"
             text = "Messages that are not confirmed yet." if waiting else f"Messages that were {name}."
             family(f"messages_{name}{suffix}", "gauge" if waiting else "counter", text)
-            lines.extend(f"agegender_messages_{name}{suffix}{_labels(pairs)} {of[name]}" for pairs, of in counts)
+            lines.extend(
+                f"agegender_messages_{name}{suffix}{prometheus_labels(pairs)} {of[name]}" for pairs, of in counts
+            )
         memory = memory_mb()
         if memory is not None:
             family("memory_bytes", "gauge", "Resident memory of the process.")
@@ -257,12 +259,12 @@ def _summary(name: str, durations: Durations, labels: Callable[..., str]) -> lis
     return lines
 
 
-def _labels(pairs: Mapping[str, str]) -> str:
-    return "{" + ",".join(f'{name}="{label_text(value)}"' for name, value in pairs.items()) + "}"
+def prometheus_labels(pairs: Mapping[str, str]) -> str:
+    """Labels and their values in the text format that Prometheus reads: ``{source="a.mp4"}``."""
+    return "{" + ",".join(f'{name}="{_escaped(value)}"' for name, value in pairs.items()) + "}"
 
 
-def label_text(text: str) -> str:
-    """A text as the value of a label, in the text format that Prometheus reads."""
+def _escaped(text: str) -> str:
     plain = text.encode("utf-8", "backslashreplace").decode()
     return plain.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 

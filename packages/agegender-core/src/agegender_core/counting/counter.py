@@ -22,7 +22,7 @@ time and are in it; they leave it, or are seen for the last time and are in it."
 
 OF_LINES: tuple[EventKind, ...] = ("in", "out")
 OF_ZONES: tuple[EventKind, ...] = ("entered", "appeared", "left", "vanished")
-_AT_MOST = 0.5  # of the area through the perimeter, which is about half of how deep inside a zone one can be
+_AT_MOST = 0.5  # of a zone's area divided by its perimeter, which is about half of the depth of its middle
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,21 @@ class Totals:
     now: int = 0
     stays: int = 0
 
+    @property
+    def visits(self) -> int:
+        """How many visits of the zone have begun."""
+        return self.kinds["entered"] + self.kinds["appeared"]
+
 
 class Counter:
     """Counts people at lines and in zones. It has the state of one video: frames go through it in order.
 
     A side, and inside or outside, changes only once the anchor is further from the line, or the zone's edge, than
-    `margin` times the size of the box, in so many frames of that person in a row as `frames` says; so who stands there
-    and trembles is not counted again and again, nor a box that jumps for a moment. It is a crossing when the way of the
-    anchor cut the line between its ends; who walks around an end is not counted. Each person is counted once a
-    crossing, also when they are lost for a moment: see `PersonLinker`. Faces without a confirmed track are left out.
-    scripts/measure_counting.py measures how many are counted wrongly, also for other values.
+    `margin` times the size of the box, in `frames` frames of that person in a row: people who stand on a line, and
+    boxes that jump for a moment, are not counted again and again. It is a crossing when the way of the anchor cut the
+    line between its ends; walking around an end is not. Each person is counted once a crossing, also when they are lost
+    for a moment: see `PersonLinker`. Faces without a confirmed track are left out. scripts/measure_counting.py measures
+    how many are counted wrongly, also for other values.
 
     Args:
         lines: where to count crossings.
@@ -270,8 +275,8 @@ class _ZoneState:
 def anchor_of(box: Box, anchor: Anchor) -> tuple[float, float]:
     """The point of a box that counts, in pixels."""
     left, top, right, bottom = box
-    heights = {"top": top, "middle": (top + bottom) / 2, "bottom": bottom}
-    return (left + right) / 2, heights[anchor]
+    y = top if anchor == "top" else bottom if anchor == "bottom" else (top + bottom) / 2
+    return (left + right) / 2, y
 
 
 def _pixels(point: tuple[float, float], size: tuple[int, int]) -> tuple[float, float]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .minutes import COUNT_COLUMNS
-
-_NUMBERS: Mapping[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("minute", "count"), int),
-    **dict.fromkeys(("observed", "gender_confidence", "age_confidence", "seconds"), float),
-}
 
 
 def read_counts(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
@@ -37,25 +33,29 @@ def read_counts(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def _checked(row: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: row[name] for name in COUNT_COLUMNS}
-    return {
-        name: None if value is None or value == "" else _NUMBERS.get(name, str)(value) for name, value in values.items()
-    }
+    return {name: kind(row[name]) if row[name] not in (None, "") else None for name, kind in COUNT_COLUMNS.items()}
+
+
+def _whole_lines(path: Path) -> str:
+    text = path.read_text(encoding="utf-8-sig")
+    return text[: text.rfind("\n") + 1]
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if rows.fieldnames is None:
-            raise ValueError("the file is empty")
-        yield from _whole(rows, lambda row: None not in row.values() and None not in row)
+    rows = csv.DictReader(io.StringIO(_whole_lines(path)), strict=True)
+    if rows.fieldnames is None:
+        raise ValueError("the file is empty")
+    try:
+        for row in rows:
+            if None in row or None in row.values():
+                raise ValueError(f"line {rows.line_num} does not have the columns of the header")
+            yield row
+    except csv.Error as error:
+        raise ValueError(f"line {rows.line_num}: {error}") from None
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any]]:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    for line in lines:
-        if line.endswith("\n"):
-            yield json.loads(line)
+    return map(json.loads, _whole_lines(path).splitlines())
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -67,14 +67,3 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
             yield from pyarrow.parquet.read_table(file).to_pylist()
     except pyarrow.ArrowException as error:
         raise ValueError(str(error)) from None
-
-
-def _whole(rows: Iterable[dict[str, Any]], is_whole: Callable[[dict[str, Any]], bool]) -> Iterator[dict[str, Any]]:
-    broken: dict[str, Any] | None = None
-    for row in rows:
-        if broken is not None:
-            raise ValueError(f"a row has not the columns of the header: {next(iter(broken.values()))!r}")
-        if is_whole(row):
-            yield row
-        else:
-            broken = row

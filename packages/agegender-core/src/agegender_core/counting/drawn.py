@@ -48,7 +48,7 @@ def line_text(line: Line, totals: Totals) -> str:
 
 def zone_text(zone: Zone, totals: Totals) -> str:
     """A zone's counts in words: "shelf  1 now  7 in all"."""
-    return f"{zone.name}  {totals.now} now  {totals.kinds['entered'] + totals.kinds['appeared']} in all"
+    return f"{zone.name}  {totals.now} now  {totals.visits} in all"
 
 
 def _outline(drawn: Frame, points: np.ndarray, closed: bool, thickness: int) -> None:

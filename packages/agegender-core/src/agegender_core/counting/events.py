@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from agegender_core.records import gender_of, plain_text, utc_text
@@ -9,11 +10,18 @@ from agegender_core.records import gender_of, plain_text, utc_text
 from .bands import DEFAULT_BANDS, AgeBands
 from .counter import CountEvent
 
-EVENT_COLUMNS = (
-    *("source", "time", "captured", "region", "event", "person", "track_id"),
-    *("gender", "p_male", "age", "age_interval_low", "age_interval_high", "age_band", "seconds", "stayed"),
-)
-"""The columns of `event_row`."""
+EVENT_COLUMNS: Mapping[str, type] = {
+    "source": str,
+    "time": float,
+    **dict.fromkeys(("captured", "region", "event"), str),
+    **dict.fromkeys(("person", "track_id"), int),
+    "gender": str,
+    **dict.fromkeys(("p_male", "age", "age_interval_low", "age_interval_high"), float),
+    "age_band": str,
+    "seconds": float,
+    "stayed": bool,
+}
+"""The columns of `event_row` and their types, in order."""
 
 
 def event_row(source: str, event: CountEvent, bands: AgeBands = DEFAULT_BANDS) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from agegender_core.telemetry import label_text
+from agegender_core.telemetry import prometheus_labels
 
 from .counter import OF_LINES, OF_ZONES, Counter
 
@@ -22,8 +22,7 @@ def count_records(counter: Counter) -> list[dict[str, Any]]:
     ]
     for zone in counter.zones:
         own = totals[zone.name]
-        visits = own.kinds["entered"] + own.kinds["appeared"]
-        lines.append({"zone": zone.name, "now": own.now, "visits": visits, "stays": own.stays})
+        lines.append({"zone": zone.name, "now": own.now, "visits": own.visits, "stays": own.stays})
     return lines
 
 
@@ -59,5 +58,4 @@ def prometheus_counts(counters: Sequence[tuple[str, Counter]]) -> str:
 
 
 def _sample(name: str, value: int, **labels: str) -> str:
-    pairs = ",".join(f'{key}="{label_text(text)}"' for key, text in labels.items())
-    return f"agegender_{name}{{{pairs}}} {value}"
+    return f"agegender_{name}{prometheus_labels(labels)} {value}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,16 @@ from .bands import DEFAULT_BANDS, AgeBands
 from .counter import OF_LINES, OF_ZONES, CountEvent
 from .regions import Line, Zone
 
-COUNT_COLUMNS = (
-    *("source", "minute", "start", "observed", "region", "event", "gender", "age_band", "count"),
-    *("gender_confidence", "age_confidence", "seconds"),
-)
-"""The columns of a row; see `MinuteCounts`."""
+COUNT_COLUMNS: Mapping[str, type] = {
+    "source": str,
+    "minute": int,
+    "start": str,
+    "observed": float,
+    **dict.fromkeys(("region", "event", "gender", "age_band"), str),
+    "count": int,
+    **dict.fromkeys(("gender_confidence", "age_confidence", "seconds"), float),
+}
+"""The columns of a row and their types, in order; see `MinuteCounts`."""
 
 _MINUTE = 60.0
 _SETTLE = 10.0  # What the network says of somebody gets better for some seconds, and who is lost is known late.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from agegender_core.plotting import FORMATS, GENDER_COLOURS, GREY, drawable, new_figure, our_style
 
 _UP, _DOWN = ("in", "entered", "appeared"), ("out",)
 _BARS = 60  # at most
+_EPOCH = datetime(1970, 1, 1)
 _STEPS = (1, 5, 10, 30, 60, 180, 720, 1440)  # minutes of a bar
 _TICKS = (1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080)  # between two numbers below them
 
@@ -48,25 +49,35 @@ def plot_counts(rows: Sequence[Mapping[str, Any]], suffix: str) -> bytes:
         shown = range(-(-begin // between) * between, last + 2, between)
         axes[-1].set_xticks([(minute - begin) / step for minute in shown])
         if live == {True}:
-            clock = [datetime.fromtimestamp(60 * minute, UTC).astimezone() for minute in shown]
+            clock = [_EPOCH + timedelta(minutes=minute) for minute in shown]
             days = len({time.date() for time in clock}) > 1
-            axes[-1].set_xticklabels([time.strftime("%d.%m. %H:%M" if days else "%H:%M") for time in clock])
-            axes[-1].set_xlabel(f"{clock[0]:%Y-%m-%d}, {clock[0].tzname()}; bars of {_words(step)}")
+            axes[-1].set_xticklabels([time.strftime("%m-%d %H:%M" if days else "%H:%M") for time in clock])
+            zone = _local(rows[0]["start"]).tzname()
+            axes[-1].set_xlabel(f"{clock[0]:%Y-%m-%d}, {zone}; bars of {_words(step)}")
         else:
             axes[-1].set_xticklabels([str(minute) for minute in shown])
             axes[-1].set_xlabel(f"minutes of the recording; bars of {_words(step)}")
-        handles, labels = axes[0].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside upper right", ncols=len(handles))
+        drawn = {
+            label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        shown_genders = [gender for gender in GENDER_COLOURS if gender in drawn]
+        if shown_genders:
+            handles = [drawn[gender] for gender in shown_genders]
+            figure.legend(handles, shown_genders, loc="outside upper right", ncols=len(handles))
         return FORMATS[suffix](figure)
 
 
 def _minute(row: Mapping[str, Any]) -> int:
-    """Of a live source since 1970, of a recording since its start."""
+    """Of a recording since its start; of a live source by the local clock, so that a bar of a day is one from midnight
+    to midnight. When the clocks go back an hour comes twice, and its counts are added up.
+    """
     if row["start"] is None:
         return int(row["minute"])
-    start = datetime.fromisoformat(row["start"])
-    return (start - datetime.fromtimestamp(0, UTC)) // timedelta(minutes=1)
+    return (_local(row["start"]).replace(tzinfo=None) - _EPOCH) // timedelta(minutes=1)
+
+
+def _local(start: str) -> datetime:
+    return datetime.fromisoformat(start).astimezone()
 
 
 def _draw_panel(axis: Any, rows: Sequence[Mapping[str, Any]], begin: int, last: int, step: int) -> None:

@@ -22,8 +22,8 @@ ANCHORS: tuple[Anchor, ...] = get_args(Anchor)
 class Line:
     """A line that people cross.
 
-    Who comes from the right of the way from `start` to `end` to its left goes in, as with supervision's ``LineZone``:
-    a line drawn from left to right is gone in upwards.
+    Looking from `start` to `end`, people who cross from right to left go in, as with supervision's ``LineZone``: across
+    a line drawn from left to right they go in upwards.
 
     Attributes:
         name: what its counts are called.

@@ -115,7 +115,7 @@ def _read_already(item: Item, readers: _Readers) -> Callable[[Any], bytes]:
     except ModuleNotFoundError:
         raise
     except Exception as error:
-        return _that_raises(error)  # where the others are told of, too
+        return _that_raises(error)  # reported where the others are
     return lambda _: data
 
 

@@ -8,8 +8,9 @@ import sys
 import threading
 import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
+from .addresses import address_of
 from .outbox import Link, UnreachableError
 from .words import words_of
 
@@ -44,26 +45,17 @@ class Mqtt:
     """
 
     def __init__(self, url: str, password: str | None = None) -> None:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-            host.encode("idna")
-            if port == 0:
-                raise ValueError
-        except ValueError:
-            raise ValueError("the address has no valid host and port") from None
-        if parts.scheme not in _PORTS or not host:
-            raise ValueError("the address must begin with mqtt:// or mqtts:// and a host")
+        address = address_of(url, list(_PORTS))
+        parts = address.parts
         topic = unquote(parts.path[1:]) or "agegender"
         if "?" in url or "#" in url or re.search(r"[+#\x00-\x1f\x7f]|^\$", topic) or len(topic.encode()) > 60_000:
             raise ValueError("what follows the host must be one topic, without # + ? and without $ at its beginning")
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
-        bracketed = f"[{host}]" if ":" in host else host
-        self.name = f"{parts.scheme}://{bracketed}{'' if port is None else f':{port}'}/{topic}"
+        self.name = f"{address.shown}/{topic}"
         self._topic, self._status = topic, f"{topic}/status"
-        self._host, self._port = host, port or _PORTS[parts.scheme]
+        self._host, self._port = address.host, address.port or _PORTS[parts.scheme]
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"agegender-{uuid.uuid4().hex[:12]}")
         if parts.username is not None:
             given = password if parts.password is None else unquote(parts.password)

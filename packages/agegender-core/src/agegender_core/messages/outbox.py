@@ -9,7 +9,7 @@ from collections import deque
 from time import monotonic
 from typing import Any, Protocol, Self
 
-_QUIET = 60.0  # seconds: one that comes and goes all the time need not be told of each time
+_QUIET = 60.0  # seconds in which a receiver that comes and goes is reported once
 
 
 class UnreachableError(OSError):

@@ -18,7 +18,7 @@ from .outbox import Outbox
 if TYPE_CHECKING:
     from agegender_core.pipeline import FrameResult
 
-EVENTS = ("appeared", "settled", "changed", "seen", "left")
+EVENTS = ("arrived", "settled", "changed", "seen", "departed")
 """What a message may be about: see `MessageSink`."""
 
 _STILL, _FOR = 1.0, 1.0  # an answer has settled when it has moved by so few years for so many seconds
@@ -43,15 +43,15 @@ class MessageSink:
     """Sends messages about people to one or more receivers.
 
     A message is a JSON object in UTF-8: ``id`` (a UUID, the same at every receiver and each time it is sent), ``run``
-    (a UUID of this sink: tracks are numbered anew in each run), ``made`` (when, UTC), ``event``, and the columns of
+    (a UUID of this sink: each run numbers tracks from 1), ``made`` (when, UTC), ``event``, and the columns of
     `SummarySink` but for ``chip``, of the track so far. The events are `EVENTS`:
 
-    - appeared: a confirmed track has its first answer.
+    - arrived: a confirmed track has its first answer.
     - settled: its age has stayed within a year, and its gender the same, for a second; once a track.
     - changed: after that, the age is 3 years from what the last of these messages said, or the gender is another one
       with a probability of 0.55 or more; at most once a second.
     - seen: it is in view; every so many seconds, if asked for.
-    - left: it has not been seen for `over_after` seconds, or the sink is closed. Its row is that of the summary.
+    - departed: it has not been seen for `over_after` seconds, or the sink is closed. Its row is that of the summary.
 
     Of a track without any answer nothing is sent. Rows of `write_rows`, such as what happens at lines and in zones, are
     sent as messages with their own columns, of which one is ``event``.
@@ -83,7 +83,7 @@ class MessageSink:
         """Take one frame in; never waits for a receiver."""
         for key, track in self._totals.add(result).items():
             self._tell_of(key, track, result.time)
-        self._tell_who_left(self._totals.take_over(result.source, result.time))
+        self._tell_who_departed(self._totals.take_over(result.source, result.time))
 
     def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Send each row as a message; never waits for a receiver."""
@@ -95,7 +95,7 @@ class MessageSink:
         if told is None:
             if answer != (None, None):
                 self._told[key] = _Told(answer, now, now, answer, now)
-                self._send(track.row(key), "appeared")
+                self._send(track.row(key), "arrived")
             return
         if not told.settled:
             if _differ(told.still, answer, _STILL):
@@ -110,10 +110,10 @@ class MessageSink:
             told.seen_at = now
             self._send(track.row(key), "seen")
 
-    def _tell_who_left(self, tracks: dict[TrackKey, TrackTotal]) -> None:
+    def _tell_who_departed(self, tracks: dict[TrackKey, TrackTotal]) -> None:
         for key, track in tracks.items():
             if self._told.pop(key, None) is not None:
-                self._send(track.row(key), "left")
+                self._send(track.row(key), "departed")
 
     def _send(self, row: Mapping[str, Any], event: str | None = None) -> None:
         head = {"id": str(uuid.uuid4()), "run": self._run, "made": utc_text(time.time()), "event": event}
@@ -122,8 +122,8 @@ class MessageSink:
             outbox.put(payload)
 
     def end(self) -> None:
-        """No more frames come: those who are left have left. May be called twice."""
-        self._tell_who_left(self._totals.take_all())
+        """No more frames come: those who are still there depart. May be called twice."""
+        self._tell_who_departed(self._totals.take_all())
         for outbox in self.outboxes:
             outbox.end()
 

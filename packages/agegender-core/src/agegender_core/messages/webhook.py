@@ -9,8 +9,9 @@ import urllib.error
 import urllib.request
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlunsplit
 
+from .addresses import address_of
 from .outbox import Link, RefusedError, UnreachableError
 from .words import words_of
 
@@ -45,24 +46,14 @@ class Webhook:
     """
 
     def __init__(self, url: str, token: str | None = None, timeout: float = 10.0) -> None:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname or "", parts.port
-            host.encode("idna")
-            if port == 0:
-                raise ValueError
-        except ValueError:
-            raise ValueError("the address has no valid host and port") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError("the address must begin with http:// or https:// and a host")
+        address = address_of(url, ("http", "https"))
+        parts = address.parts
         if not re.fullmatch(r"[\x21-\x7e]+", url):
             raise ValueError("the address has spaces or letters in it that must be percent-encoded")
         if token is not None and not re.fullmatch(r"[\x21-\x7e]+", token):
             raise ValueError("the token must have letters, digits and signs without spaces")
-        bracketed = f"[{host}]" if ":" in host else host
-        place = bracketed if port is None else f"{bracketed}:{port}"
-        self.name = f"{parts.scheme}://{place}"
-        self._url = urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
+        self.name = address.shown
+        self._url = f"{address.shown}{urlunsplit(('', '', parts.path or '/', parts.query, ''))}"
         self._timeout = timeout
         self._headers = {"Content-Type": "application/json", "User-Agent": f"agegender/{version('agegender-core')}"}
         if token is not None:

@@ -5,18 +5,17 @@ A *frame sink* takes drawn frames (`VideoSink`, `WindowSink`), a *result sink* w
 """
 
 from .base import FrameSink, NullSink, ResultSink, SinkError, partial_path
-from .counts import CountingSink, open_table
 from .drawn import DrawnSink
 from .parquet import ParquetSink
 from .rows import CsvSink, JsonlSink, MotSink
 from .segments import SegmentedSink
 from .summary import SummarySink
+from .tables import Table, open_table
 from .video import VIDEO_CODECS, VideoSink
 from .window import WindowSink
 
 __all__ = [
     "VIDEO_CODECS",
-    "CountingSink",
     "CsvSink",
     "DrawnSink",
     "FrameSink",
@@ -28,6 +27,7 @@ __all__ = [
     "SegmentedSink",
     "SinkError",
     "SummarySink",
+    "Table",
     "VideoSink",
     "WindowSink",
     "open_table",

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from agegender_core.pipeline import FrameResult
 
 _BATCH = 200
-_TYPES: Mapping[str, type] = {
-    **dict.fromkeys(("frame", "track_id", "minute", "count", "person"), int),
-    **dict.fromkeys(("source", "captured", "gender", "start", "region", "event", "age_band"), str),
-    "stayed": bool,
+_FACE_TYPES: Mapping[str, type] = {
+    **dict.fromkeys(FACE_COLUMNS, float),
+    **dict.fromkeys(("frame", "track_id"), int),
+    **dict.fromkeys(("source", "captured", "gender"), str),
 }
 
 
@@ -32,7 +32,7 @@ class ParquetTable:
 
     Args:
         path: the file to write.
-        columns: of each row, in order; those that are no texts and no whole numbers are float64.
+        types: of the columns, in order: int (64 bits), float (64 bits), str or bool. Any value may be ``None``.
 
     Attributes:
         done: always False.
@@ -43,7 +43,7 @@ class ParquetTable:
 
     done = False
 
-    def __init__(self, path: str | Path, columns: Sequence[str]) -> None:
+    def __init__(self, path: str | Path, types: Mapping[str, type]) -> None:
         try:
             import pyarrow
             import pyarrow.ipc
@@ -52,7 +52,7 @@ class ParquetTable:
         self.path = Path(path)
         self._partial = self.path.with_name(f"{self.path.stem}.partial.arrows")
         kinds = {int: pyarrow.int64(), str: pyarrow.string(), bool: pyarrow.bool_(), float: pyarrow.float64()}
-        self._schema = pyarrow.schema([(name, kinds[_TYPES.get(name, float)]) for name in columns])
+        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in types.items()])
         self._rows: list[Mapping[str, Any]] = []
         try:
             self._file = self._partial.open("wb", buffering=0)
@@ -133,7 +133,7 @@ class ParquetSink(ParquetTable):
     """
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__(path, FACE_COLUMNS)
+        super().__init__(path, _FACE_TYPES)
 
     def write(self, result: FrameResult) -> None:
         """Take the rows of one frame. Raises SinkError where they can't be written, as on a full disk."""

@@ -14,7 +14,7 @@ const middle = (a, b) => [(a[0] + b[0]) / 2, (a[1] + b[1]) / 2];
 
 export class Drawing {
   // `state` has `shapes`, each with kind, name and points, and `chosen`, the place of one of them.
-  // `moving`, `moved` are called while a point is dragged and when it was; `choose` with the place of a shape.
+  // `begin` is called before something changes, `moved` after it has; `choose` with the place of a shape.
   constructor(svg, frame, state, { begin, moved, choose }) {
     Object.assign(this, { svg, state, begin, moved, choose });
     [this.width, this.height] = frame;

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
-from agegender_core.counting import Counter, CountEvent, MinuteCounts, Regions, count_records, draw_regions
-from agegender_core.counting.events import event_row
 from agegender_core.faces import Frame
 
-from .parquet import ParquetTable
-from .rows import TableFile
+from .counter import Counter, CountEvent
+from .drawn import draw_regions
+from .events import event_row
+from .figures import count_records
+from .minutes import MinuteCounts
+from .regions import Regions
 
 if TYPE_CHECKING:
     from agegender_core.pipeline import FrameResult
-
-
-class Table(Protocol):
-    """Takes rows: `TableFile`, `ParquetTable` or a `MessageSink`."""
-
-    @property
-    def done(self) -> bool:
-        """Whether nobody reads it any more."""
-
-    def write_rows(self, rows: Sequence[Mapping[str, Any]], /) -> None:
-        """Write rows."""
-
-    def close(self) -> None:
-        """Close it. May be called twice."""
-
-
-def open_table(path: str | Path, columns: Sequence[str]) -> TableFile | ParquetTable:
-    """A table by the end of its name: .csv, .parquet, otherwise JSON lines. Raises SinkError if it can't be opened."""
-    return (ParquetTable if str(path).lower().endswith(".parquet") else TableFile)(path, columns)
+    from agegender_core.sinks import Table
 
 
 class CountingSink:
@@ -100,9 +83,10 @@ class CountingSink:
             self._minutes.write_rows(rows)
 
     def _tell(self, events: Sequence[CountEvent]) -> None:
-        rows = [event_row(self._source, event, self._bands) for event in events]
-        for table in self._events if rows else ():
-            table.write_rows(rows)
+        if events and self._events:
+            rows = [event_row(self._source, event, self._bands) for event in events]
+            for table in self._events:
+                table.write_rows(rows)
 
     def __enter__(self) -> Self:
         return self
