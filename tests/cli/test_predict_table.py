@@ -30,6 +30,7 @@ def test_a_table_and_what_it_ends_with(here: Here, tmp_path: Path, astronaut_pat
     assert "was there already" not in done.stderr
     # The table that is there already is said to be so, with the exit code that it was made with.
     again = here("predict", astronaut_path, tmp_path, "-o", output, "--strict", code=1)
+    assert "written to" not in again.stderr
     assert f"{output} was there already, with these pictures by their names: nothing was to be done." in again.stderr
     with_options = here("predict", astronaut_path, tmp_path, "-o", output, "--model", "tiny", code=2).stderr
     assert f"{output} is there, and holds other pictures, or is of another run" in with_options

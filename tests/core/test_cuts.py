@@ -63,5 +63,6 @@ def test_a_face_in_the_same_place_is_somebody_else_after_a_cut(portrait: Frame, 
         assert len(stage.coast(other, Faces.empty())) == 0
     ids += [stage(other, face).track_id for _ in range(3)]
     assert [int(one[0]) for one in ids if one is not None] == [1, 1, 1, 2, 2, 2]
+    assert stage.shot == 1
     stage.reset()
-    assert stage(portrait, face).track_id == [1]
+    assert (stage(portrait, face).track_id, stage.shot) == ([1], 0)

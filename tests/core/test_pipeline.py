@@ -143,6 +143,7 @@ def test_a_video_is_searched_where_it_cuts() -> None:
     results = list(Pipeline([detector, TrackStage()], detect_every=5).run(map(TimedFrame, shots, range(15), range(15))))
     assert detector.times == [0, 5, 7, 10]
     assert [result.faces.track_id.tolist() for result in results] == [[1]] * 7 + [[2]] * 8
+    assert [result.shot for result in results] == [0] * 7 + [1] * 8
 
 
 def test_each_run_starts_anew() -> None:

@@ -90,6 +90,19 @@ def test_a_camera_that_comes_back_in_another_size_goes_on() -> None:
     sink.close()
 
 
+def test_nobody_goes_on_across_a_cut() -> None:
+    """Somebody in about the same place after a cut is another one, though their track is a new one near a lost one."""
+    sink = CountingSink(("film",), REGIONS)
+    for number, x in enumerate((90, 90, 90)):
+        sink.write(result(number, [(1, x, 50)]))
+    for number, x in enumerate((105, 105, 105)):
+        sink.write(result(3 + number, [(2, x, 50)], shot=1))
+    assert sink.counter is not None
+    assert sink.counter.totals["door"].kinds == {}
+    assert sink.counter.totals["shelf"].kinds == {"appeared": 2, "vanished": 1}
+    assert sink.counter.totals["shelf"].now == 1
+
+
 def test_regions_of_another_source_are_not_counted() -> None:
     sink = CountingSink(("cam", "slug"), Regions((DOOR, Line("back", (0, 0), (1, 1), source="other"))))
     sink.write(result(0, []))

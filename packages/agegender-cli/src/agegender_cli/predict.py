@@ -156,11 +156,12 @@ def predict(
     if table:
         assert output is not None
         tally = _Tally(total=len(found.listing))
-        write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
+        was_there = write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
     else:
+        was_there = False
         tally = _print_rows(found, output, model, options, format_ or RowFormat.TABLE, at_a_time, quiet)
     if not (table and tally.stopped):
-        _conclude(tally, output, _hint(detector, any_rotation), quiet)
+        _conclude(tally, None if was_there else output, _hint(detector, any_rotation), quiet)
     if tally.stopped:
         raise typer.Exit(130)
     if tally.failed == tally.pictures or (tally.failed and strict):

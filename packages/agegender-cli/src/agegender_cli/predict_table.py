@@ -39,8 +39,11 @@ def write_table(
     workers: int,
     quiet: bool,
     counts: Counts,
-) -> None:
+) -> bool:
     """Writes a row a face into `output`, and fills `counts`.
+
+    Returns:
+        Whether the table was there already, and nothing was to be done.
 
     Raises:
         UserError: a package is missing; a picture is on stdin, or in the memory of this process, and the work is to be
@@ -84,11 +87,12 @@ def write_table(
                 f"Stopped: {counts.pictures:,} of {total:,} pictures are done.\n"
                 f"  hint: the same command goes on from here: {output}.parts keeps them"
             )
-            return
+            return there
     if there and not quiet:
         message(f"{output} was there already, with these pictures by their names: nothing was to be done.")
     counts.pictures, counts.faces = tally.pictures, tally.faces
     counts.failed, counts.without = tally.failed, tally.without
+    return there
 
 
 def _check(listing: Listing, scheduler: str | None) -> None:

@@ -45,6 +45,7 @@ class FrameResult:
         source: what the frame is from, as in `TimedFrame`.
         captured: when the frame came in, in seconds since 1970 (UTC): of live sources alone, ``None`` of others.
         seconds: what each stage took, by its name; a share of it where several videos went through it at once.
+        shot: how often the video has cut to another picture so far; no track goes on from one shot to the next.
     """
 
     index: int
@@ -55,6 +56,7 @@ class FrameResult:
     source: str = ""
     captured: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    shot: int = 0
 
 
 class _Video:
@@ -86,6 +88,11 @@ class _Video:
         if due:
             self._searched = frame.time
         return not due
+
+    @property
+    def shot(self) -> int:
+        """How often it has cut so far."""
+        return max((stage.shot for stage in self.stages if isinstance(stage, VideoStage)), default=0)
 
     def searched(self, seconds: float) -> None:
         """What the stages before the tracker took on a frame."""
@@ -345,8 +352,11 @@ class Pipeline:
                 frame.source,
                 frame.captured,
                 spent,
+                video.shot,
             )
-            for frame, image, found, before, spent in zip(frames, images, faces, raw, seconds, strict=True)
+            for video, frame, image, found, before, spent in zip(
+                videos, frames, images, faces, raw, seconds, strict=True
+            )
         ]
 
 

@@ -23,10 +23,12 @@ class VideoStage(ABC):
     Attributes:
         follows: its `coast` says where the faces are by now: a tracker.
         smooths: it replaces ages and genders: `FrameResult.raw` has them as they were before the last such stage.
+        shot: how often the video has cut to another picture so far, for a stage that notices.
     """
 
     follows: ClassVar[bool] = False
     smooths: ClassVar[bool] = False
+    shot: int = 0
 
     @abstractmethod
     def __call__(self, frame: Frame, faces: Faces) -> Faces:

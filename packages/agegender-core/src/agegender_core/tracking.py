@@ -225,7 +225,7 @@ class TrackStage(VideoStage):
         self._updates.clear()
         self.tracker.reset()
         self._cut.reset()
-        self._ids = self._ids_before = 0
+        self._ids = self._ids_before = self.shot = 0
 
     def _followed(self, faces: Faces) -> Faces:
         if isinstance(self.tracker, FaceTracker):
@@ -250,6 +250,7 @@ class TrackStage(VideoStage):
     def _end_tracks_at_a_cut(self, frame: Frame) -> bool:
         cut = self._cut(frame)
         if cut:
+            self.shot += 1
             self._updates.clear()
             self.tracker.reset()
             self._ids_before = self._ids

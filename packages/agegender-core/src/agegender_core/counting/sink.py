@@ -40,7 +40,7 @@ class CountingSink:
         self.counter: Counter | None = None
         self._source, self._bands = source[0], regions.bands
         self._lines, self._zones = regions.for_source(*source)
-        self._size = (0, 0)
+        self._size, self._shot = (0, 0), 0
         self._time = 0.0
         self._captured: float | None = None
         self._counts = MinuteCounts(self._source, self._lines, self._zones, self._bands)
@@ -58,9 +58,13 @@ class CountingSink:
             self.counter = Counter(self._lines, self._zones, (width, height))
         elif (width, height) != self._size:
             self.counter.resize((width, height))
-        self._size = width, height
+        events = []
+        if result.shot != self._shot:
+            # Tracks end at a cut, and so do visits: whoever comes after it is somebody else.
+            events += self.counter.finish(self._time, self._captured)
+        self._size, self._shot = (width, height), result.shot
         self._time, self._captured = result.time, result.captured
-        events = self.counter.update(result.faces, result.captured)
+        events += self.counter.update(result.faces, result.captured)
         self._tell(events)
         rows = self._counts.add(events, result.time, result.captured)
         if self._minutes is not None and rows:
