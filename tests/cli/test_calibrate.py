@@ -52,6 +52,16 @@ def test_a_copy_is_calibrated_on_a_part(model: Path, make_store: Any, tmp_path: 
     assert "calibration" in " ".join(load_predictor(out).metadata)
 
 
+@pytest.mark.parametrize(("option", "flip"), [("--flip", True), ("--no-flip", False), ("--flip-unsure", "unsure")])
+def test_a_copy_looks_as_it_was_calibrated(
+    option: str, flip: bool | str, model: Path, make_store: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "c.onnx"
+    result = run(model, make_store("seen", n=120).path, "--output", out, option)
+    assert result.exit_code == 0, result.exception
+    assert load_predictor(out).flip == flip
+
+
 def test_figures_as_json_and_csv(model: Path, make_store: Any, tmp_path: Path) -> None:
     words = (model, make_store("figures", n=150, exact=True).path, "--output", tmp_path / "c.onnx", "--quiet")
     result = run(*words, "--format", "json")
@@ -95,6 +105,8 @@ def test_too_little_is_said(model: Path, make_store: Any, tmp_path: Path) -> Non
     [
         (("--split", "x", "--validation", 0.1), "--split and --validation exclude each other"),
         (("--fold", 1), "--fold 1 needs the --split"),
+        (("--flip-unsure", "--flip"), "--flip-unsure and --flip exclude each other"),
+        (("--flip-unsure", "--no-flip"), "--flip-unsure and --no-flip exclude each other"),
     ],
 )
 def test_options_that_exclude_each_other(

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -24,6 +25,7 @@ from agegender_core import (
     read_image,
 )
 from agegender_core.align import LANDMARKS_PATH
+from agegender_core.decoding import Decoder
 from agegender_core.draw import label_of
 from agegender_core.model_file import with_untrained
 from agegender_core.onnx_runtime import DEVICES, onnxruntime
@@ -277,11 +279,40 @@ def test_faces_and_their_mirror_images_share_batches(n: int) -> None:
     assert calls == {1: [2], 2: [4], 33: [32, 32, 2]}[n]
 
 
-@pytest.mark.parametrize(("written", "flip"), [("1", True), ("0", False), ("", False)])
-def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MODELS)
+def test_only_faces_that_a_network_is_unsure_of_are_flipped(name: str) -> None:
+    ways = {flip: load_predictor(name, flip=flip) for flip in (False, True, "unsure")}
+    size = ways[False].spec.chip_size
+    coarse = np.random.default_rng(8).integers(0, 256, (40, 9, 9, 3), dtype=np.uint8)
+    chips = np.stack([cv2.resize(one, (size, size), interpolation=cv2.INTER_CUBIC) for one in coarse])
+    outputs = {flip: predictor.raw_outputs(chips) for flip, predictor in ways.items()}
+    unsure = ways[False]._decode.is_unsure(outputs[False])
+    male = outputs[False]["gender"][:, 1] if "gender" in outputs[False] else outputs[False]["p_male"][:, 0]
+    np.testing.assert_array_equal(unsure, (male > 0.2) & (male < 0.8))
+    assert 0 < unsure.sum() < len(chips)
+    for key, values in outputs["unsure"].items():
+        np.testing.assert_allclose(values[unsure], outputs[True][key][unsure], atol=1e-6)
+        np.testing.assert_array_equal(values[~unsure], outputs[False][key][~unsure])
+    assert len(ways["unsure"].predict_chips(chips[:0]).age) == 0
+
+
+def test_a_network_without_genders_is_unsure_of_none() -> None:
+    heads = {
+        "age": {"output": "age", "decode": "years", "std": 9.0},
+        "gender": {"output": "p", "decode": "probability"},
+    }
+    outputs = {"age": np.ones((3, 1), np.float32), "p": np.float32([[0.5], [0.1], [0.75]])}
+    assert Decoder(heads).is_unsure(outputs).tolist() == [True, False, True]
+    assert not Decoder(with_untrained(heads, ["gender"])).is_unsure(outputs).any()
+
+
+@pytest.mark.parametrize(("written", "flip"), [("1", True), ("0", False), ("", False), ("unsure", "unsure")])
+def test_the_file_says_whether_faces_are_flipped(written: str, flip: bool | str, tmp_path: Path) -> None:
     path = write_model(tmp_path / "m.onnx", PLAIN, YEARS, flip=written)
-    assert load_predictor(path).flip is flip
+    assert load_predictor(path).flip == flip
     assert load_predictor(path, flip=not flip).flip is not flip
+    with pytest.raises(ValueError, match="flip must be True, False or 'unsure', got 'often'"):
+        load_predictor(path, flip="often")  # type: ignore[arg-type]
 
 
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:

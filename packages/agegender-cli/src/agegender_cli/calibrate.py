@@ -53,6 +53,10 @@ def calibrate(
         ),
     ] = False,
     flip: Flip = None,
+    flip_unsure: Annotated[
+        bool,
+        typer.Option("--flip-unsure", help="Look a second time only at faces whose gender the network is unsure of."),
+    ] = False,
     batch_size: BatchSize = 256,
     threads: Threads = 1,
     format_: FormatOption = Format.TABLE,
@@ -75,6 +79,8 @@ def calibrate(
 
     if correct and stretch_last_group:
         raise UserError("--correct and --stretch-last-group both move ages: give one of them")
+    if flip_unsure and flip is not None:
+        raise UserError(f"--flip-unsure and --{'' if flip else 'no-'}flip exclude each other")
     refuse_folder(output)
     refuse_source(output, [model, *stores])
     opened = open_stores(stores, quiet)
@@ -87,7 +93,7 @@ def calibrate(
             rows=rows,
             correct=correct,
             stretch=stretch_last_group,
-            flip=flip,
+            flip="unsure" if flip_unsure else flip,
             batch_size=batch_size,
             threads=threads,
             progress=new_bar(model.name, sum(len(of) for of in rows), "faces").update,

@@ -85,6 +85,7 @@ def train(
       agegender train stores/fairface --output runs/first --epochs 30
       agegender train stores/fairface --model mobilenetv2 --output runs/mobilenet --epochs 12
       agegender train stores/fairface stores/utkface --output runs/wide --model-option width=2 --balance 0.5
+      agegender train stores/mine --weights fast --output runs/mine --epochs 5
       agegender train stores/utkface --folds 10 --output runs/ten-folds --epochs 20
       agegender train --config runs/first/config.json --output runs/again
       agegender train --config runs/first/config.json --set augmentation.rotation=15 --output runs/turned
@@ -117,7 +118,7 @@ def train(
     # Loading the framework takes seconds: only after what can be refused at once.
     from agegender_train.models import recommended
 
-    settings = recommended(values.pop("model", Settings.model), **values)
+    settings = recommended(values.pop("model", None), **values)
     if "batch_size" not in values:
         settings = _with_fitting_batches(opened, settings, numbers, quiet)
     _check_model_options(settings.model, settings.model_options)

@@ -22,7 +22,7 @@ _GIGABYTES = {"cache_bytes"}
 _METAVARS = {
     "model": "NAME",
     "input_size": "PIXELS",
-    "weights": "imagenet|none|FILE",
+    "weights": "imagenet|none|MODEL|FILE",
     "train_from": "LAYER",
     "age_loss": "LOSS",
     "teachers": "MODEL",

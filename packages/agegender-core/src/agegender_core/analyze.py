@@ -22,6 +22,7 @@ from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .images import ImageError, decode_image, has_picture_suffix, is_picture_file, on_white, read_image
 from .pipeline import Pipeline
+from .model_file import Flip
 from .predict import model_names
 from .spelling import with_near_names
 
@@ -36,7 +37,7 @@ class AnalyzeOptions(TypedDict, total=False):
     model: str | os.PathLike[str] | None
     detector: str | Stage | None
     threshold: float | None
-    flip: bool | None
+    flip: Flip | None
     device: str
     runtime: str
     threads: int
@@ -66,7 +67,7 @@ def analyze(
     model: str | os.PathLike[str] | None = None,
     detector: str | Stage | None = None,
     threshold: float | None = None,
-    flip: bool | None = None,
+    flip: Flip | None = None,
     device: str = "cpu",
     runtime: str = "onnxruntime",
     threads: int = 1,

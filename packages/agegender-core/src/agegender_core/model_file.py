@@ -6,7 +6,8 @@ of other kinds (as one JSON object) and is text by key:
 - "format": of the description, `FORMAT`; "version": of agegender; "name": of the network; "licence": of the weights.
 - "preprocess": a `PreprocessSpec`; "heads": what the outputs mean, see `agegender_core.decoding`.
 - "training": what is to be known of the training, an object; "metrics": a list of objects, one for each test set.
-- "flip", where it is there: "1" or "0", whether the network wants to see each face a second time, mirrored.
+- "flip", where it is there: whether the network wants to see faces a second time, mirrored: "1" for each, "0" for none,
+  "unsure" for those of whose gender it is unsure.
 - "calibration", where it is there: what the heads were calibrated on; "export": how the file was made.
 
 All but the first four and "flip" are JSON. In an ONNX file each key has the prefix `PREFIX`.
@@ -17,7 +18,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 from .decoding import Decoder
 from .decoding import untrained_heads as untrained_heads
@@ -29,6 +31,13 @@ Description: TypeAlias = Mapping[str, str]
 
 Heads: TypeAlias = Mapping[str, Mapping[str, Any]]
 """What a model's outputs mean, "age" and "gender"; see `agegender_core.decoding`."""
+
+Flip: TypeAlias = bool | Literal["unsure"]
+"""Which faces are seen a second time, mirrored: all, none, or those of whose gender the network is unsure."""
+
+UNSURE: Literal["unsure"] = "unsure"
+FLIPS: Mapping[str, Flip] = MappingProxyType({"0": False, "1": True, UNSURE: UNSURE})
+"""By their texts in a description."""
 
 FORMAT = "1"
 PREFIX = "agegender."
@@ -81,19 +90,19 @@ def with_untrained(heads: Heads, names: Collection[str]) -> dict[str, dict[str, 
     return {name: {**head, "trained": False} if name in names else head for name, head in plain.items()}
 
 
-def calibrated(description: Description, heads: Heads, flip: bool, about: Mapping[str, Any]) -> dict[str, str]:
+def calibrated(description: Description, heads: Heads, flip: Flip, about: Mapping[str, Any]) -> dict[str, str]:
     """The description of a calibrated copy.
 
     Args:
         description: of the model.
         heads: with what the calibration found.
-        flip: whether it was calibrated with a second look at each face, mirrored.
+        flip: which faces it was calibrated with a second look at, mirrored.
         about: what it was calibrated on.
     """
     return {
         **description,
         "heads": json.dumps(heads),
-        "flip": "1" if flip else "0",
+        "flip": next(text for text, value in FLIPS.items() if value == flip),
         "calibration": json.dumps(about),
     }
 
@@ -161,6 +170,6 @@ def decoder_of(description: Description) -> Decoder:
     return Decoder.from_json(description["heads"])
 
 
-def wants_flip(description: Description) -> bool:
-    """Whether the model is to see each face a second time, mirrored."""
-    return description.get("flip") == "1"
+def wants_flip(description: Description) -> Flip:
+    """Which faces the model is to see a second time, mirrored; of none, if this version doesn't know what it asks."""
+    return FLIPS.get(description.get("flip", ""), False)

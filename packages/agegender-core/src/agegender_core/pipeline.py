@@ -17,6 +17,7 @@ from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .high_confidence import HighConfidenceFilter
 from .looks import LookPlan
+from .model_file import Flip
 from .predict import VIDEO_MODEL, load_predictor
 from .quality import FaceQuality
 from .smoothing import Smoother
@@ -140,7 +141,7 @@ class Pipeline:
         threshold: float | None = None,
         min_quality: float = 0.0,
         threads: int = 1,
-        flip: bool | None = None,
+        flip: Flip | None = None,
         device: str = "cpu",
         runtime: str = "onnxruntime",
     ) -> Self:
@@ -186,7 +187,7 @@ class Pipeline:
         upsample: int = 0,
         threshold: float | None = None,
         threads: int = 1,
-        flip: bool | None = False,
+        flip: Flip | None = False,
         tracker: SortTracker | FaceTracker | None = None,
         max_age: float | None = None,
         smoother: Stage | None = None,

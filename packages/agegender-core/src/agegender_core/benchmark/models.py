@@ -105,7 +105,7 @@ def _about(model: str, predictor: Predictor, results: Results | None) -> dict[st
         "network": predictor.name,
         "bytes": predictor.path.stat().st_size,
         "precision": (description.get("export") or {}).get("precision", "fp32"),
-        "looks": 2 if predictor.flip else 1,
+        "looks": 2 if predictor.flip is True else 1,
         "figures": figures,
     }
 

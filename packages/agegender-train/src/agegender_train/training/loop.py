@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from agegender_core.model_file import with_untrained
-from agegender_core.spec import PreprocessSpec
+from agegender_core.preprocess import preprocess
 from agegender_train.batches.batches import Batches
 from agegender_train.export import export_onnx
 from agegender_train.files import folder_lock, no_progress
-from agegender_train.models import Network, get_network, recommended
+from agegender_train.models import Network, get_network, model_to_start_from, recommended
 from agegender_train.runs.folder import EXECUTION_SETTINGS, RunFolder, describe_data, git_revision, versions
 from agegender_train.runs.settings import Settings
 from agegender_train.store import Store
@@ -42,12 +42,13 @@ from agegender_train.training.epochs import (
     interrupt_between_steps,
     teacher_progress,
 )
+from agegender_train.training.from_model_file import start_from_model_file
 from agegender_train.training.phases import Phase, compile_for, plan_phases
 from agegender_train.training.state import SavedState, Status, start_from
 from agegender_train.training.teachers import TeacherPredictions
 
 _TRAINING_SAMPLE = 2000
-"""Faces that are measured where there are no validation faces."""
+"""Faces that are measured where there are no validation faces, or at the start from a model file."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def _train(
     predictions = TeacherPredictions(out / "teacher-predictions", writes, teaching, settings.workers)
     data = gather(stores, settings, network, replicas, predictions)
     keras.utils.set_random_seed(settings.seed)
-    model = _build(network, data.spec, settings)
+    model = _build(data, settings)
     with single_device():
         export_model = network.build(input_size=data.spec.input_size, **settings.model_options)
     phases = list(plan_phases(model, network, settings))
@@ -169,16 +170,28 @@ def _train(
         return _finish(result, run, data, network, settings, config["git"]) if run.writes else result
 
 
-def _build(network: Network, spec: PreprocessSpec, settings: Settings) -> Any:
-    if settings.weights.endswith(".keras"):
+def _build(data: TrainingData, settings: Settings) -> Any:
+    network, spec = data.network, data.spec
+    start = model_to_start_from(settings.weights)
+    if start is not None or settings.weights.endswith(".keras"):
         with precision(settings.precision):
             model = network.build(input_size=spec.input_size, **settings.model_options)
-        return start_from(model, Path(settings.weights))
-    start = {"weights": settings.weights} if settings.weights != "none" else {}
-    if start and not network.head_layers:
-        raise ValueError(f"{network.name} has no trunk for weights to start from: weights must be none")
+        if start is None:
+            return start_from(model, Path(settings.weights))
+        return start_from_model_file(model, start.path, _some_faces(data, settings.seed))
+    weights = {"weights": settings.weights} if settings.weights != "none" else {}
+    if weights and not network.head_layers:
+        raise ValueError(
+            f"{network.name} has no trunk for weights to start from: weights must be none, or those of a whole model"
+        )
     with precision(settings.precision):
-        return network.build(input_size=spec.input_size, **settings.model_options, **start)
+        return network.build(input_size=spec.input_size, **settings.model_options, **weights)
+
+
+def _some_faces(data: TrainingData, seed: int) -> npt.NDArray[np.float32]:
+    """Some of the faces to learn from, as the network takes them, the same in each process of a training."""
+    order = np.random.default_rng(seed).permutation(len(data.training))
+    return preprocess(data.faces.chips(data.training[np.sort(order[:_TRAINING_SAMPLE])]), data.spec)
 
 
 def _run_phase(
@@ -258,6 +271,7 @@ def _finish(
                 "n": len(data.training),
                 "n_age": int((~np.isnan(labels.age_low)).sum()),
                 "n_gender": int((labels.gender >= 0).sum()),
+                "model_options": dict(settings.model_options),
                 "epochs": settings.epochs,
                 "best_epoch": result.best_epoch,
                 "seed": settings.seed,

@@ -15,7 +15,7 @@ from agegender_core import onnx_runtime
 from agegender_core.onnx_runtime import open_session
 from agegender_train.export.formats._format import Format, Inference, Inputs, faces_for
 from agegender_train.export.keras_to_onnx import build_graph
-from agegender_train.export.model_file import set_description
+from agegender_train.export.model_file import HALF, set_description
 from agegender_train.export.trained import Outputs, Trained
 
 quantization = onnx_runtime.part("quantization")
@@ -56,7 +56,7 @@ def _halve(model: onnx.ModelProto) -> None:
         value = numpy_helper.to_array(tensor)
         if value.dtype != np.float32 or value.size == 1 or np.abs(value).max() > np.finfo(np.float16).max:
             continue
-        name, half = tensor.name, f"{tensor.name}/half"
+        name, half = tensor.name, tensor.name + HALF
         tensor.CopyFrom(numpy_helper.from_array(value.astype(np.float16), half))
         casts.append(helper.make_node("Cast", [half], [name], name=f"{name}/cast", to=onnx.TensorProto.FLOAT))
     nodes = [*casts, *model.graph.node]
