@@ -21,8 +21,8 @@ import numpy.typing as npt
 from .faces import Faces, Frame, Stage
 from .frames import as_frame
 from .images import ImageError, decode_image, has_picture_suffix, is_picture_file, on_white, read_image
-from .pipeline import Pipeline
 from .model_file import Flip
+from .pipeline import Pipeline
 from .predict import model_names
 from .spelling import with_near_names
 

@@ -31,7 +31,7 @@ _BATCH = 32
 MODELS = MappingProxyType({"accurate": "efficientnetlite2", "fast": "mobilenetv2", "tiny": "ssrnet"})
 """The models that come with the package, by what they are: the names of their networks, which load them, too."""
 PICTURE_MODEL = "accurate"
-"""The default for pictures: it takes some 10 ms a face on a CPU, 20 if it is unsure, little beside the time to find the face."""
+"""The default for pictures: it takes some 10 ms a face on a CPU, or 20 where it is unsure, little beside finding it."""
 VIDEO_MODEL = "fast"
 """The default for videos."""
 

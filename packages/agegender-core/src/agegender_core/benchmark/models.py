@@ -18,11 +18,11 @@ from agegender_core.detect import make_detector
 from agegender_core.faces import Faces
 from agegender_core.images import read_image
 from agegender_core.model_file import from_metadata
-from agegender_core.predict import MODELS, Predictor, load_predictor
+from agegender_core.predict import MODELS, Predictor
 
 from .hardware import describe_machine
 from .stages import SAMPLE
-from .timing import time_calls
+from .timing import load_to_time, time_calls
 
 BATCHES = (1, 4, 32)
 Results = list[dict[str, Any]]
@@ -52,7 +52,7 @@ def measure_models(
 
     Returns:
         A mapping with "machine" (see `describe_machine`); "models": a list of mappings with model (as it was named),
-        network, bytes (of the file), precision (of its weights), looks (at a face: 2 where it is mirrored, too), and
+        network, bytes (of the file), precision (of its weights), looks (at a face: 2 where each is mirrored, too), and
         "figures": a mapping with source, test_set, n, and as far as they are known age_mae (years), interval_mae
         (years from the age group that the label gives) and gender_accuracy (in [0, 1]), or ``None`` where none are
         known; and "rows": a list of mappings with model, batch, threads, device (see `Predictor.provider`), what
@@ -66,12 +66,12 @@ def measure_models(
     counts = _up_to(usable_cpus()) if threads is None else list(threads)
     results = None if report is None else _results(Path(report))
     models, runtimes = list(models), [runtime] if isinstance(runtime, str) else list(runtime)
-    first = [load_predictor(model, threads=counts[0], device=device, runtime=runtimes[0]) for model in models]
+    first = [load_to_time(model, threads=counts[0], device=device, runtime=runtimes[0]) for model in models]
     about = [_about(str(model), predictor, results) for model, predictor in zip(models, first, strict=True)]
     rows: list[dict[str, Any]] = []
     for model, by in itertools.product(models, runtimes):
         for number in counts:
-            predictor = load_predictor(model, threads=number, device=device, runtime=by)
+            predictor = load_to_time(model, threads=number, device=device, runtime=by)
             chips = _chips(predictor)
             for size in batch_sizes:
                 batch = np.ascontiguousarray(np.resize(chips, (size, *chips.shape[1:])))
@@ -105,7 +105,7 @@ def _about(model: str, predictor: Predictor, results: Results | None) -> dict[st
         "network": predictor.name,
         "bytes": predictor.path.stat().st_size,
         "precision": (description.get("export") or {}).get("precision", "fp32"),
-        "looks": 2 if predictor.flip is True else 1,
+        "looks": 2 if predictor.flip else 1,
         "figures": figures,
     }
 

@@ -14,12 +14,11 @@ from agegender_core.draw import draw_faces
 from agegender_core.faces import Faces
 from agegender_core.images import decode_image, read_image
 from agegender_core.pipeline import Pipeline
-from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
 from agegender_core.tracking import FaceTracker, SortTracker
 
 from .hardware import describe_machine
-from .timing import Call, time_calls
+from .timing import Call, load_to_time, time_calls
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "astronaut.jpg"
 """A picture that comes with the package: NASA's portrait of the astronaut Eileen Collins, public domain."""
@@ -60,7 +59,7 @@ def measure_stages(
     path = Path(picture)
     frame, data = read_image(path), path.read_bytes()
     detector, hog = make_detector(threads=threads), HogDetector()
-    predictor = load_predictor(model, threads=threads, device=device, runtime=runtime)
+    predictor = load_to_time(model, threads=threads, device=device, runtime=runtime)
     spec = predictor.spec
     aligner = Aligner(spec.chip_size, spec.chip_padding)
     found = detector(frame, Faces.empty())
