@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 import keras
 import pytest
 
@@ -44,3 +49,12 @@ def test_tensorflow_takes_the_memory_of_a_gpu_as_it_needs_it(monkeypatch: pytest
     monkeypatch.setattr(tensorflow.config.experimental, "set_memory_growth", grow)
     prepare_backend(deterministic=False)
     assert asked == [("GPU 0", True), ("GPU 1", True)]
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="only there TensorFlow has both")
+def test_tensorflow_takes_onednn_unless_it_is_told_not_to() -> None:
+    ask = "import os, agegender_train; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+    free = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    for given, taken in (({}, "1"), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, "0")):
+        run = subprocess.run([sys.executable, "-c", ask], env=free | given, capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == taken
