@@ -110,6 +110,7 @@ def test_a_model_file_brings_its_network_and_gentle_settings(tmp_path: Path) -> 
     fast = recommended(weights="fast")
     assert (fast.model, fast.input_size, fast.margin, fast.frozen_epochs) == ("mobilenetv2", 96, 0.4, 0)
     assert fast.learning_rate == pytest.approx(1e-4)
+    assert recommended(weights="tiny").model_options == {"width": 1.5, "mix": 32}
     assert recommended(weights="fast", learning_rate=0.5).learning_rate == 0.5
     options = {"width": 0.25, "mix": 8}
     path = exported(build_model("ssrnet", **options), tmp_path / "own.onnx", "ssrnet", model_options=options)

@@ -7,6 +7,6 @@ from importlib.metadata import version as _version
 __version__ = _version("agegender-train")
 
 if _platform.machine() in ("x86_64", "AMD64"):
-    # By itself TensorFlow takes oneDNN's convolutions only on CPUs with instructions made for networks (AVX-512 VNNI and
-    # later), though with AVX2, too, they halve the time of SSR-Net's steps. It looks here once, when it is imported.
+    # By itself TensorFlow takes the convolutions of oneDNN only where a CPU has instructions made for networks (AVX-512
+    # VNNI and later), though with AVX2 they are faster than its own, too. It looks here once, when it is imported.
     _os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")

@@ -20,8 +20,9 @@ _LEAST = 3
 
 
 def load_to_time(model: Any, **options: Any) -> Predictor:
-    """`load_predictor`, without the second look at faces that the network is unsure of: it would make the time depend on
-    the faces.
+    """`load_predictor`, without the second look at faces of whose gender the network is unsure.
+
+    With it the time would depend on the faces.
     """
     predictor = load_predictor(model, **options)
     return load_predictor(model, flip=False, **options) if predictor.flip == UNSURE else predictor
