@@ -74,8 +74,10 @@ struct InterpolateBilinear {
     const __m256d mean =
         _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(1 - y), mix(above)), _mm256_mul_pd(_mm256_set1_pd(y), mix(below)));
     const __m128i low_bytes = _mm_setr_epi8(0, 4, 8, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    const int bytes = _mm_cvtsi128_si32(_mm_shuffle_epi8(_mm256_cvttpd_epi32(mean), low_bytes));
-    std::memcpy(&result, &bytes, sizeof result);
+    const auto bytes =
+        static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_shuffle_epi8(_mm256_cvttpd_epi32(mean), low_bytes)));
+    result = {static_cast<unsigned char>(bytes), static_cast<unsigned char>(bytes >> 8),
+              static_cast<unsigned char>(bytes >> 16)};
 #else
     const auto mix = [&](unsigned char dlib::rgb_pixel::* channel) {
       const double upper = (1 - x) * number[above[0].*channel] + x * number[above[1].*channel];
