@@ -257,7 +257,7 @@ def test_what_the_page_of_the_documentation_asks_is_answered_as_it_says(
         subprocess.run(["bash", "-c", second], capture_output=True, check=True)
         assert read_image("drawn.jpg").shape == (400, 512, 3)
         exec(compile(block("python").replace("http://127.0.0.1:8000/", address), "serve.md", "exec"), {})
-        assert re.match(r"astronaut\.jpg 25\.\d+ \[\d+\.\d+, \d+\.\d+\] female\n", capsys.readouterr().out)
+        assert re.match(r"astronaut\.jpg 26\.\d+ \[\d+\.\d+, \d+\.\d+\] female\n", capsys.readouterr().out)
 
 
 def test_the_limits_on_the_page_of_the_documentation_are_the_commands() -> None:
