@@ -5,10 +5,6 @@
 #include <dlib/image_transforms/interpolation.h>
 #include <dlib/pixel.h>
 
-#if defined(__GNUC__) && defined(__AVX2__)
-#include <immintrin.h>
-#endif
-
 #include <array>
 #include <cmath>
 #include <cstring>
@@ -22,24 +18,6 @@ static_assert(sizeof(dlib::rgb_pixel) == 3, "an RGB picture is read as dlib::rgb
 
 namespace {
 
-#if defined(__GNUC__) && defined(__AVX2__)
-
-/// Red, green and blue of the first of two pixels, and a number that isn't used.
-__m256d first_of(const dlib::rgb_pixel* pixels) {
-  std::uint32_t four;
-  std::memcpy(&four, pixels, sizeof four);
-  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(four))));
-}
-
-/// Of the second one. Nothing behind it is read: it may be the last of a picture.
-__m256d second_of(const dlib::rgb_pixel* pixels) {
-  std::uint32_t four;
-  std::memcpy(&four, &pixels[0].blue, sizeof four);
-  return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(static_cast<int>(four >> 8))));
-}
-
-#else
-
 /// Each byte as a double: a load is cheaper than a conversion, of which a pixel takes twelve.
 const std::array<double, 256>& doubles_of_bytes() {
   static const auto table = [] {
@@ -50,14 +28,10 @@ const std::array<double, 256>& doubles_of_bytes() {
   return table;
 }
 
-#endif
-
 /// `dlib::interpolate_bilinear` without its matrices and calls of floor, which take most of its time; the same
 /// products and sums in the same order, cut off to bytes as it does.
 struct InterpolateBilinear {
-#if !(defined(__GNUC__) && defined(__AVX2__))
   const double* const number = doubles_of_bytes().data();
-#endif
 
   template <typename Image>
   bool operator()(const Image& image, const dlib::dpoint& point, dlib::rgb_pixel& result) const {
@@ -66,26 +40,12 @@ struct InterpolateBilinear {
     if (left + 1 >= image.nc() || top + 1 >= image.nr()) return false;
     const double x = point.x() - static_cast<double>(left), y = point.y() - static_cast<double>(top);
     const dlib::rgb_pixel *above = &image[top][left], *below = &image[top + 1][left];
-#if defined(__GNUC__) && defined(__AVX2__)
-    const __m256d left_share = _mm256_set1_pd(1 - x), right_share = _mm256_set1_pd(x);
-    const auto mix = [&](const dlib::rgb_pixel* pixels) {
-      return _mm256_add_pd(_mm256_mul_pd(left_share, first_of(pixels)), _mm256_mul_pd(right_share, second_of(pixels)));
-    };
-    const __m256d mean =
-        _mm256_add_pd(_mm256_mul_pd(_mm256_set1_pd(1 - y), mix(above)), _mm256_mul_pd(_mm256_set1_pd(y), mix(below)));
-    const __m128i low_bytes = _mm_setr_epi8(0, 4, 8, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    const auto bytes =
-        static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm_shuffle_epi8(_mm256_cvttpd_epi32(mean), low_bytes)));
-    result = {static_cast<unsigned char>(bytes), static_cast<unsigned char>(bytes >> 8),
-              static_cast<unsigned char>(bytes >> 16)};
-#else
     const auto mix = [&](unsigned char dlib::rgb_pixel::* channel) {
       const double upper = (1 - x) * number[above[0].*channel] + x * number[above[1].*channel];
       const double lower = (1 - x) * number[below[0].*channel] + x * number[below[1].*channel];
       return static_cast<unsigned char>((1 - y) * upper + y * lower);
     };
     result = {mix(&dlib::rgb_pixel::red), mix(&dlib::rgb_pixel::green), mix(&dlib::rgb_pixel::blue)};
-#endif
     return true;
   }
 };

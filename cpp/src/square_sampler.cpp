@@ -39,18 +39,27 @@ std::ptrdiff_t widen(const std::uint8_t* rgb, std::ptrdiff_t bytes, std::int8_t*
   return done;
 }
 
+/// What a pixel has of a square whose edge lies so far behind that of its first pixel.
+struct Share {
+  float slope, start, whole;
+  Share(double side, int pixel)
+      : slope(pixel == 0 ? -1.0f : 1.0f),
+        start(pixel == 0 ? 1.0f : static_cast<float>(side - pixel)),
+        whole(static_cast<float>(1 / side)) {}
+  float operator()(float behind) const { return whole * std::max(std::min(slope * behind + start, 1.0f), 0.0f); }
+};
+
 #if defined(__GNUC__) && defined(__AVX2__)
 
 constexpr float kWhole = 32767;
 
-/// `share` of what eight edges leave, as whole numbers.
-template <typename Share>
-__m256i whole_shares(const Share& share, __m256 behind) {
-  const __m256 left = _mm256_add_ps(_mm256_mul_ps(_mm256_set1_ps(share.slope), behind), _mm256_set1_ps(share.start));
-  const __m256 part = _mm256_max_ps(_mm256_min_ps(left, _mm256_set1_ps(1)), _mm256_setzero_ps());
-  const __m256 scaled = _mm256_mul_ps(_mm256_mul_ps(_mm256_set1_ps(share.whole), part), _mm256_set1_ps(kWhole));
-  return _mm256_cvttps_epi32(_mm256_add_ps(scaled, _mm256_set1_ps(0.5f)));
-}
+std::int32_t whole_share(float share) { return static_cast<std::int32_t>(share * kWhole + 0.5f); }
+std::int32_t column_shares(float first, float second) { return whole_share(first) | whole_share(second) << 16; }
+std::int32_t row_shares(float share) { return whole_share(share) * 0x10001; }
+
+#else
+
+float row_shares(float share) { return share; }
 
 #endif
 
@@ -63,16 +72,12 @@ void SquareSampler::begin(const std::uint8_t* chip, std::ptrdiff_t chip_size, co
   size_ = size;
   rows_ = static_cast<int>(std::ceil(side)) + 1;
   groups_ = (rows_ + kTogether - 1) / kTogether;
-  padded_ = simd::round_up(static_cast<int>(size), 8);
-  simd::at_least(corner_, index(padded_));
-  simd::at_least(columns_, index(padded_ * groups_ * kTogether));
-  simd::at_least(row_shares_, index(padded_ * rows_));
+  for (auto* buffer : {&across_, &behind_}) simd::at_least(*buffer, index(size));
+  simd::at_least(corner_, index(size));
+  simd::at_least(columns_, index(size * groups_ * kTogether));
+  simd::at_least(row_shares_, index(size * rows_));
   // Where a square doesn't fill its last group.
-  std::fill_n(columns_.begin(), padded_ * groups_ * kTogether, Shares{0});
-  shares_.clear();
-  for (int pixel = 0; pixel < rows_; ++pixel)
-    shares_.push_back({pixel == 0 ? -1.0f : 1.0f, pixel == 0 ? 1.0f : static_cast<float>(side - pixel),
-                       static_cast<float>(1 / side)});
+  std::fill_n(columns_.begin(), size * groups_ * kTogether, Shares{0});
   place();
   fill(chip, chip_size);
 }
@@ -130,7 +135,7 @@ void SquareSampler::fill(const std::uint8_t* chip, std::ptrdiff_t chip_size) {
 template <int kRows>
 void SquareSampler::sum_squares(std::ptrdiff_t begin, std::ptrdiff_t end, float* out) const {
   const int rows = kRows > 0 ? kRows : rows_;
-  const auto stride = static_cast<std::int32_t>(width_ * kPixel), padded = static_cast<std::int32_t>(padded_);
+  const auto stride = static_cast<std::int32_t>(width_ * kPixel), size = static_cast<std::int32_t>(size_);
   const std::int8_t* pixels = pixels_.data();
   const std::int32_t* corner = corner_.data();
   const Shares *column_share = columns_.data(), *row_share = row_shares_.data();
@@ -156,7 +161,7 @@ void SquareSampler::sum_squares(std::ptrdiff_t begin, std::ptrdiff_t end, float*
         const __m128i first = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + corner[x]));
         const __m128i second = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from + corner[x + 1]));
         const __m256i channels = _mm256_shuffle_epi8(_mm256_set_m128i(second, first), left_half);
-        sum = _mm256_adds_epi16(sum, _mm256_mulhrs_epi16(channels, shares_of_two(row_share + row * padded + x)));
+        sum = _mm256_adds_epi16(sum, _mm256_mulhrs_epi16(channels, shares_of_two(row_share + row * size + x)));
       }
       const __m256 total = _mm256_cvtepi32_ps(_mm256_madd_epi16(sum, shares_of_two(column_share + x)));
       _mm256_storeu_ps(out + x * kPixel, _mm256_add_ps(_mm256_mul_ps(total, unit), middle));
@@ -170,10 +175,10 @@ void SquareSampler::sum_squares(std::ptrdiff_t begin, std::ptrdiff_t end, float*
       for (int row = 0; row < rows; ++row) {
         const __m128i four = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + row * stride));
         const __m256i channels = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(four), spread);
-        sum = _mm256_adds_epi16(sum, _mm256_mulhrs_epi16(channels, _mm256_set1_epi32(row_share[row * padded + x])));
+        sum = _mm256_adds_epi16(sum, _mm256_mulhrs_epi16(channels, _mm256_set1_epi32(row_share[row * size + x])));
       }
-      const std::int32_t* share = column_share + 2 * group * padded + x;
-      const __m256i shares = _mm256_blend_epi32(_mm256_set1_epi32(share[0]), _mm256_set1_epi32(share[padded]), 0xf0);
+      const std::int32_t* share = column_share + 2 * group * size + x;
+      const __m256i shares = _mm256_blend_epi32(_mm256_set1_epi32(share[0]), _mm256_set1_epi32(share[size]), 0xf0);
       total = _mm256_add_epi32(total, _mm256_madd_epi16(sum, shares));
     }
     const __m128i both = _mm_add_epi32(_mm256_castsi256_si128(total), _mm256_extracti128_si256(total, 1));
@@ -187,65 +192,51 @@ void SquareSampler::sum_squares(std::ptrdiff_t begin, std::ptrdiff_t end, float*
       const std::int8_t* from = pixels + corner[x] + column * kPixel;
       FourFloats sum = simd::splat_four(0);
       for (int row = 0; row < rows; ++row)
-        sum += simd::splat_four(row_share[row * padded + x]) * simd::load_bytes(from + row * stride);
-      total += simd::splat_four(column_share[column * padded + x]) * sum;
+        sum += simd::splat_four(row_share[row * size + x]) * simd::load_bytes(from + row * stride);
+      total += simd::splat_four(column_share[column * size + x]) * sum;
     }
     store(out + x * kPixel, total);
   }
 #endif
 }
 
-/// Finds the squares of pixels `from` to `to` of row `y`, and what their pixels have of them.
-void SquareSampler::place_squares(std::ptrdiff_t y, std::ptrdiff_t from, std::ptrdiff_t to) {
+void SquareSampler::row(std::ptrdiff_t y, std::ptrdiff_t from, std::ptrdiff_t to, float* out) {
   const float step_x = static_cast<float>(from_[0]), step_y = static_cast<float>(from_[3]);
   const float start_x = static_cast<float>(edge(0, y) - static_cast<double>(left_));
   const float start_y = static_cast<float>(edge(3, y) - static_cast<double>(top_));
   const auto stride = static_cast<std::int32_t>(width_ * kPixel);
-#if defined(__GNUC__) && defined(__AVX2__)
-  // By hand, since compilers keep to one number at a time: they may not swap what a minimum compares.
-  const __m256 lanes = _mm256_setr_ps(0, 1, 2, 3, 4, 5, 6, 7);
-  const auto along = [&](float start, float step, __m256 x) {
-    return _mm256_add_ps(_mm256_set1_ps(start), _mm256_mul_ps(_mm256_set1_ps(step), x));
-  };
-  const auto put = [](std::int32_t* to_, __m256i values) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to_), values);
-  };
-  for (std::ptrdiff_t x = from / 8 * 8; x < to; x += 8) {
-    const __m256 at = _mm256_add_ps(_mm256_set1_ps(static_cast<float>(x)), lanes);
-    const __m256 u = along(start_x, step_x, at), v = along(start_y, step_y, at);
-    const __m256i column = _mm256_cvttps_epi32(u), line = _mm256_cvttps_epi32(v);
-    const __m256i above = _mm256_mullo_epi32(line, _mm256_set1_epi32(stride));
-    put(corner_.data() + x, _mm256_add_epi32(above, _mm256_mullo_epi32(column, _mm256_set1_epi32(kPixel))));
-    const __m256 across = _mm256_sub_ps(u, _mm256_cvtepi32_ps(column));
-    const __m256 behind = _mm256_sub_ps(v, _mm256_cvtepi32_ps(line));
-    for (int pixel = 0; pixel < rows_; ++pixel) {
-      std::int32_t* shares = columns_.data() + pixel / 2 * padded_ + x;
-      const __m256i share = whole_shares(shares_[index(pixel)], across);
-      const __m256i before = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(shares));
-      put(shares, pixel % 2 ? _mm256_or_si256(before, _mm256_slli_epi32(share, 16)) : share);
-    }
-    for (int pixel = 0; pixel < rows_; ++pixel) {
-      const __m256i share = whole_shares(shares_[index(pixel)], behind);
-      put(row_shares_.data() + pixel * padded_ + x, _mm256_or_si256(share, _mm256_slli_epi32(share, 16)));
-    }
-  }
-#else
-  for (std::ptrdiff_t x = from; x < to; ++x) {
+  const auto size = static_cast<std::int32_t>(size_), begin = static_cast<std::int32_t>(from),
+             end = static_cast<std::int32_t>(to);
+  std::int32_t* corner = corner_.data();
+  float *across = across_.data(), *behind = behind_.data();
+  for (std::int32_t x = begin; x < end; ++x) {
     const float u = start_x + step_x * static_cast<float>(x), v = start_y + step_y * static_cast<float>(x);
     const auto column = static_cast<std::int32_t>(u), line = static_cast<std::int32_t>(v);
-    corner_[index(x)] = line * stride + column * kPixel;
-    const float across = u - static_cast<float>(column), behind = v - static_cast<float>(line);
-    for (int pixel = 0; pixel < rows_; ++pixel) {
-      const Share& share = shares_[index(pixel)];
-      columns_[index(pixel * padded_ + x)] = share(across);
-      row_shares_[index(pixel * padded_ + x)] = share(behind);
-    }
+    corner[x] = line * stride + column * kPixel;
+    across[x] = u - static_cast<float>(column);
+    behind[x] = v - static_cast<float>(line);
+  }
+#if defined(__GNUC__) && defined(__AVX2__)
+  for (int pair = 0; 2 * pair < rows_; ++pair) {
+    std::int32_t* shares = columns_.data() + pair * size;
+    const Share first(side_, 2 * pair), second(side_, 2 * pair + 1);
+    if (2 * pair + 1 < rows_)
+      for (std::int32_t x = begin; x < end; ++x) shares[x] = column_shares(first(across[x]), second(across[x]));
+    else
+      for (std::int32_t x = begin; x < end; ++x) shares[x] = column_shares(first(across[x]), 0);
+  }
+#else
+  for (int column = 0; column < rows_; ++column) {
+    float* shares = columns_.data() + column * size;
+    const Share share(side_, column);
+    for (std::int32_t x = begin; x < end; ++x) shares[x] = share(across[x]);
   }
 #endif
-}
-
-void SquareSampler::row(std::ptrdiff_t y, std::ptrdiff_t from, std::ptrdiff_t to, float* out) {
-  place_squares(y, from, to);
+  for (int line = 0; line < rows_; ++line) {
+    Shares* shares = row_shares_.data() + line * size;
+    const Share share(side_, line);
+    for (std::int32_t x = begin; x < end; ++x) shares[x] = row_shares(share(behind[x]));
+  }
   if (rows_ == 2)
     sum_squares<2>(from, to, out);
   else if (rows_ == 3)

@@ -1,7 +1,6 @@
 // Samples a chip at the pixels of another picture: each is the mean over a square.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -41,16 +40,9 @@ class SquareSampler {
   using Shares = float;
 #endif
 
-  /// What a pixel has of a square whose edge lies so far behind that of its first pixel.
-  struct Share {
-    float slope, start, whole;
-    float operator()(float behind) const { return whole * std::max(std::min(slope * behind + start, 1.0f), 0.0f); }
-  };
-
   double edge(std::size_t row, std::ptrdiff_t y) const;
   void place();
   void fill(const std::uint8_t* chip, std::ptrdiff_t chip_size);
-  void place_squares(std::ptrdiff_t y, std::ptrdiff_t from, std::ptrdiff_t to);
   template <int kRows>
   void sum_squares(std::ptrdiff_t begin, std::ptrdiff_t end, float* out) const;
 
@@ -64,13 +56,10 @@ class SquareSampler {
   simd::Buffer<std::int8_t> pixels_;
   std::vector<std::ptrdiff_t> chip_columns_;  // offset of each column in the chip's rows, bytes
 
-  std::vector<Share> shares_;  // of a square, in x as in y
-
-  // Where the squares of a row's pixels begin, and the shares that their pixels have, one behind the other with room
-  // for `padded_` pixels each.
-  std::ptrdiff_t padded_ = 0;
+  // Where the squares of a row's pixels begin, and the shares that their pixels have.
   simd::Buffer<std::int32_t> corner_;          // offset of the first pixel, bytes
-  simd::Buffer<Shares> columns_, row_shares_;  // of columns two at a time, where shares have 16 bits
+  simd::Buffer<float> across_, behind_;        // how far the edges lie behind those of that pixel, in x and y, pixels
+  simd::Buffer<Shares> columns_, row_shares_;  // one behind the other, each with `size_` of them
 };
 
 }  // namespace agegender

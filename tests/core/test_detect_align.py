@@ -19,6 +19,7 @@ import pytest
 from agegender_core import Aligner, Faces, HogDetector, _core, iou, read_image
 from agegender_core.align import LANDMARKS_PATH
 from agegender_core.detect import make_detector
+from agegender_core.native import native
 
 PICTURES = {".jpg", ".png"}
 
@@ -60,7 +61,10 @@ def assert_as_dlib(image: np.ndarray, upsample: int = 0) -> int:
     return len(rectangles)
 
 
-def test_the_sample_is_as_dlib_has_it(astronaut: np.ndarray) -> None:
+@pytest.mark.parametrize("build", [native(), _core], ids=["native", "baseline"])
+def test_the_sample_is_as_dlib_has_it(build: Any, astronaut: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("align", "detect"):
+        monkeypatch.setattr(f"agegender_core.{module}.native", lambda: build)
     assert assert_as_dlib(astronaut) == 1
 
 

@@ -111,12 +111,17 @@ def test_a_model_file_brings_its_network_and_gentle_settings(tmp_path: Path) -> 
     assert (fast.model, fast.input_size, fast.margin, fast.frozen_epochs) == ("mobilenetv2", 96, 0.4, 0)
     assert fast.learning_rate == pytest.approx(1e-4)
     assert recommended(weights="tiny").model_options == {"width": 1.5, "mix": 32}
+    assert recommended(weights="tiny", model_options={"mix": 8}).model_options == {"width": 1.5, "mix": 8}
     assert recommended(weights="fast", learning_rate=0.5).learning_rate == 0.5
     options = {"width": 0.25, "mix": 8}
     path = exported(build_model("ssrnet", **options), tmp_path / "own.onnx", "ssrnet", model_options=options)
     own = recommended(weights=str(path))
     assert (own.model, own.model_options, own.input_size) == ("ssrnet", options, 64)
     assert recommended().model == "ssrnet"
+    silent = onnx.load(path)
+    del silent.metadata_props[[item.key for item in silent.metadata_props].index("agegender.training")]
+    onnx.save(silent, tmp_path / "silent.onnx")
+    assert recommended(weights=str(tmp_path / "silent.onnx")).model_options == {}
 
 
 def test_a_name_that_is_nearly_right_is_named(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ Flip = Annotated[
     typer.Option(
         "--flip/--no-flip",
         help="Look at each face a second time, mirrored: more accurate, and twice the network's time.",
-        show_default="as the model file asks: fast and tiny at all, accurate at those whose gender it is unsure of",
+        show_default="as the model file asks: fast and tiny do, accurate does where it is unsure of the gender",
     ),
 ]
 Detector = Annotated[

@@ -50,7 +50,8 @@ LEAST_PROBABILITY = 1e-4
 """A gender's probability is taken to be no closer to 0 and 1 than this before its logit is."""
 
 SURE = 0.8
-"""The least probability of a gender that a network is sure of; see `predict.load_predictor`, flip."""
+"""The least probability of a gender that a network is sure of; see `predict.load_predictor`, flip. Chosen by
+scripts/measure_second_looks.py on faces that the accurate model was not trained on."""
 
 _STEPS, _STEEPEST = 50, 50.0
 _AGES = np.arange(MAX_AGE + 1, dtype=np.float32)
@@ -187,13 +188,15 @@ class Decoder:
             std = None if self._std is None else self._std(age).astype(np.float32)
         return Prediction(age, std, p_male, probs, self._age_interval(age, probs))
 
-    def is_unsure(self, outputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.bool_]:
-        """Of which faces the network gives neither gender a probability of `SURE`, before any calibration: bool (n,).
+    def is_unsure(self, outputs: Mapping[str, npt.NDArray[Any]], sure: float = SURE) -> npt.NDArray[np.bool_]:
+        """To which faces the network gives neither gender a probability of `sure`, before any calibration: bool (n,).
 
-        Of none where it has not learned genders.
+        To none where it has not learned genders.
         """
         p_male = self._raw_p_male(outputs[self.outputs[1]])
-        return np.maximum(p_male, 1 - p_male) < (0 if "gender" in self.untrained else SURE)
+        if "gender" in self.untrained:
+            return np.zeros(len(p_male), bool)
+        return np.maximum(p_male, 1 - p_male) < sure
 
     def _raw_p_male(self, values: npt.NDArray[Any]) -> Floats:
         return np.asarray(np.clip(values[:, 1] if self._softmax else values.reshape(-1), 0, 1), np.float32)

@@ -54,8 +54,8 @@ def load_predictor(
         threads: threads of the runtime within one call. One is the fastest for a few small faces.
         flip: whether the network looks at each face a second time, mirrored, and both answers are averaged: better, and
             twice the network's time. "unsure": only at faces to whose likelier gender it gives less than
-            `decoding.SURE`: nearly as good, for some tenth of its time. ``None``: as the model file asks: "accurate"
-            for the latter, "fast" and "tiny" for all faces.
+            `decoding.SURE`, one in eight: as good for the gender. ``None``: as the model file asks: "accurate" for the
+            latter, "fast" and "tiny" for all faces.
         device: where the network runs: "cpu", "auto" for the fastest device that ONNX Runtime can use here, or one of
             `agegender_core.onnx_runtime.DEVICES`.
         runtime: what runs the network: "onnxruntime", "openvino" (on the CPU; the extra ``agegender-core[openvino]``),
@@ -286,15 +286,14 @@ class Predictor(BatchStage):
         self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats], width: int
     ) -> dict[str, Floats]:
         """See `raw_outputs`; `width` is the axis that a mirror turns round."""
-        if not self.flip or self.flip == UNSURE:
-            once = self._run(faces, to_inputs)
-            again = np.flatnonzero(self._decode.is_unsure(once)) if self.flip else ()
-            if not len(again):
-                return once
-            mirrored = self._run(np.flip(faces[again], width), to_inputs)
-            seen = {name: values.copy() for name, values in once.items()}
-            for name, values in mirrored.items():
-                seen[name][again] = (seen[name][again] + values) * np.float32(0.5)
+        if not self.flip:
+            return self._run(faces, to_inputs)
+        if self.flip == UNSURE:
+            seen = self._run(faces, to_inputs)
+            again = np.flatnonzero(self._decode.is_unsure(seen))
+            if len(again):
+                for name, values in self._run(np.flip(faces[again], width), to_inputs).items():
+                    seen[name][again] = (seen[name][again] + values) * np.float32(0.5)
             return seen
         number = len(faces)
         both = self._run(np.concatenate([faces, np.flip(faces, width)]), to_inputs)

@@ -21,8 +21,8 @@ from agegender_core.model_file import from_metadata
 from agegender_core.predict import MODELS, Predictor
 
 from .hardware import describe_machine
-from .stages import SAMPLE
-from .timing import load_to_time, time_calls
+from .stages import SAMPLE, load_to_time
+from .timing import time_calls
 
 BATCHES = (1, 4, 32)
 Results = list[dict[str, Any]]

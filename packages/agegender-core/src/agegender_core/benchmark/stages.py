@@ -13,17 +13,29 @@ from agegender_core.detect import HogDetector, make_detector
 from agegender_core.draw import draw_faces
 from agegender_core.faces import Faces
 from agegender_core.images import decode_image, read_image
+from agegender_core.model_file import UNSURE
 from agegender_core.pipeline import Pipeline
+from agegender_core.predict import Predictor, load_predictor
 from agegender_core.preprocess import preprocess
 from agegender_core.tracking import FaceTracker, SortTracker
 
 from .hardware import describe_machine
-from .timing import Call, load_to_time, time_calls
+from .timing import Call, time_calls
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "astronaut.jpg"
 """A picture that comes with the package: NASA's portrait of the astronaut Eileen Collins, public domain."""
 
 _BATCH = 32
+
+
+def load_to_time(model: str | os.PathLike[str] | None, **options: Any) -> Predictor:
+    """`load_predictor`, without second looks at faces of whose gender the network is unsure: with them the time would
+    depend on the faces.
+    """
+    predictor = load_predictor(model, **options)
+    if predictor.flip == UNSURE:
+        predictor.flip = False
+    return predictor
 
 
 def measure_stages(

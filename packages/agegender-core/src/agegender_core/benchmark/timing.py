@@ -9,23 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from agegender_core.model_file import UNSURE
-from agegender_core.predict import Predictor, load_predictor
-
 Call = Callable[[], object]
 
 # A sample has as many calls as take so many seconds: reading the clock takes a twentieth of a microsecond.
 _SAMPLE = 10e-6
 _LEAST = 3
-
-
-def load_to_time(model: Any, **options: Any) -> Predictor:
-    """`load_predictor`, without the second look at faces of whose gender the network is unsure.
-
-    With it the time would depend on the faces.
-    """
-    predictor = load_predictor(model, **options)
-    return load_predictor(model, flip=False, **options) if predictor.flip == UNSURE else predictor
 
 
 def time_calls(call: Call, seconds: float, items: int = 1) -> dict[str, Any]:

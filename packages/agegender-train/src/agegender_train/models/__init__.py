@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from agegender_core.model_file import from_metadata, value_of
 from agegender_core.predict import Predictor, load_predictor, model_names
 from agegender_core.spelling import with_near_names
 from agegender_train.models._network import Network
@@ -64,7 +64,7 @@ def recommended(model: str | None = None, **asked: Any) -> Settings:
     recipe = dict(get_network(model).recipe)
     if start:
         recipe |= {
-            "model_options": json.loads(start.metadata["agegender.training"]).get("model_options", {}),
+            "model_options": {**_options_of(start), **asked.pop("model_options", {})},
             "input_size": start.spec.input_size,
             "margin": start.spec.margin,
             "frozen_epochs": 0,
@@ -75,6 +75,12 @@ def recommended(model: str | None = None, **asked: Any) -> Settings:
     if "frozen_epochs" not in asked and settings.get("frozen_epochs", 0) >= epochs:
         settings["frozen_epochs"] = 0  # too short a training for two phases
     return Settings(model=model, **settings)
+
+
+def _options_of(model: Predictor) -> dict[str, Any]:
+    """The network's own arguments that a model file says; files of earlier versions say none."""
+    options: dict[str, Any] = (value_of(from_metadata(model.metadata), "training") or {}).get("model_options", {})
+    return options
 
 
 def model_to_start_from(weights: str) -> Predictor | None:
