@@ -194,7 +194,7 @@ def test_a_review_is_applied_and_told(make_store: Any, models: list[Path], tmp_p
     decisions = [Decision("0.jpg", 0, "reject"), Decision("1.jpg", 0, "correct", 33, 33, 1)]
     DecisionLog(store.path / "review.csv").append(decisions)
     result = run(store.path, "--model", models[0], "--output", tmp_path / "report")
-    assert "1 faces left out, 1 labels corrected by review.csv" in result.stderr
+    assert "1 face left out, 1 label corrected by review.csv" in result.stderr
     rows = pq.read_table(tmp_path / "report/predictions.parquet").to_pylist()
     assert [row["key"] for row in rows] == [f"{number}.jpg" for number in range(1, 8)]
     assert (rows[0]["age_low"], rows[0]["gender"]) == (33, 1)

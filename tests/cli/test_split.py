@@ -84,11 +84,11 @@ def test_official_splits_are_taken_when_asked_and_held_out_when_not(make_store: 
         ["all", "29"],
     ]
     # Of 25 people the first five have a second picture, among the last five.
-    assert "8 faces share a person or a picture with a face on another official side" in result.stderr
-    assert "1 faces have no official side and are held out" in result.stderr
+    assert "8 faces with a person or a picture of another official side" in result.stderr
+    assert "1 face without an official side: held out" in result.stderr
     assert read_split(Store.open(path), "official").tolist() == [-2] * 20 + [-3] * 9 + [-1]
     result = run(path, "--folds", 4)
-    assert "13 faces are held out: 9 of an official val or test split, 4 that share a person" in result.stderr
+    assert "13 faces held out: 9 of an official val or test split, 4 with a person" in result.stderr
     sides = read_split(Store.open(path), "folds-4")
     assert (sides[20:29] == -1).all()
     assert (sides[4:20] >= 0).all()

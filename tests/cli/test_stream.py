@@ -323,11 +323,16 @@ def test_a_recording_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> No
     assert "of the 40 frames it announces" in result.stderr
 
 
-def test_a_gif_that_was_cut_off_is_said(tmp_path: Path, model: Path) -> None:
-    pictures = [Image.effect_noise((64, 48), 60 + i).convert("RGB") for i in range(6)]
+@pytest.mark.parametrize("where", ["in the data of a frame", "after a byte like a trailer"])
+def test_a_gif_that_was_cut_off_is_said(tmp_path: Path, model: Path, where: str) -> None:
+    noise = np.random.default_rng(5).integers(0, 256, (6, 48, 64, 3), np.uint8)
+    pictures = [Image.fromarray(pixels) for pixels in noise]
     pictures[0].save(tmp_path / "whole.gif", save_all=True, append_images=pictures[1:], duration=40)
     whole = (tmp_path / "whole.gif").read_bytes()
-    (tmp_path / "cut.gif").write_bytes(whole[: len(whole) // 2])
+    middle = len(whole) // 2
+    end = middle if where == "in the data of a frame" else whole.index(b";", middle) + 1
+    assert whole[end - 2 : end] != b"\0;"
+    (tmp_path / "cut.gif").write_bytes(whole[:end])
     result = run(tmp_path / "cut.gif", "--no-show", "--tracks", tmp_path / "t.jsonl", "--model", model)
     assert re.search(r"cut\.gif was cut off: it ends after [1-5] frames?\.", result.stderr)
 

@@ -311,7 +311,7 @@ def test_pictures_of_a_folder_and_a_glob(tmp_path: Path) -> None:
         frames = list(source)
         assert [int(frame.image[0, 0, 0]) for frame in frames] == [10, 20, 100]
         assert [frame.time for frame in frames] == [0.0, 0.5, 1.0]
-        assert "1 frames could not be decoded" in source.notes[0]
+        assert "1 frame could not be decoded" in source.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agegender_core.spelling import count
+
 from .drawings import COMMENT, drawing_targets
 from .errors import UserError
 from .options import (
@@ -31,7 +33,7 @@ from .options import (
     Upsample,
     output,
 )
-from .output import count, message
+from .output import message
 from .pictures import Found, find_pictures
 from .predict_table import is_table, write_table
 from .predict_writers import WRITERS

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agegender_core.spelling import count
+
 from .errors import UserError, require_train
 from .options import Format, FormatOption, NearDuplicates, Quiet
 from .output import message, print_figures, scalars
@@ -112,15 +114,17 @@ def _notes(split: Split) -> list[str]:
     if split.settings.official:
         if leaking:
             notes.append(
-                f"{leaking} faces share a person or a picture with a face on another official side: left as the "
-                "authors have it; agegender audit lists them"
+                f"{count(leaking, 'face')} with a person or a picture of another official side: left as the authors "
+                "have it; agegender audit lists them"
             )
         if missing := int((split.sides == HELD_OUT).sum()):
-            notes.append(f"{missing} faces have no official side and are held out")
+            notes.append(f"{count(missing, 'face')} without an official side: held out")
         return notes
     if held := int((split.sides == HELD_OUT).sum()):
-        notes.append(f"{held} faces are held out: {held - leaking} of an official val or test split, {leaking} that ")
-        notes[-1] += "share a person or a picture with one of those"
+        notes.append(
+            f"{count(held, 'face')} held out: {held - leaking} of an official val or test split, {leaking} with a "
+        )
+        notes[-1] += "person or a picture of one of those"
     words = sorted({word for word in labels.split if word})
     folds = [word for word in words if word.lower().startswith("fold")]
     if folds:
@@ -129,7 +133,9 @@ def _notes(split: Split) -> list[str]:
         notes.append(f"the split {strange[0]!r} is none of train, val, test and fold-N: its faces are in the folds")
     unknown = sum(subject is None for subject in labels.subject)
     if split.settings.by == "subject" and unknown:
-        notes.append(f"of {unknown} faces nobody knows who it is: only copies of one picture are kept together there")
+        notes.append(
+            f"of {count(unknown, 'face')} nobody knows who it is: only copies of one picture are kept together there"
+        )
     return notes
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agegender_core.spelling import count
+
 from .errors import UserError
 from .output import message
 
@@ -27,7 +29,7 @@ def open_stores(paths: Sequence[Path], quiet: bool) -> list[Store]:
     for path, store in zip(paths, stores, strict=True):
         changes = store.reviewed
         if any(changes.values()) and not quiet:
-            counts = f"{changes['rejected']} faces left out, {changes['corrected']} labels corrected"
+            counts = f"{count(changes['rejected'], 'face')} left out, {count(changes['corrected'], 'label')} corrected"
             message(f"{path}: {counts} by review.csv")
     return stores
 

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from agegender_core.spelling import count
+
 from . import stream_options as options
 from .errors import UserError
 from .options import (
@@ -30,7 +32,7 @@ from .options import (
     Token,
     VideoModel,
 )
-from .output import count, message
+from .output import message
 from .progress import progress_bars
 from .stream_counts import count_lines, count_metrics, read_zones
 from .stream_health import metrics_file, open_metrics

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .columns import FaceColumns, interval_at, value_at
 from .records import gender_of, shown_age, shown_gender, shown_interval
+from .spelling import count
 
 _SHOWN = 4
 
@@ -90,7 +91,7 @@ def summary(faces: FaceColumns) -> str:
     if len(faces) == 0:
         return "no faces"
     first = [in_words(face_at(faces, row)) for row in range(min(len(faces), _SHOWN))]
-    counted = "1 face" if len(faces) == 1 else f"{len(faces)} faces"
+    counted = count(len(faces), "face")
     if not any(first):
         return counted
     rest = f" and {len(faces) - _SHOWN} more" if len(faces) > _SHOWN else ""

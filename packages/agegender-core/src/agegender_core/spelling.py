@@ -1,4 +1,4 @@
-"""Names that are nearly right: what somebody may have meant."""
+"""Words for messages: numbers of things, and what somebody may have meant by a name that is nearly right."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 _Error = TypeVar("_Error", bound=Exception)
+
+
+def count(number: int, what: str) -> str:
+    """A number of things in words.
+
+    >>> count(1, "face"), count(2000, "face")
+    ('1 face', '2,000 faces')
+    """
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def near_names(name: str, names: Iterable[str]) -> list[str]:

@@ -9,6 +9,8 @@ from collections import deque
 from time import monotonic
 from typing import Any, Protocol, Self
 
+from agegender_core.spelling import count
+
 _QUIET = 60.0  # seconds in which a receiver that comes and goes is reported once
 
 
@@ -134,7 +136,7 @@ class Outbox:
         if not missing:
             return ""
         how = ", ".join(f"{number:,} {what}" for number, what in parts if number)
-        return f"{missing:,} message{'' if missing == 1 else 's'} did not reach {self.name}: {how}"
+        return f"{count(missing, 'message')} did not reach {self.name}: {how}"
 
     def counts(self) -> dict[str, int]:
         """How many messages were delivered, wait, and did not arrive, by why: see the attributes."""

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
+from agegender_core.spelling import count
+
 from .clocks import MediaClock, WallClock
 from .frames import RawFrame, Reader, Source, SourceError, SourceLostError, TimedFrame, sane_fps
 from .recording import no_frame_reason
@@ -92,7 +94,7 @@ class LiveSource(Source):
             lost = self.received > before
             failures, delay = (0, _FIRST_DELAY) if lost else (failures + 1, delay)
             if self._give_up is not None and failures >= self._give_up:
-                after = f" after {self.received} frames" if self.received else ""
+                after = f" after {count(self.received, 'frame')}" if self.received else ""
                 self._end(SourceLostError(f"{reason}{after}; given up after {failures} attempts"))
                 return
             if lost or (failures == 1 and self.received == 0):

@@ -146,12 +146,16 @@ def _open_file(path: Path) -> Source:
 
 
 def _is_unfinished_gif(file: Path) -> bool:
-    """Whether a GIF was cut off: it announces no number of frames, but ends with a trailer (GIF89a, section 27)."""
+    """Whether a GIF was cut off: it announces no number of frames, but ends with a trailer (GIF89a, section 27).
+
+    Before the trailer stands the zero that ends a picture's data or an extension (sections 16 and 22): a byte of
+    the pixels that only looks like a trailer is not taken for one.
+    """
     try:
         with file.open("rb") as opened:
             if opened.read(4) != b"GIF8":
                 return False
             opened.seek(max(0, os.fstat(opened.fileno()).st_size - _PADDING))
-            return not opened.read().rstrip(b"\0").endswith(b";")
+            return not opened.read().rstrip(b"\0").endswith(b"\0;")
     except OSError:
         return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from agegender_core.spelling import count
+
 from .clocks import MediaClock
 from .frames import RawFrame, Reader, Source, SourceError, TimedFrame, sane_fps
 from .read_ahead import ReadAhead
@@ -26,7 +28,9 @@ class Recording(Source):
         super().__init__(name, slug)
         self._is_whole = is_whole
         self.fps = sane_fps(reader.fps)
-        self.frame_count, self.has_sound = reader.frame_count, reader.has_sound
+        # What is left of a file that was cut off announces nothing: FFmpeg counts the frames that begin in it.
+        self.frame_count = reader.frame_count if is_whole else None
+        self.has_sound = reader.has_sound
         self.connections = 1
         self._clock = MediaClock(self.fps)
         # The first frame is read now: it proves that there is one, and only it tells the size for sure.
@@ -60,7 +64,7 @@ class Recording(Source):
         self.truncated = not self._is_whole or self.received < announced - max(2, announced // 50)
         if self.broken:
             reason = f" ({reader.problem})" if reader.problem else ""
-            self.notes.append(f"{self.name}: {self.broken} frames could not be decoded, or not whole{reason}")
+            self.notes.append(f"{self.name}: {count(self.broken, 'frame')} could not be decoded, or not whole{reason}")
         self.close()
         raise StopIteration
 
