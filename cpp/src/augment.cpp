@@ -10,6 +10,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "square_sampler.hpp"
@@ -124,15 +125,16 @@ class Enlarger {
   simd::Buffer<float> pixels_, mixed_;
 };
 
-/// How much of each of `size` pixels lies between two edges, and which pixels have a part of it.
+/// How much of each of `size` pixels lies between two edges; which pixels have a part of it, and which lie in it wholly.
 struct Coverage {
-  std::ptrdiff_t first = 0, end = 0;
+  std::ptrdiff_t first = 0, end = 0, whole_first = 0, whole_end = 0;
   std::vector<float> share;
 
   void set(double from, double to, std::ptrdiff_t size) {
     share.resize(index(size));
-    first = size;
+    first = whole_first = size;
     end = 0;
+    whole_end = size;
     for (std::ptrdiff_t i = 0; i < size; ++i) {
       const double left = static_cast<double>(i);
       const double covered = std::clamp(std::min(to, left + 1) - std::max(from, left), 0.0, 1.0);
@@ -140,6 +142,10 @@ struct Coverage {
       if (covered > 0) {
         first = std::min(first, i);
         end = i + 1;
+      }
+      if (covered == 1) {
+        whole_first = std::min(whole_first, i);
+        whole_end = i + 1;
       }
     }
   }
@@ -229,9 +235,10 @@ struct Augmenter::Work {
       return;
     }
     float* row = out + y * size * 3;
-    // The fourth float lies where the next pixel is written then.
-    for (std::ptrdiff_t x = 0; x + 1 < size; ++x) store(row + 3 * x, load<FourFloats>(line.data() + x * kPixel));
-    std::memcpy(row + 3 * (size - 1), line.data() + (size - 1) * kPixel, 3 * sizeof(float));
+    const float* pixels = line.data();
+    std::ptrdiff_t x = 0;
+    for (; x + 4 <= size; x += 4) simd::store_without_fourths(row + 3 * x, pixels + kPixel * x);
+    for (; x < size; ++x) std::memcpy(row + 3 * x, pixels + kPixel * x, 3 * sizeof(float));
   }
 };
 
@@ -285,14 +292,20 @@ void Augmenter::operator()(const std::uint8_t* chip, const ChipChange& change, c
       }
     }
     if (is_surrounded) {
-      if (other) {
-        work.other.row(y, 0, size, around);
-        work.plain(around, size);
-      }
-      for (std::ptrdiff_t x = 0; x < size; ++x) {
-        const FourFloats pixel = load<FourFloats>(line + x * kPixel), behind = load<FourFloats>(around + x * kPixel);
-        const float share = work.kept_x.share[index(x)] * work.kept_y.share[index(y)];
-        store(line + x * kPixel, behind + simd::splat_four(share) * (pixel - behind));
+      // Left and right of what the face hides.
+      const bool is_inside = work.kept_y.share[index(y)] == 1;
+      const std::ptrdiff_t hidden = is_inside ? work.kept_x.whole_first : size;
+      const std::ptrdiff_t seen_again = is_inside ? work.kept_x.whole_end : size;
+      for (const auto& [begin, end] : {std::pair{std::ptrdiff_t{0}, hidden}, std::pair{seen_again, size}}) {
+        if (other && begin < end) {
+          work.other.row(y, begin, end, around);
+          work.plain(around + begin * kPixel, end - begin);
+        }
+        for (std::ptrdiff_t x = begin; x < end; ++x) {
+          const FourFloats pixel = load<FourFloats>(line + x * kPixel), behind = load<FourFloats>(around + x * kPixel);
+          const float share = work.kept_x.share[index(x)] * work.kept_y.share[index(y)];
+          store(line + x * kPixel, behind + simd::splat_four(share) * (pixel - behind));
+        }
       }
     }
     work.write(y, out);
