@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
 import zlib
 from contextlib import suppress
@@ -193,7 +195,22 @@ def test_opencv_before_4_11_gives_the_same(astronaut_path: Path, monkeypatch: py
 
 @settings(max_examples=300, deadline=None)
 @given(
-    start=st.sampled_from([b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"GIF8", b"II*\0", b"II+\0", b"MM\0*", b""]),
+    start=st.sampled_from(
+        [
+            b"\xff\xd8",
+            b"\x89PNG",
+            b"RIFF",
+            b"BM",
+            b"GIF8",
+            b"II*\0",
+            b"II+\0",
+            b"MM\0*",
+            b"PF 1",
+            b"#?",
+            b"Y\xa6j\x95",
+            b"",
+        ]
+    ),
     rest=st.binary(max_size=80),
 )
 def test_any_bytes_have_a_header(start: bytes, rest: bytes) -> None:
@@ -492,3 +509,44 @@ def test_what_opencv_says_of_damage_stays_off_stderr(capfd: pytest.CaptureFixtur
     with quiet_opencv(), quiet_opencv():
         pass
     assert _logging().getLogLevel() > 0
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("kind", [".hdr", ".ras"])
+def test_a_kind_that_opencv_reads_only_from_files_is_the_same(
+    kind: str, in_memory: bool, halves: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not in_memory:
+        monkeypatch.delattr(os, "memfd_create", raising=False)
+    done, data = cv2.imencode(kind, halves if kind == ".ras" else np.float32(halves) / 255)
+    assert done
+    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    np.testing.assert_array_equal(decode_image(data.tobytes()), bgr[..., ::-1])
+
+
+@pytest.mark.parametrize("kind", [".hdr", ".ras", ".pfm"])
+def test_headers_of_rare_kinds_tell_the_size(kind: str, halves: np.ndarray) -> None:
+    done, data = cv2.imencode(kind, halves if kind == ".ras" else np.float32(halves) / 255)
+    assert done
+    assert read_header(data.tobytes()).size == (60, 40)
+
+
+def test_a_picture_that_opencv_refuses_leaves_no_file(tmp_path: Path) -> None:
+    code = (
+        "import cv2, numpy as np, os\n"
+        "from agegender_core.images import ImageError, decode_image\n"
+        "for kind in ['.hdr', '.ras']:\n"
+        "    pixels = np.zeros((40, 40, 3), np.uint8 if kind == '.ras' else np.float32)\n"
+        "    data = cv2.imencode(kind, pixels)[1].tobytes()\n"
+        "    before = os.listdir()\n"
+        "    try:\n"
+        "        decode_image(data)\n"
+        "    except ImageError:\n"
+        "        pass\n"
+        "    else:\n"
+        "        raise AssertionError(f'{kind} was not refused')\n"
+        "    assert os.listdir() == before, kind\n"
+    )
+    here = {"OPENCV_TEMP_PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
+    environment = os.environ | here | {"OPENCV_IO_MAX_IMAGE_PIXELS": "1000"}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)

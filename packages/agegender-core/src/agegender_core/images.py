@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -152,6 +155,35 @@ def decode_own(data: bytes, name: str = "picture") -> Frame:
     return frame
 
 
+_ONLY_FROM_FILES = (b"#?RADIANCE", b"#?RGBE", b"\x59\xa6\x6a\x95")
+"""How the files begin whose decoders in OpenCV don't read from memory: Radiance and Sun raster. `cv2.imdecode` writes
+them to a temporary file itself, which it leaves behind where it refuses the picture (4.10; Radiance in 5.0). PFM was
+such a kind in 4.10, too, but `cv2.imread` doesn't read grey ones."""
+
+
+@contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """The path of a file with this content, where the system can do so in memory only; it is gone afterwards."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("picture"), "wb") as file:
+            file.write(data)
+            file.flush()
+            yield f"/proc/self/fd/{file.fileno()}"
+        return
+    with tempfile.TemporaryDirectory(prefix="agegender-") as folder:
+        path = Path(folder, "picture")
+        path.write_bytes(data)
+        yield str(path)
+
+
+def _pixels(raw: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[Any] | None:
+    """As ``cv2.imdecode``."""
+    if not raw[:10].tobytes().startswith(_ONLY_FROM_FILES):
+        return cv2.imdecode(raw, flags)
+    with _as_file(raw.tobytes()) as path:
+        return cv2.imread(path, flags)
+
+
 def _decode(data: bytes, header: Header) -> Frame | None:
     raw = np.frombuffer(data, np.uint8)
     if header.tiff_orientation_at is not None and header.orientation != 1:
@@ -162,7 +194,7 @@ def _decode(data: bytes, header: Header) -> Frame | None:
         )
     if header.may_have_alpha:
         # Only IMREAD_UNCHANGED keeps an alpha channel; it does not turn the picture, and leaves CMYK as it is.
-        unchanged = cv2.imdecode(raw, cv2.IMREAD_UNCHANGED)
+        unchanged = _pixels(raw, cv2.IMREAD_UNCHANGED)
         if unchanged is not None and unchanged.dtype not in (np.uint8, np.uint16):
             unchanged = _sixteen_bits(unchanged)
             if unchanged.ndim == 2 or unchanged.shape[2] == 3:
@@ -215,8 +247,8 @@ def _eight_bits(picture: npt.NDArray[np.uint16]) -> Frame:
 
 def _decode_rgb(raw: npt.NDArray[np.uint8], flags: int) -> Frame | None:
     if _IMREAD_RGB is not None:
-        return cv2.imdecode(raw, _IMREAD_RGB | flags)  # type: ignore[return-value]
-    bgr = cv2.imdecode(raw, cv2.IMREAD_COLOR | flags)
+        return _pixels(raw, _IMREAD_RGB | flags)
+    bgr = _pixels(raw, cv2.IMREAD_COLOR | flags)
     return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -10,6 +11,7 @@ Order: TypeAlias = Literal["little", "big"]
 
 _ORIENTATION_TAG = 0x0112
 _EXIF = b"Exif\0\0"
+_RADIANCE_HEADER = 4096  # bytes: lines of text, mostly three
 
 
 class Header(NamedTuple):
@@ -36,7 +38,9 @@ class Header(NamedTuple):
 
 
 def read_header(data: bytes) -> Header:
-    """The header of a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC file; all unknown for other and damaged ones."""
+    """The header of a JPEG, PNG, WebP, BMP, GIF, TIFF, AVIF or HEIC file; all unknown for other and damaged ones, but
+    the size of a Radiance, PFM or Sun raster file.
+    """
     for start, read in _READERS.items():
         if data.startswith(start):
             try:
@@ -254,6 +258,20 @@ def _number(data: bytes, start: int, count: int, order: Order = "little") -> int
     return int.from_bytes(data[start : start + count], order)
 
 
+def _sun_raster(data: bytes) -> Header:
+    return Header((_number(data, 4, 4, "big"), _number(data, 8, 4, "big")))
+
+
+def _pfm(data: bytes) -> Header:
+    found = re.match(rb"P[Ff]\s+(\d{1,9})\s+(\d{1,9})\s", data)
+    return Header((int(found[1]), int(found[2])) if found else None)
+
+
+def _radiance(data: bytes) -> Header:
+    found = re.search(rb"\n-Y (\d{1,9}) \+X (\d{1,9})\n", data[:_RADIANCE_HEADER])
+    return Header((int(found[2]), int(found[1])) if found else None)
+
+
 _READERS: dict[bytes, Callable[[bytes], Header]] = {
     b"\xff\xd8": _jpeg,
     b"\x89PNG": _png,
@@ -264,4 +282,8 @@ _READERS: dict[bytes, Callable[[bytes], Header]] = {
     b"II+\0": _tiff,
     b"MM\0*": _tiff,
     b"MM\0+": _tiff,
+    b"\x59\xa6\x6a\x95": _sun_raster,
+    b"PF": _pfm,
+    b"Pf": _pfm,
+    b"#?": _radiance,
 }
