@@ -51,6 +51,11 @@ def _plain_all(value: Any) -> Any:
     return value
 
 
+def count(number: int, what: str) -> str:
+    """A number of things in words, such as "1 face" and "2 faces"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def message(text: str) -> None:
     """Says something to the user, on stderr."""
     typer.echo(plain(text), err=True)

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_core.spelling import count
-
 from .drawings import COMMENT, drawing_targets
 from .errors import UserError
 from .options import (
@@ -33,7 +31,7 @@ from .options import (
     Upsample,
     output,
 )
-from .output import message
+from .output import count, message
 from .pictures import Found, find_pictures
 from .predict_table import is_table, write_table
 from .predict_writers import WRITERS

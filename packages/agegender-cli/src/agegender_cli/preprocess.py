@@ -8,11 +8,9 @@ from typing import Annotated, Any, TypeAlias
 
 import typer
 
-from agegender_core.spelling import count
-
 from .errors import UserError, require_train
 from .options import Format, FormatOption, NearDuplicates, Quiet, output
-from .output import message, print_figures
+from .output import count, message, print_figures
 from .progress import COPIES, phase_bars
 
 _PHASES = {

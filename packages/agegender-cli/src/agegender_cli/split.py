@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_core.spelling import count
-
 from .errors import UserError, require_train
 from .options import Format, FormatOption, NearDuplicates, Quiet
-from .output import message, print_figures, scalars
+from .output import count, message, print_figures, scalars
 from .progress import phase_bars
 from .tables import cell, print_table
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agegender_core.spelling import count
-
 from .errors import UserError
-from .output import message
+from .output import count, message
 
 if TYPE_CHECKING:
     from agegender_train.store import Store

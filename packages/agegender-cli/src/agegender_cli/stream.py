@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from agegender_core.spelling import count
-
 from . import stream_options as options
 from .errors import UserError
 from .options import (
@@ -32,7 +30,7 @@ from .options import (
     Token,
     VideoModel,
 )
-from .output import message
+from .output import count, message
 from .progress import progress_bars
 from .stream_counts import count_lines, count_metrics, read_zones
 from .stream_health import metrics_file, open_metrics

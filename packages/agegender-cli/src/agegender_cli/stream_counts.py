@@ -7,9 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agegender_core.spelling import count
-
 from .errors import UserError
+from .output import count
 
 if TYPE_CHECKING:
     from agegender_core.counting import Counter, CountingSink, Regions, Totals, Zone
