@@ -12,6 +12,7 @@ from agegender_core.predict import Prediction
 from agegender_train.metrics import Outcomes, age_groups, compare, estimate, nearest_group
 from agegender_train.metrics.outcomes import WeightedFigures, weighted_median
 from agegender_train.metrics.resampling import clusters_of, resamples
+from agegender_train.metrics.scores import BANDS
 from agegender_train.store.labels import Labels
 
 FAIRFACE = [(0, 2), (3, 9), (10, 19), (20, 29), (30, 39), (40, 49), (50, 59), (60, 69), (70, 100)]
@@ -179,6 +180,14 @@ def test_parts_and_the_gap_between_the_best_and_the_worst() -> None:
     assert [part["n"] for part in report["parts"]["size"].values()] == [80] * 5
     assert {name: part["n"] for name, part in report["parts"]["box"].items()} == {"detected": 200, "known": 200}
     assert sum(part["n"] for part in report["parts"]["gender and band"].values()) == n
+    predicted = report["parts"]["predicted band"]
+    assert {name: part["n"] for name, part in predicted.items()} == {
+        name: count
+        for number, name in enumerate(BANDS)
+        if (count := int((np.clip(prediction.age // 10, 0, 10) == number).sum()))
+    }
+    thirties = (prediction.age >= 30) & (prediction.age < 40)
+    assert predicted["30-39"]["age_mae"] == pytest.approx(error[thirties].mean())
 
 
 def test_a_single_face_has_figures() -> None:

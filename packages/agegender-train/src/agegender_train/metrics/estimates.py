@@ -104,9 +104,10 @@ def slices(outcomes: Outcomes) -> dict[str, dict[str, Mask]]:
     """Parts of the faces whose figures are worth looking at by themselves: masks by kind and by the part's name.
 
     Returns:
-        "band": decades of age; "group": the dataset's word for ancestry; "gender"; "gender and band"; "box": whether
-        the detector found the face or the dataset's own box was taken; and fifths of the faces by "size", "sharpness",
-        "score" and "turn", where the outcomes have such a trait. A kind with only one part is left out.
+        "band": decades of age; "predicted band": decades of the predicted age, of faces whose age is known; "group":
+        the dataset's word for ancestry; "gender"; "gender and band"; "box": whether the detector found the face or the
+        dataset's own box was taken; and fifths of the faces by "size", "sharpness", "score" and "turn", where the
+        outcomes have such a trait. A kind with only one part is left out.
     """
     labels, traits = outcomes.labels, outcomes.traits
     bands = age_bands(labels)
@@ -115,6 +116,7 @@ def slices(outcomes: Outcomes) -> dict[str, dict[str, Mask]]:
     both = {f"{gender} {band}": of & by_band[band] for gender, of in genders.items() for band in BANDS}
     found = {
         "band": by_band,
+        "predicted band": _by_predicted_band(outcomes, bands < len(BANDS)),
         "group": _by_word(labels.group),
         "gender": genders,
         "gender and band": both,
@@ -123,6 +125,17 @@ def slices(outcomes: Outcomes) -> dict[str, dict[str, Mask]]:
     }
     kept = {kind: {name: mask for name, mask in parts.items() if mask.any()} for kind, parts in found.items()}
     return {kind: parts for kind, parts in kept.items() if len(parts) > 1 or (kind == "band" and parts)}
+
+
+def _by_predicted_band(outcomes: Outcomes, known: Mask) -> dict[str, Mask]:
+    """What an interval is worth to somebody who sees the prediction alone: an interval may hold 9 of 10 people in their
+    sixties, but not 9 of 10 who are said to be.
+    """
+    age = outcomes.prediction.age
+    if age is None:
+        return {}
+    bands = np.clip(age // 10, 0, len(BANDS) - 1)
+    return {name: known & (bands == number) for number, name in enumerate(BANDS)}
 
 
 def _by_word(words: npt.NDArray[np.object_]) -> Mapping[str, Mask]:

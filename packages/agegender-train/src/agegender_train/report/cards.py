@@ -21,7 +21,13 @@ from agegender_train.report.words import (
 
 _PLACE = re.compile(r"\{\{\s*([^{}]+?)\s*\}\}")
 _PARTS = ("age_mae", "age_bias", "middle_mae", "group_exact", "gender_accuracy", "coverage90")
-_KINDS = {"band": "age", "group": "ancestry, in the dataset's words", "gender": "gender"}
+_OF_PREDICTED = ("age_mae", "age_bias", "middle_mae", "coverage90")
+_KINDS = {
+    "band": "age",
+    "predicted band": "predicted age",
+    "group": "ancestry, in the dataset's words",
+    "gender": "gender",
+}
 _HEADLINES = (
     "age_mae",
     "age_median",
@@ -146,7 +152,8 @@ def _of_parts(row: dict[str, Any], kind: str) -> list[str]:
     if len(parts) < 2:
         return []
     there = used(list(parts.values()))
-    names = [name for name in _PARTS if name in there and name not in (OF_GROUPS if "age_mae" in there else OF_EXACT)]
+    shown = _OF_PREDICTED if kind == "predicted band" else _PARTS
+    names = [name for name in shown if name in there and name not in (OF_GROUPS if "age_mae" in there else OF_EXACT)]
     lines = [
         [name, f"{part['n']:,}", *(SHOWN[one].with_interval(part, one) for one in names)]
         for name, part in parts.items()

@@ -39,6 +39,7 @@ _FEW_PAIRS = 3
 _COMPARED = ("age_mae", "group_exact", "gender_accuracy")
 _KINDS = {
     "band": "age",
+    "predicted band": "predicted age",
     "group": "ancestry, in the dataset's words",
     "gender": "gender",
     "gender and band": "gender and age",
