@@ -124,6 +124,12 @@ def test_a_model_file_brings_its_network_and_gentle_settings(tmp_path: Path) -> 
     assert recommended(weights=str(tmp_path / "silent.onnx")).model_options == {}
 
 
+def test_another_network_than_that_of_the_weights_is_refused() -> None:
+    with pytest.raises(ValueError, match="^fast has the weights of mobilenetv2, not of ssrnet$"):
+        recommended("ssrnet", weights="fast")
+    assert recommended("mobilenetv2", weights="fast").model == "mobilenetv2"
+
+
 def test_a_name_that_is_nearly_right_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file with weights at acurate") as caught:
         recommended(weights="acurate")

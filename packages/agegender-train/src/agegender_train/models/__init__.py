@@ -60,6 +60,8 @@ def recommended(model: str | None = None, **asked: Any) -> Settings:
         FileNotFoundError: there is no such file.
     """
     start = model_to_start_from(asked.get("weights", ""))
+    if start and model not in (None, start.name):
+        raise ValueError(f"{asked['weights']} has the weights of {start.name}, not of {model}")
     model = model or (start.name if start else Settings.model)
     recipe = dict(get_network(model).recipe)
     if start:
