@@ -125,7 +125,7 @@ def test_a_model_file_brings_its_network_and_gentle_settings(tmp_path: Path) -> 
 
 
 def test_another_network_than_that_of_the_weights_is_refused() -> None:
-    with pytest.raises(ValueError, match="^fast has the weights of mobilenetv2, not of ssrnet$"):
+    with pytest.raises(ValueError, match=r"^fast has the weights of mobilenetv2, not of ssrnet$"):
         recommended("ssrnet", weights="fast")
     assert recommended("mobilenetv2", weights="fast").model == "mobilenetv2"
 
