@@ -15,7 +15,7 @@ import pytest
 from agegender_core.images import write_image
 from agegender_core.many.files import Addresses, Files, ReadBy, Unreadable
 from agegender_core.many.listing import Item, Listing, Part
-from agegender_core.many.rows import look_at_all, rows_of
+from agegender_core.many.rows import ROWS_AHEAD, look_at_all, rows_of
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,34 @@ def test_an_address_is_shown_without_its_password() -> None:
     assert source.stem("https://host") == "picture"
 
 
+def test_others_are_done_behind_one_that_takes_long(png: bytes) -> None:
+    workers, others, enough, behind = 2, [], threading.Event(), []
+
+    def look(item: Item, image: np.ndarray, row: dict[str, Any]) -> None:
+        if item.key == "0":
+            assert enough.wait(20)
+            time.sleep(0.2)
+            behind.append(len(others))
+            return
+        others.append(item.key)
+        if len(others) == 20:
+            enough.set()
+
+    names = [str(n) for n in range(100)]
+    rows = list(rows_of(Listing([Part(Noted(png, in_turn=False), names)]), look, workers))
+    assert [(row["source"], row["error"]) for row in rows] == [(name, None) for name in names]
+    assert behind[0] <= ROWS_AHEAD * workers
+
+
 def test_few_are_in_work_at_a_time(png: bytes) -> None:
     source = Noted(png, in_turn=True)
     listing = Listing([Part(source, [str(n) for n in range(40)])])
-    with closing(look_at_all(listing, look, 3)) as seen:
-        for number, _ in enumerate(seen):
-            assert len(source.notes) - 1 - number <= 3 + 2
+    looked: list[str] = []
+    held: list[int] = []
+
+    def look(item: Item, image: np.ndarray, row: dict[str, Any]) -> None:
+        held.append(len(source.notes) - 1 - len(looked))
+        looked.append(str(item.key))
+
+    assert len(list(look_at_all(listing, look, 3))) == 40
+    assert max(held) <= 3 + 2

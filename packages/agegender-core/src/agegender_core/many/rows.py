@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,6 +18,10 @@ from .listing import Item, Listing, Reader
 
 Look: TypeAlias = Callable[[Item, Frame, dict[str, Any]], None]
 """Looks at a picture, uint8 RGB (H, W, 3), and puts what it finds into its row."""
+
+
+ROWS_AHEAD = 16
+"""So many rows for each worker may be done behind a picture that takes long."""
 
 
 class Seen(NamedTuple):
@@ -54,7 +58,7 @@ def look_at_all(pictures: Iterable[Item], look: Look, workers: int) -> Generator
             for item in pictures:
                 read = _read_already(item, readers) if item.source.in_turn else readers.of(item)
                 waiting.append(executor.submit(_seen, item, read, look))
-                while len(waiting) > workers or (waiting and waiting[0].done()):
+                while waiting and not _has_room(waiting, workers):
                     yield waiting[0].result()
                     waiting.popleft()
             while waiting:
@@ -69,6 +73,19 @@ def look_at_all(pictures: Iterable[Item], look: Look, workers: int) -> Generator
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _has_room(waiting: deque[Future[Seen]], workers: int) -> bool:
+    """Whether another picture may be begun before the next row is given out; waits for a free worker.
+
+    Rows are small, and given out in order: behind a large picture that takes long, others are done meanwhile.
+    """
+    if len(waiting) > ROWS_AHEAD * workers:
+        return False
+    unfinished = [future for future in waiting if not future.done()]
+    if len(unfinished) > workers:  # one more than are looked at, so that no worker waits
+        wait(unfinished, return_when=FIRST_COMPLETED)
+    return not waiting[0].done()
 
 
 def rows_of(listing: Listing, look: Look, workers: int) -> Generator[dict[str, Any], None, None]:
