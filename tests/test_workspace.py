@@ -268,3 +268,14 @@ def test_the_cards_of_the_built_in_models_are_made_of_the_report(model: str) -> 
     assert (docs / f"model-card-{model}.md").read_text() == make_card(
         read_report(docs / "examples/report"), model, template
     )
+
+
+def test_the_root_says_what_to_install_instead() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    code = f"import {settings['build-backend']} as backend; backend.get_requires_for_build_wheel({{}})"
+    path = {"PYTHONPATH": str(ROOT / settings["backend-path"][0])}
+    result = subprocess.run([sys.executable, "-c", code], env=os.environ | path, capture_output=True, text=True)
+    assert result.returncode == 1
+    install = re.compile(r"pip install packages/\S+(?: packages/\S+)*")
+    assert install.findall(result.stderr) == install.findall((ROOT / "README.md").read_text())
+    assert "Traceback" not in result.stderr

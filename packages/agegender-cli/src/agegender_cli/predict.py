@@ -33,6 +33,7 @@ from .options import (
 )
 from .output import count, message
 from .pictures import Found, find_pictures
+from .predict_results import printed_into, results_format
 from .predict_table import is_table, write_table
 from .predict_writers import WRITERS
 from .progress import progress_bars
@@ -61,7 +62,7 @@ def predict(
         output(
             "PATH",
             "Also write the pictures with the faces drawn in: into a folder or, of one picture, a file. With a name in "
-            ".parquet: write the results into this table instead.",
+            ".csv, .json, .jsonl or .parquet: write the results into this file instead.",
         ),
     ] = None,
     files_from: Annotated[
@@ -132,6 +133,7 @@ def predict(
         raise UserError(
             f"the results go into {output}, and are not printed", hint="Leave out --format, or --output NAME.parquet."
         )
+    results = results_format(output, format_)
     if not paths and not files_from:
         raise UserError("PATH is missing", hint="agegender predict photo.jpg, or --files-from list.txt")
     found = find_pictures(paths or [], output, allow_urls, files_from or [])
@@ -159,7 +161,9 @@ def predict(
         was_there = write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
     else:
         was_there = False
-        tally = _print_rows(found, output, model, options, format_ or RowFormat.TABLE, at_a_time, quiet)
+        drawings, shown_as = (output, format_ or RowFormat.TABLE) if results is None else (None, results)
+        with printed_into(None if results is None else output):
+            tally = _print_rows(found, drawings, model, options, shown_as, at_a_time, quiet)
     if not (table and tally.stopped):
         _conclude(tally, None if was_there else output, _hint(detector, any_rotation), quiet)
     if tally.stopped:
