@@ -125,7 +125,8 @@ class Enlarger {
   simd::Buffer<float> pixels_, mixed_;
 };
 
-/// How much of each of `size` pixels lies between two edges; which pixels have a part of it, and which lie in it wholly.
+/// How much of each of `size` pixels lies between two edges; which pixels have a part of it, and which lie in it
+/// wholly.
 struct Coverage {
   std::ptrdiff_t first = 0, end = 0, whole_first = 0, whole_end = 0;
   std::vector<float> share;
