@@ -283,6 +283,27 @@ def test_a_card_has_the_figures_of_the_report(written: Path) -> None:
         make_card(report, "good", "{{ages.nothing}}")
 
 
+def test_a_card_says_who_is_worse_off_than_with_another_model(written: Path) -> None:
+    report = read_report(written)
+    assert make_card(report, "bad", "{{worse than good}}") == "none (of 0 figures of parts with 100 faces or more)"
+    for row in report.results:
+        for parts in row["parts"].values():
+            for figures in parts.values():
+                figures["n"] = 100
+    assert make_card(report, "good", "{{worse than bad}}").startswith("none (of ")
+    worse = make_card(report, "bad", "{{worse than good}}")
+    ages = [row for row in report.results if row["test_set"] == "ages"]
+    figures = {row["model"]: row["parts"]["band"]["20-29"] for row in ages}
+    low, high = figures["good"]["intervals"]["age_mae"]
+    assert figures["bad"]["age_mae"] > high
+    assert (
+        f"ages, age 20-29: age MAE, years {figures['bad']['age_mae']:.2f}, "
+        f"{figures['good']['age_mae']:.2f} ({low:.2f} to {high:.2f}) with good"
+    ) in worse
+    with pytest.raises(ValueError, match=r"asks for \{\{worse than ugly\}\}, and the report has no such model"):
+        make_card(report, "good", "{{worse than ugly}}")
+
+
 @pytest.mark.slow
 def test_twenty_thousand_predictions_make_a_page_below_five_megabytes(make_store: Any, tmp_path: Path) -> None:
     """With three models and faces that a JPEG can't shrink much; ten times the faces don't make the page larger."""

@@ -25,7 +25,8 @@ def card(
     """Write a model card whose figures all come from a report.
 
     A template holds what only people know, and places to fill: {{model}}, {{facts}}, {{figures}}, and single numbers
-    such as {{utkface.age_mae}} or {{utkface/band/60-69.age_bias}}.
+    such as {{utkface.age_mae}} or {{utkface/band/60-69.age_bias}}. {{worse than MODEL}} lists the decades, ancestries
+    and genders that the model serves worse than another one of the report.
 
     \b
     Examples:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agegender_core.spelling import with_near_names
+from agegender_train.metrics import GAPS
 from agegender_train.report.folder import Report
 from agegender_train.report.words import (
     OF_EXACT,
@@ -28,6 +29,9 @@ _KINDS = {
     "group": "ancestry, in the dataset's words",
     "gender": "gender",
 }
+_KINDS_OF_LABELS = {"band": "age", "group": "ancestry", "gender": "gender"}
+_WORSE = "worse than "
+_LEAST_COMPARED = 100
 _HEADLINES = (
     "age_mae",
     "age_median",
@@ -63,7 +67,9 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
         model: its name there.
         template: Markdown with placeholders: ``{{model}}``; ``{{facts}}``, from the description in the model file;
             ``{{figures}}``, the tables; ``{{SET.FIGURE}}`` and ``{{SET/KIND/PART.FIGURE}}``, one number, such as
-            ``{{utkface.age_mae}}`` or ``{{utkface/band/60-69.age_bias}}``; ``{{SET.n}}``.
+            ``{{utkface.age_mae}}`` or ``{{utkface/band/60-69.age_bias}}``; ``{{SET.n}}``; ``{{worse than MODEL}}``,
+            the parts of 100 faces or more for which it is worse than another model of the report by more than that
+            one's 95 % interval.
 
     Raises:
         ValueError: the report has no such model, or a placeholder names something that isn't in it.
@@ -82,9 +88,40 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
             return _facts(rows)
         if place == "figures":
             return _figures(report, model, rows)
+        if place.startswith(_WORSE):
+            return _worse_than(report, rows, place.removeprefix(_WORSE))
         return _number(rows, place)
 
     return _PLACE.sub(filled, template)
+
+
+def _worse_than(report: Report, rows: Sequence[Mapping[str, Any]], other: str) -> str:
+    others = {row["test_set"]: row for row in report.results if row["model"] == other}
+    if not others:
+        raise ValueError(f"the template asks for {{{{{_WORSE}{other}}}}}, and the report has no such model")
+    compared, worse = 0, []
+    for row in rows:
+        for kind, title in _KINDS_OF_LABELS.items():
+            theirs = others.get(row["test_set"], {}).get("parts", {}).get(kind, {})
+            for part, figures in row["parts"].get(kind, {}).items():
+                if part not in theirs or min(figures["n"], theirs[part]["n"]) < _LEAST_COMPARED:
+                    continue
+                for name in _judged(figures, theirs[part]):
+                    compared += 1
+                    low, high = theirs[part]["intervals"][name]
+                    if figures[name] > high if GAPS[name] < 0 else figures[name] < low:
+                        shown = SHOWN[name]
+                        worse.append(
+                            f"{row['test_set']}, {title} {part}: {shown.title} {shown.value(figures[name])}, "
+                            f"{shown.with_interval(theirs[part], name)} with {other}"
+                        )
+    found = "; ".join(worse) or "none"
+    return f"{found} (of {compared} figures of parts with {_LEAST_COMPARED} faces or more)"
+
+
+def _judged(figures: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
+    there = [name for name in GAPS if figures.get(name) is not None and theirs.get("intervals", {}).get(name)]
+    return [name for name in there if not (name == "middle_mae" and "age_mae" in there)]  # the same of known ages
 
 
 def _number(rows: Sequence[Mapping[str, Any]], place: str) -> str:
