@@ -18,7 +18,7 @@ from PIL import Image, features
 from agegender_core import ImageError, decode_image, images, read_image, write_image
 from agegender_core._opencv import _logging, quiet_opencv
 from agegender_core.images import MAX_PIXELS
-from agegender_core.picture_headers import Header, read_header
+from agegender_core.picture_headers import Header, gif_is_cut_off, read_header
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -550,3 +550,15 @@ def test_a_picture_that_opencv_refuses_leaves_no_file(tmp_path: Path) -> None:
     here = {"OPENCV_TEMP_PATH": str(tmp_path), "TMPDIR": str(tmp_path)}
     environment = os.environ | here | {"OPENCV_IO_MAX_IMAGE_PIXELS": "1000"}
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+
+
+@pytest.mark.parametrize("colours", [2, 256])
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_gif_is_cut_off_wherever_it_is_cut(colours: int, frames: int) -> None:
+    noise = np.random.default_rng(7).integers(0, 256, (frames, 20, 30, 3), np.uint8)
+    first, *others = [Image.fromarray(pixels).quantize(colours) for pixels in noise]
+    data = encoded(first, "GIF", save_all=True, append_images=others, duration=40, comment=b"; a comment;\0;")
+    assert not gif_is_cut_off(data)
+    assert not gif_is_cut_off(data + b"\0; what somebody put behind it")
+    for length in range(len(data)):
+        assert gif_is_cut_off(data[:length]), length

@@ -53,7 +53,9 @@ def _plain_all(value: Any) -> Any:
 
 def count(number: int, what: str) -> str:
     """A number of things in words, such as "1 face" and "2 faces"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    from agegender_core import spelling
+
+    return spelling.count(number, what)
 
 
 def message(text: str) -> None:

@@ -161,9 +161,11 @@ def predict(
         was_there = write_table(found.listing, output, model, options, images, scheduler, at_a_time, quiet, tally)
     else:
         was_there = False
-        drawings, shown_as = (output, format_ or RowFormat.TABLE) if results is None else (None, results)
-        with printed_into(None if results is None else output):
-            tally = _print_rows(found, drawings, model, options, shown_as, at_a_time, quiet)
+        if output is not None and results is not None:
+            with printed_into(output):
+                tally = _print_rows(found, None, model, options, results, at_a_time, quiet)
+        else:
+            tally = _print_rows(found, output, model, options, format_ or RowFormat.TABLE, at_a_time, quiet)
     if not (table and tally.stopped):
         _conclude(tally, None if was_there else output, _hint(detector, any_rotation), quiet)
     if tally.stopped:

@@ -43,15 +43,12 @@ def _begin(file: Path) -> bytes:
 
 
 @contextmanager
-def printed_into(output: Path | None) -> Iterator[None]:
+def printed_into(output: Path) -> Iterator[None]:
     """What is printed meanwhile goes into a UTF-8 file, which has its name when all of it is there.
 
     Raises:
         OSError: it can't be written.
     """
-    if output is None:
-        yield
-        return
     from agegender_core.files import replacing
 
     output.parent.mkdir(parents=True, exist_ok=True)

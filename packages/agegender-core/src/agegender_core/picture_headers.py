@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from mmap import mmap
 from typing import Literal, NamedTuple, TypeAlias
 
 Size: TypeAlias = tuple[int, int]
@@ -11,6 +12,7 @@ Order: TypeAlias = Literal["little", "big"]
 
 _ORIENTATION_TAG = 0x0112
 _EXIF = b"Exif\0\0"
+_IMAGE, _EXTENSION = 0x2C, 0x21  # what the blocks of a GIF begin with
 _RADIANCE_HEADER = 4096  # bytes: lines of text, mostly three
 
 
@@ -126,6 +128,24 @@ def _bmp(data: bytes) -> Header:
 
 def _gif(data: bytes) -> Header:
     return Header((_number(data, 6, 2), _number(data, 8, 2)), orientation=1)
+
+
+def gif_is_cut_off(data: bytes | mmap) -> bool:
+    """Whether a GIF ends before its trailer (GIF89a, section 27); what stands behind the trailer doesn't matter."""
+    try:
+        position = 13 + _colour_table(data[10])
+        while (kind := data[position]) in (_IMAGE, _EXTENSION):
+            position += 11 + _colour_table(data[position + 9]) if kind == _IMAGE else 2
+            while length := data[position]:  # sub-blocks, up to one without a byte (section 16)
+                position += 1 + length
+            position += 1
+    except IndexError:
+        return True
+    return False
+
+
+def _colour_table(flags: int) -> int:
+    return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
 def _tiff(data: bytes) -> Header:

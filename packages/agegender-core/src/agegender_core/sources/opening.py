@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import mmap
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import BinaryIO
 
 from agegender_core.files import is_utf8
 from agegender_core.images import has_picture_suffix, is_picture_file
+from agegender_core.picture_headers import gif_is_cut_off
 
 from . import opencv
 from .addresses import is_url, masked, slug_of
@@ -23,7 +25,6 @@ from .raw import RawReader
 from .recording import Recording
 
 _STALL = 5.0
-_PADDING = 4096  # bytes: some programs fill the last block of a file with zeros
 
 
 def open_source(
@@ -146,16 +147,12 @@ def _open_file(path: Path) -> Source:
 
 
 def _is_unfinished_gif(file: Path) -> bool:
-    """Whether a GIF was cut off: it announces no number of frames, but ends with a trailer (GIF89a, section 27).
-
-    Before the trailer stands the zero that ends a picture's data or an extension (sections 16 and 22): a byte of
-    the pixels that only looks like a trailer is not taken for one.
-    """
+    """Whether a GIF was cut off: unlike other files, it announces no number of frames that could be missed."""
     try:
         with file.open("rb") as opened:
             if opened.read(4) != b"GIF8":
                 return False
-            opened.seek(max(0, os.fstat(opened.fileno()).st_size - _PADDING))
-            return not opened.read().rstrip(b"\0").endswith(b"\0;")
-    except OSError:
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                return gif_is_cut_off(data)
+    except (OSError, ValueError):  # what can't be mapped is no file
         return False

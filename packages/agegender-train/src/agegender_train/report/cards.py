@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agegender_core.spelling import with_near_names
@@ -101,27 +101,33 @@ def _worse_than(report: Report, rows: Sequence[Mapping[str, Any]], other: str) -
         raise ValueError(f"the template asks for {{{{{_WORSE}{other}}}}}, and the report has no such model")
     compared, worse = 0, []
     for row in rows:
-        for kind, title in _KINDS_OF_LABELS.items():
-            theirs = others.get(row["test_set"], {}).get("parts", {}).get(kind, {})
-            for part, figures in row["parts"].get(kind, {}).items():
-                if part not in theirs or min(figures["n"], theirs[part]["n"]) < _LEAST_COMPARED:
-                    continue
-                for name in _judged(figures, theirs[part]):
-                    compared += 1
-                    low, high = theirs[part]["intervals"][name]
-                    if figures[name] > high if GAPS[name] < 0 else figures[name] < low:
-                        shown = SHOWN[name]
-                        worse.append(
-                            f"{row['test_set']}, {title} {part}: {shown.title} {shown.value(figures[name])}, "
-                            f"{shown.with_interval(theirs[part], name)} with {other}"
-                        )
+        for part, ours, theirs in _large_parts(row, others.get(row["test_set"])):
+            for name in _judged(tuple(GAPS), [ours, theirs]):
+                compared += 1
+                low, high = theirs["intervals"][name]
+                if ours[name] > high if GAPS[name] < 0 else ours[name] < low:
+                    shown = SHOWN[name]
+                    figures = f"{shown.value(ours[name])}, {shown.with_interval(theirs, name)} with {other}"
+                    worse.append(f"{row['test_set']}, {part}: {shown.title} {figures}")
     found = "; ".join(worse) or "none"
     return f"{found} (of {compared} figures of parts with {_LEAST_COMPARED} faces or more)"
 
 
-def _judged(figures: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
-    there = [name for name in GAPS if figures.get(name) is not None and theirs.get("intervals", {}).get(name)]
-    return [name for name in there if not (name == "middle_mae" and "age_mae" in there)]  # the same of known ages
+def _large_parts(row: Mapping[str, Any], other: Mapping[str, Any] | None) -> Iterator[tuple[str, Any, Any]]:
+    """Each part by what its faces' labels say that is large enough to compare: its name, its figures, and the other
+    model's.
+    """
+    for kind, title in _KINDS_OF_LABELS.items():
+        theirs = other["parts"].get(kind, {}) if other else {}
+        for name, part in row["parts"].get(kind, {}).items():
+            if name in theirs and min(part["n"], theirs[name]["n"]) >= _LEAST_COMPARED:
+                yield f"{title} {name}", part, theirs[name]
+
+
+def _judged(names: Sequence[str], figures: list[dict[str, Any]]) -> list[str]:
+    """Those of the names that there are figures for: of exact ages, or else of age groups."""
+    there = used(figures)
+    return [name for name in names if name in there and name not in (OF_GROUPS if "age_mae" in there else OF_EXACT)]
 
 
 def _number(rows: Sequence[Mapping[str, Any]], place: str) -> str:
@@ -188,9 +194,7 @@ def _of_parts(row: dict[str, Any], kind: str) -> list[str]:
     parts = row["parts"].get(kind, {})
     if len(parts) < 2:
         return []
-    there = used(list(parts.values()))
-    shown = _OF_PREDICTED if kind == "predicted band" else _PARTS
-    names = [name for name in shown if name in there and name not in (OF_GROUPS if "age_mae" in there else OF_EXACT)]
+    names = _judged(_OF_PREDICTED if kind == "predicted band" else _PARTS, list(parts.values()))
     lines = [
         [name, f"{part['n']:,}", *(SHOWN[one].with_interval(part, one) for one in names)]
         for name, part in parts.items()
