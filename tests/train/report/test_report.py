@@ -300,7 +300,7 @@ def test_a_card_says_who_is_worse_off_than_with_another_model(written: Path) -> 
         f"ages, age 20-29: age MAE, years {figures['bad']['age_mae']:.2f}, "
         f"{figures['good']['age_mae']:.2f} ({low:.2f} to {high:.2f}) with good"
     ) in worse
-    with pytest.raises(ValueError, match=r"asks for \{\{worse than ugly\}\}, and the report has no such model"):
+    with pytest.raises(ValueError, match="has no model 'ugly'; it has good, bad"):
         make_card(report, "good", "{{worse than ugly}}")
 
 

@@ -104,7 +104,9 @@ def main() -> None:
         if os.environ.get("AGEGENDER_DEBUG") == "1":
             raise
         if isinstance(error, OSError) and error.filename is not None:
-            _fail(f"{error.filename}: {error.strerror}", hints(error), 2)
+            is_in_the_way = isinstance(error, FileExistsError) and os.path.isfile(error.filename)
+            reason = "there is a file of that name already" if is_in_the_way else error.strerror
+            _fail(f"{error.filename}: {reason}", hints(error), 2)
         if isinstance(error, UserError | ValueError | OSError):
             _fail(str(error), hints(error), 2)
         _fail(

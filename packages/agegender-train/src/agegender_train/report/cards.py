@@ -74,11 +74,7 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
     Raises:
         ValueError: the report has no such model, or a placeholder names something that isn't in it.
     """
-    rows = [row for row in report.results if row["model"] == model]
-    if not rows:
-        there = list(dict.fromkeys(row["model"] for row in report.results))
-        unknown = ValueError(f"{report.path} has no model {model!r}; it has {', '.join(there)}")
-        raise with_near_names(unknown, model, there)
+    rows = _rows_of(report, model)
 
     def filled(match: re.Match[str]) -> str:
         place = match[1]
@@ -95,10 +91,17 @@ def make_card(report: Report, model: str, template: str = TEMPLATE) -> str:
     return _PLACE.sub(filled, template)
 
 
+def _rows_of(report: Report, model: str) -> list[dict[str, Any]]:
+    rows = [row for row in report.results if row["model"] == model]
+    if not rows:
+        there = list(dict.fromkeys(row["model"] for row in report.results))
+        unknown = ValueError(f"{report.path} has no model {model!r}; it has {', '.join(there)}")
+        raise with_near_names(unknown, model, there)
+    return rows
+
+
 def _worse_than(report: Report, rows: Sequence[Mapping[str, Any]], other: str) -> str:
-    others = {row["test_set"]: row for row in report.results if row["model"] == other}
-    if not others:
-        raise ValueError(f"the template asks for {{{{{_WORSE}{other}}}}}, and the report has no such model")
+    others = {row["test_set"]: row for row in _rows_of(report, other)}
     compared, worse = 0, []
     for row in rows:
         for part, ours, theirs in _large_parts(row, others.get(row["test_set"])):
