@@ -52,6 +52,7 @@ def test_models_with_their_accuracy_and_a_plot(here: Here, tmp_path: Path) -> No
     words = ("benchmark", "models", *QUICK, "--threads", 1, "--batch-size", 1, "--batch-size", 2)
     shown = here(*words, "--plot", tmp_path / "speed.png")
     head, *rows = table(shown.stdout, "model ")
+    assert "ms to load" in head
     assert "to group" in head
     assert "age MAE" not in head
     assert [row.split()[:3] for row in rows[:2]] == [["tiny", "1", "1"], ["tiny", "2", "1"]]

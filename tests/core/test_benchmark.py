@@ -127,6 +127,7 @@ def test_models_by_batch_and_threads_with_what_their_files_say() -> None:
         assert_figures(row)
         assert row["items"] == row["batch"]
         assert row["ms_per_face"] == row["median_ms"] / row["batch"]
+        assert row["load_ms"] > row["min_ms"] / row["batch"]
     for about, name in zip(report["models"], ("ssrnet", "mobilenetv2"), strict=True):
         predictor = load_predictor(name)
         (stated,) = json.loads(predictor.metadata["agegender.metrics"])

@@ -56,12 +56,13 @@ def model_table(report: dict[str, Any]) -> None:
             f"{row['per_second']:,.0f}",
             row["precision"],
             str(row["looks"]),
+            _ms(row["load_ms"]),
             *(cell(row[name], text) for name, (_, text) in known.items()),
         ]
         for row in rows
     ]
     where = ["model", *(["by"] if several else []), "faces", "threads"]
-    titles = [*where, "ms a face", "10-90 %", "faces a second", "weights", "looks"]
+    titles = [*where, "ms a face", "10-90 %", "faces a second", "weights", "looks", "ms to load"]
     print_table([*titles, *(title for title, _ in known.values())], lines, left=["by"])
     for said in dict.fromkeys(_source(model) for model in report["models"]):
         typer.echo(said)

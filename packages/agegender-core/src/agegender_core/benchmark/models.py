@@ -1,4 +1,4 @@
-"""How long the networks take, by batch and threads, beside how accurate they are."""
+"""How long the networks take to load and to run, by batch and threads, beside how accurate they are."""
 
 from __future__ import annotations
 
@@ -55,8 +55,9 @@ def measure_models(
         network, bytes (of the file), precision (of its weights), looks (at a face: 2 where each is mirrored, too), and
         "figures": a mapping with source, test_set, n, and as far as they are known age_mae (years), interval_mae
         (years from the age group that the label gives) and gender_accuracy (in [0, 1]), or ``None`` where none are
-        known; and "rows": a list of mappings with model, batch, threads, device (see `Predictor.provider`), what
-        `time_calls` gives, and ms_per_face.
+        known; and "rows": a list of mappings with model, batch, threads, device (see `Predictor.provider`), load_ms
+        (the median of `load_predictor`, again and again in this process: the first time its memory must be got from the
+        system, too), what `time_calls` gives, and ms_per_face.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -71,13 +72,16 @@ def measure_models(
     rows: list[dict[str, Any]] = []
     for model, by in itertools.product(models, runtimes):
         for number in counts:
-            predictor = load_to_time(model, threads=number, device=device, runtime=by)
+            load = partial(load_to_time, model, threads=number, device=device, runtime=by)
+            load_ms = time_calls(load, seconds)["median_ms"]
+            predictor = load()
             chips = _chips(predictor)
             for size in batch_sizes:
                 batch = np.ascontiguousarray(np.resize(chips, (size, *chips.shape[1:])))
                 times = time_calls(partial(predictor.predict_chips, batch), seconds, size)
                 where = {"model": str(model), "batch": size, "threads": number, "device": predictor.provider}
-                rows.append({**where, **times, "ms_per_face": times["median_ms"] / size})
+                ms_per_face = times["median_ms"] / size
+                rows.append({**where, "load_ms": load_ms, **times, "ms_per_face": ms_per_face})
     return {"machine": describe_machine(), "models": about, "rows": rows}
 
 
