@@ -7,8 +7,10 @@
 #include <new>
 #include <vector>
 
+#include "agegender/blend.hpp"
 #include "agegender/face_detector.hpp"
 #include "agegender/preprocess.hpp"
+#include "agegender/resize.hpp"
 #include "agegender/yunet.hpp"
 #include "check.hpp"
 
@@ -91,10 +93,24 @@ void test_preprocess() {
   CHECK(allocations_of([&] { preprocess(chip.bytes.data(), out.data()); }) == 0);
 }
 
+void test_resize() {
+  const Frame frame(90, 160);
+  std::vector<std::uint8_t> out(50 * 70 * 3);
+  CHECK(allocations_of([&] { shrink(frame.view, {5, 3, 155, 90}, 70, 50, out.data()); }) == 0);
+}
+
+void test_blend() {
+  Frame frame(30, 40);
+  const std::vector<std::uint8_t> mask(10 * 10, 200);
+  CHECK(allocations_of([&] { blend(frame.bytes.data(), 30, 40, {mask.data(), 10, 10}, 5, 5, {255, 0, 0}, 0.5); }) == 0);
+}
+
 }  // namespace
 }  // namespace agegender
 
 int main() {
+  agegender::test_resize();
+  agegender::test_blend();
   agegender::test_hog();
   agegender::test_yunet();
   agegender::test_preprocess();

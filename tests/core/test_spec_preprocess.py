@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import runpy
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,31 +11,15 @@ from hypothesis import strategies as st
 
 from agegender_core import PreprocessSpec, preprocess
 
+shares = runpy.run_path(str(Path(__file__).with_name("reference_resize.py")))["shares"]
+
 margins = st.floats(0, 0.4)
-
-
-def weights(begin: float, end: float, outputs: int, inputs: int) -> np.ndarray:
-    """The share of each input pixel in each output pixel along one axis: plain and slow."""
-    matrix = np.zeros((outputs, inputs))
-    step = (end - begin) / outputs
-    for i in range(outputs):
-        left, right = begin + i * step, begin + (i + 1) * step
-        if step >= 1:
-            for k in range(inputs):
-                matrix[i, k] = max(0.0, min(right, k + 1) - max(left, k)) / step
-        else:
-            centre = min(max((left + right) / 2 - 0.5, 0), inputs - 1)
-            first = min(int(centre), max(inputs - 2, 0))
-            matrix[i, first] += 1 - (centre - first)
-            if inputs > 1:
-                matrix[i, first + 1] += centre - first
-    return matrix
 
 
 def reference(chips: np.ndarray, spec: PreprocessSpec) -> np.ndarray:
     left, top, right, bottom = spec.crop
-    rows = weights(top, bottom, spec.input_size, spec.chip_size)
-    columns = weights(left, right, spec.input_size, spec.chip_size)
+    rows = shares(top, bottom, spec.input_size, spec.chip_size)
+    columns = shares(left, right, spec.input_size, spec.chip_size)
     out = np.einsum("ih,nhwc,jw->nijc", rows, chips.astype(float), columns)
     if spec.color == "bgr":
         out = out[..., ::-1]

@@ -7,6 +7,7 @@ void bind_blend(pybind11::module_& m);
 void bind_detect(pybind11::module_& m);
 void bind_landmarks(pybind11::module_& m);
 void bind_preprocess(pybind11::module_& m);
+void bind_resize(pybind11::module_& m);
 void bind_tracking(pybind11::module_& m);
 void bind_yunet(pybind11::module_& m);
 }  // namespace agegender::python
@@ -20,6 +21,7 @@ PYBIND11_MODULE(_core, m) {
   bind_detect(m);
   bind_landmarks(m);
   bind_preprocess(m);
+  bind_resize(m);
   bind_tracking(m);
   bind_yunet(m);
 }

@@ -5,6 +5,7 @@ void bind_augment(pybind11::module_& m);
 void bind_detect(pybind11::module_& m);
 void bind_landmarks(pybind11::module_& m);
 void bind_preprocess(pybind11::module_& m);
+void bind_resize(pybind11::module_& m);
 void bind_yunet(pybind11::module_& m);
 }  // namespace agegender::python
 
@@ -14,5 +15,6 @@ PYBIND11_MODULE(_core_x86_64_v3, m) {
   agegender::python::bind_detect(m);
   agegender::python::bind_landmarks(m);
   agegender::python::bind_preprocess(m);
+  agegender::python::bind_resize(m);
   agegender::python::bind_yunet(m);
 }

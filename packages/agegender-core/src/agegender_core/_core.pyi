@@ -61,6 +61,11 @@ def preprocess(
     bgr: bool = False,
     channels_first: bool = False,
 ) -> None: ...
+def shrink(
+    image: npt.NDArray[np.uint8],  # (H, W, 3)
+    part: tuple[int, int, int, int],
+    out: npt.NDArray[np.uint8],  # (h, w, 3), no larger than the part
+) -> None: ...
 def yunet_input(image: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None: ...  # out: (1, 3, H, W)
 def yunet_faces(
     outputs: list[npt.NDArray[np.float32]],  # cls, obj, bbox and kps, each of all strides: (1, cells, k)

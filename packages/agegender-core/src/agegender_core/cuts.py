@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .frames import Frame
+from .resizing import resize_area
 
 # Pans, zooms and flashes leave the thumbnails of two frames alike; across a cut they have little in common.
 _SAME_SHOT = 0.5
@@ -32,7 +33,7 @@ class CutDetector:
         """Whether this frame, uint8 RGB (H, W, 3), begins a new shot; the first one doesn't."""
         # A large frame shows no more than some of its pixels, and those are there sooner.
         step = max(1, min(frame.shape[0] // _ENOUGH[1], frame.shape[1] // _ENOUGH[0]))
-        small = cv2.resize(frame[::step, ::step], _THUMBNAIL, interpolation=cv2.INTER_AREA)
+        small = resize_area(frame[::step, ::step], _THUMBNAIL)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
         last, self._last = self._last, grey
         if last is None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Faces, Frame
+from .resizing import resize_area
 from .stages import looked_at, to_look_at
 
 FloatArray = npt.NDArray[np.float64]
@@ -98,7 +99,7 @@ def sharpness(chips: npt.NDArray[np.uint8]) -> FloatArray:
     """
     found = np.zeros(len(chips))
     for row, chip in enumerate(chips):
-        grey = cv2.cvtColor(cv2.resize(chip, (96, 96), interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        grey = cv2.cvtColor(resize_area(chip, (96, 96)), cv2.COLOR_RGB2GRAY)
         middle = grey[24:72, 24:72].astype(np.float32)
         found[row] = np.abs(cv2.Laplacian(middle, cv2.CV_32F)).mean() / max(float(middle.std()), 1.0)
     return found

@@ -54,7 +54,7 @@ class Upright:
             return cls(np.zeros((size, size, 3), np.uint8), _inverse(there))
         from_window = there.copy()
         from_window[:, 2] += there[:, :2] @ (left, top)
-        image = cv2.warpAffine(np.ascontiguousarray(window), from_window, (size, size), borderMode=cv2.BORDER_REPLICATE)
+        image = cv2.warpAffine(window, from_window, (size, size), borderMode=cv2.BORDER_REPLICATE)
         return cls(np.asarray(image, np.uint8), _inverse(there))
 
     @property

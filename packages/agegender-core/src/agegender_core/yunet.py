@@ -18,6 +18,7 @@ from .frames import as_frame
 from .native import native
 from .onnx_runtime import ModelFileError, open_session
 from .pyramid import Level, best_of_overlapping, in_core, levels
+from .resizing import resize_area
 from .upright import Upright, roll
 
 Floats = npt.NDArray[np.float32]
@@ -208,8 +209,7 @@ class YuNetDetector:
     def _search_level(self, frame: Frame, level: Level, threshold: float) -> tuple[Floats, Floats, Floats]:
         resized = frame
         if level.size != (frame.shape[1], frame.shape[0]):
-            method = cv2.INTER_AREA if level.scale < 1 else cv2.INTER_CUBIC
-            resized = cv2.resize(frame, level.size, interpolation=method)  # type: ignore[assignment]
+            resized = resize_area(frame, level.size) if level.scale < 1 else _enlarged(frame, level.size)
         parts = []
         for tile in level.tiles():
             left, top, right, bottom = tile.box
@@ -302,14 +302,21 @@ def _surroundings(
     """
     start = np.floor(centre - side / 2).astype(int).clip(0)
     end = np.ceil(centre + side / 2).astype(int).clip(start + 1, np.maximum(frame.shape[1::-1], start + 1))
-    window = frame[start[1] : end[1], start[0] : end[0]]
-    if window.size == 0:
+    if (start >= frame.shape[1::-1]).any():
         return np.zeros((1, 1, 3), np.uint8), start.astype(np.float64), 1.0
     scale = size / (side + 2)
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    width, height = (max(1, min(size, round(float(length) * scale))) for length in window.shape[1::-1])
-    patch = cv2.resize(window, (width, height), interpolation=method)
-    return np.asarray(patch, np.uint8), start.astype(np.float64), scale
+    (left, top), (right, bottom) = start.tolist(), end.tolist()
+    width, height = (max(1, min(size, round(length * scale))) for length in (right - left, bottom - top))
+    if scale < 1:
+        patch = resize_area(frame, (width, height), (left, top, right, bottom))
+    else:
+        window = frame[top:bottom, left:right]
+        patch = np.asarray(cv2.resize(window, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return patch, start.astype(np.float64), scale
+
+
+def _enlarged(frame: Frame, size: tuple[int, int]) -> Frame:
+    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
 def _hog_boxes(boxes: Floats, points: Floats) -> Floats:

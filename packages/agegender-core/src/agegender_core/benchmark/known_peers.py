@@ -20,6 +20,7 @@ from agegender_core.faces import Faces, Frame
 from agegender_core.images import decode_image, read_image
 from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
+from agegender_core.resizing import resize_area
 from agegender_core.spec import PreprocessSpec
 from agegender_core.yunet import YUNET_PATH, YuNetDetector
 
@@ -31,15 +32,17 @@ from .stages import SAMPLE
 def known_peers() -> list[Comparison]:
     """Everything that can be compared, whether its library is installed or not."""
     tracks = f"track {TRACKS} squares that never meet, {FRAMES} frames"
-    resized = "preprocess 32 chips of 140 px to 64 px"
+    smaller = "resize 1920 x 1080 to 843 x 474"
+    inputs = "preprocess 32 chips of 140 px to 64 px"
     look = "age and gender of a face that is found"
     return [
         Comparison("decode JPEG to RGB, 512 x 400", "OpenCV", "cv2", "equal pixels", _decode),
+        Comparison(smaller, "OpenCV", "cv2", "equal within one grey level", _resize),
         Comparison("detect by HOG, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, True)),
         Comparison("detect by hog-fast, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, False)),
         Comparison("detect by YuNet, 640 x 360", "OpenCV", "cv2", "equal within 0.1 px and 1e-4 of score", _yunet),
         Comparison("landmarks and a chip of 140 px", "dlib", "dlib", "equal to the last bit", _align),
-        Comparison(resized, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
+        Comparison(inputs, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
         Comparison("10 faces, from frame to input", "dlib and OpenCV", "dlib", "equal within 1e-4", _frame_to_input),
         Comparison(tracks, "trackers' SORT", "trackers", "the same tracks", _beside("SORTTracker")),
         Comparison(tracks, "trackers' ByteTrack", "trackers", "the same tracks", _beside("ByteTrackTracker")),
@@ -84,6 +87,18 @@ def _frame(width: int, height: int) -> Frame:
     top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
     frame[top : top + small.shape[0], left : left + small.shape[1]] = small
     return frame
+
+
+def _resize() -> Sides:
+    """A frame of full HD as the detector of videos sees it."""
+    frame, size = np.ascontiguousarray(np.resize(_frame(1280, 720), (1080, 1920, 3))), (843, 474)
+
+    def difference(ours: Any, theirs: Any) -> str:
+        return "" if np.abs(ours.astype(int) - theirs).max() <= 1 else _equal(ours, theirs)
+
+    return Sides(
+        lambda: resize_area(frame, size), lambda: cv2.resize(frame, size, interpolation=cv2.INTER_AREA), difference
+    )
 
 
 def _hog(exact: bool) -> Sides:

@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-import cv2
-import numpy as np
-
 from agegender_core.faces import Faces, Frame
 from agegender_core.records import face_records, gender_of, plain_text
+from agegender_core.resizing import resize_area
 
 from .batching import jpeg
 
@@ -200,4 +198,4 @@ def _fitting(frame: Frame) -> Frame:
     if width <= _WIDEST:
         return frame
     size = _WIDEST, max(1, round(height * _WIDEST / width))
-    return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return resize_area(frame, size)

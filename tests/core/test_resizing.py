@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import runpy
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agegender_core import Frame, _core
+from agegender_core.native import native
+from agegender_core.resizing import resize_area
+
+shares = runpy.run_path(str(Path(__file__).with_name("reference_resize.py")))["shares"]
+
+BUILDS = {"native": native(), "baseline": _core}
+
+
+def frame_of(width: int, height: int, seed: int = 0) -> Frame:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def by_opencv(frame: Frame, size: tuple[int, int]) -> Any:
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> tuple[int, int, int, int]:
+    left, top = draw(st.integers(0, 20)), draw(st.integers(0, 20))
+    return left, top, left + draw(st.integers(1, 60)), top + draw(st.integers(1, 60))
+
+
+@settings(max_examples=150, deadline=None)
+@given(part=parts(), shrinks=st.tuples(st.floats(0, 1), st.floats(0, 1)), build=st.sampled_from(sorted(BUILDS)))
+def test_each_pixel_is_the_mean_over_its_area(
+    part: tuple[int, int, int, int], shrinks: tuple[float, float], build: str
+) -> None:
+    left, top, right, bottom = part
+    width, height = (max(1, round(side * by)) for side, by in zip((right - left, bottom - top), shrinks, strict=True))
+    frame, out = frame_of(right + 3, bottom + 2), np.empty((height, width, 3), np.uint8)
+    BUILDS[build].shrink(frame, part, out)
+    window = frame[top:bottom, left:right]
+    rows, columns = shares(0, bottom - top, height, bottom - top), shares(0, right - left, width, right - left)
+    means = np.einsum("ih,hwc,jw->ijc", rows, window.astype(float), columns)
+    # Rounded; only what lies between two grey levels may go either way.
+    assert np.abs(out - means).max() <= 0.5 + 1e-3
+    assert np.abs(out.astype(int) - by_opencv(window, (width, height))).max() <= 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(st.integers(1, 50), st.integers(1, 50)), st.tuples(st.integers(1, 90), st.integers(1, 90)))
+def test_any_size_is_as_opencv_has_it(before: tuple[int, int], size: tuple[int, int]) -> None:
+    frame = frame_of(*before)
+    ours = resize_area(frame, size)
+    assert ours.dtype == np.uint8
+    assert np.abs(ours.astype(int) - by_opencv(frame, size)).max() <= 1
+
+
+@pytest.mark.parametrize("size", [(843, 474), (960, 540), (480, 270), (1919, 1080)])
+def test_a_frame_of_a_video_differs_from_opencvs_in_few_pixels(size: tuple[int, int]) -> None:
+    frame = cv2.resize(frame_of(96, 54), (1920, 1080), interpolation=cv2.INTER_CUBIC)
+    differs = resize_area(frame, size) != by_opencv(frame, size)  # type: ignore[arg-type]
+    assert differs.mean() < 0.05  # at a fourth of the size every 16th mean or so lies between two levels
+    white = np.full_like(frame, 255)
+    assert (resize_area(white, size) == 255).all()  # type: ignore[arg-type]
+
+
+def test_a_part_is_resized_without_its_surroundings_and_views_are_taken() -> None:
+    frame = frame_of(90, 70)
+    part = resize_area(frame, (20, 30), (11, 5, 60, 65))
+    np.testing.assert_array_equal(part, resize_area(frame[5:65, 11:60].copy(), (20, 30)))
+    np.testing.assert_array_equal(
+        resize_area(frame[::2, ::-1], (20, 30)), resize_area(frame[::2, ::-1].copy(), (20, 30))
+    )
+
+
+def test_many_threads_get_what_one_gets() -> None:
+    frames = [frame_of(60 + number, 50 + 3 * number, number) for number in range(24)]
+    with ThreadPoolExecutor(8) as executor:
+        found = list(executor.map(lambda frame: resize_area(frame, (33, 21)), frames))
+    for frame, one in zip(frames, found, strict=True):
+        np.testing.assert_array_equal(one, resize_area(frame, (33, 21)))
+
+
+@pytest.mark.parametrize(
+    ("part", "size", "said"),
+    [
+        ((0, 0, 11, 5), (3, 3), "inside an image of 10 x 8 pixels, got 0, 0, 11, 5"),
+        ((-1, 0, 4, 5), (3, 3), "inside an image"),
+        ((4, 0, 4, 5), (1, 1), "inside an image"),
+        ((0, 0, 4, 5), (5, 5), "no more than the part, got 5 x 5"),
+        ((0, 0, 4, 5), (0, 5), "at least one pixel"),
+    ],
+)
+def test_what_does_not_fit_is_refused(part: tuple[int, int, int, int], size: tuple[int, int], said: str) -> None:
+    out = np.empty((size[1], size[0], 3), np.uint8)
+    with pytest.raises(ValueError, match=said):
+        native().shrink(frame_of(10, 8), part, out)
