@@ -71,7 +71,9 @@ def test_tracks_are_the_same_by_any_number() -> None:
     assert _same_tracks(ours, [np.array([7, -1])] * 20) != ""
 
 
-@pytest.mark.parametrize("what", ["decode", "resize", "landmarks", "preprocess", pytest.param("detect", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "what", ["decode", "resize", "landmarks", "preprocess", pytest.param("detect", marks=pytest.mark.slow)]
+)
 def test_the_known_peers_that_are_here_give_the_same(what: str) -> None:
     chosen = [one for one in known_peers() if one.what.startswith(what)]
     rows = compare_with_peers(chosen, 0)["rows"]
