@@ -12,7 +12,7 @@ from .resizing import resize_area
 # Pans, zooms and flashes leave the thumbnails of two frames alike; across a cut they have little in common.
 _SAME_SHOT = 0.5
 _THUMBNAIL = (32, 18)
-_ENOUGH = (256, 144)
+_ENOUGH = 144
 _FLAT, _JUMP = 2.0, 20.0  # grey levels
 
 
@@ -31,9 +31,9 @@ class CutDetector:
 
     def __call__(self, frame: Frame) -> bool:
         """Whether this frame, uint8 RGB (H, W, 3), begins a new shot; the first one doesn't."""
-        # A large frame shows no more than some of its pixels, and those are there sooner.
-        step = max(1, min(frame.shape[0] // _ENOUGH[1], frame.shape[1] // _ENOUGH[0]))
-        small = resize_area(frame[::step, ::step], _THUMBNAIL)
+        # A large frame shows no more than some of its rows, and those are there sooner.
+        step = max(1, frame.shape[0] // _ENOUGH)
+        small = resize_area(frame[::step], _THUMBNAIL)
         grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32).ravel()
         last, self._last = self._last, grey
         if last is None:

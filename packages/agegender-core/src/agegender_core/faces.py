@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
@@ -119,7 +120,11 @@ class Faces(FormerIntervalEnds):
     error: Exception | None = None
 
     def __post_init__(self) -> None:
-        for name, (dtype, shape) in _COLUMNS.items():
+        self._check(_COLUMNS)
+
+    def _check(self, names: Iterable[str]) -> None:
+        for name in names:
+            dtype, shape = _COLUMNS[name]
             column = getattr(self, name)
             if column is None:
                 continue
@@ -249,7 +254,13 @@ class Faces(FormerIntervalEnds):
 
     def with_columns(self, **columns: Any) -> Faces:
         """A copy with some columns replaced; it shares the memory of the rest."""
-        return replace(self, **columns)
+        if not columns.keys() <= _COLUMNS.keys() or "xyxy" in columns:
+            return replace(self, **columns)
+        # The others are checked already; a dozen stages do this with each frame of a video.
+        changed = copy(self)
+        changed.__dict__.update(columns)
+        changed._check(columns)
+        return changed
 
 
 Stage: TypeAlias = Callable[[Frame, Faces], Faces]

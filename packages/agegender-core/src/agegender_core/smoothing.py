@@ -67,7 +67,7 @@ def robust_mean(values: FloatArray, weights: FloatArray) -> float:
     spread = max(1.4826 * weighted_quantile(distance, weights, 0.5), _LEAST_SPREAD)
     weights = weights * (_HUBER * spread / np.maximum(distance, _HUBER * spread))
     # Around the median, so that equal values give themselves back to the last bit.
-    return middle + float(np.average(values - middle, weights=weights))
+    return middle + float(weights @ (values - middle) / weights.sum())
 
 
 class _Track:
@@ -75,6 +75,7 @@ class _Track:
 
     def __init__(self) -> None:
         self.evidence: deque[Evidence] = deque(maxlen=_CAPACITY)
+        self.latest: Smoothed | None = None
         self.quality = math.nan
         self.male: bool | None = None
         self.seen = 0.0
@@ -82,6 +83,7 @@ class _Track:
     def add(self, evidence: Evidence) -> None:
         """One more; where the last few contradict all before them, this is another person, and only they count."""
         self.evidence.append(evidence)
+        self.latest = None
         if len(self.evidence) < 2 * _JURY:
             return
         table = np.array(self.evidence)
@@ -100,15 +102,18 @@ class _Track:
 
     def smoothed(self, time_constant: float, hysteresis: float) -> Smoothed:
         """The track's values at the time of its newest evidence."""
+        if self.latest is not None:  # most frames bring nothing new, and weights are relative to the newest
+            return self.latest
         while self.evidence[-1].time - self.evidence[0].time > _TOO_OLD * time_constant:
             self.evidence.popleft()
         table = np.array(self.evidence)
-        # Relative to the newest, not to now: without new evidence all weights shrink alike, and nothing changes.
         weights = table[:, 1] * np.exp((table[:, 0] - table[-1, 0]) / time_constant)
         # A model that has learned one of the two leaves the other out.
         age = math.nan if np.isnan(table[:, 2]).any() else robust_mean(table[:, 2], weights)
-        age_std, below, above, p_male = (float(mean) for mean in np.average(table[:, 3:], axis=0, weights=weights))
-        return Smoothed(age, age_std, (max(age - below, 0.0), age + above), self._held(p_male, hysteresis))
+        age_std, below, above, p_male = (weights @ table[:, 3:] / weights.sum()).tolist()
+        interval = max(age - below, 0.0), age + above
+        self.latest = Smoothed(age, age_std, interval, self._held(p_male, hysteresis))
+        return self.latest
 
     def _held(self, p_male: float, hysteresis: float) -> float:
         if math.isnan(p_male):

@@ -347,6 +347,9 @@ def _without_doubles(squares: Floats, points: Floats, scores: Floats) -> list[in
     angles = np.radians(roll(points))
     kept: list[int] = []
     for row in range(len(squares)):
+        if scores[row] >= max(_ABOVE_SCORE, _BESIDE_SCORE):
+            kept.append(row)
+            continue
         corner = np.minimum(squares[row, 2:], squares[kept, 2:])
         shared = (corner - np.maximum(squares[row, :2], squares[kept, :2])).clip(0).prod(axis=1)
         overlap = shared / (sides[row] ** 2 + sides[kept] ** 2 - shared)
