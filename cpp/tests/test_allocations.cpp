@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <string>
 #include <vector>
 
 #include "agegender/blend.hpp"
 #include "agegender/face_detector.hpp"
+#include "agegender/landmarks.hpp"
 #include "agegender/preprocess.hpp"
 #include "agegender/resize.hpp"
 #include "agegender/yunet.hpp"
@@ -99,6 +101,15 @@ void test_resize() {
   CHECK(allocations_of([&] { shrink(frame.view, {5, 3, 155, 90}, 70, 50, out.data()); }) == 0);
 }
 
+void test_landmarks(const std::string& models) {
+  const Frame frame(120, 160);
+  const LandmarkModel model(models + "/landmarks5.dat");
+  const std::vector<BoxXyxy> boxes(20, {10, 10, 90, 90});
+  std::vector<Landmarks> landmarks(boxes.size());
+  for (const std::size_t count : {std::size_t{1}, boxes.size()})
+    CHECK(allocations_of([&] { model.predict(frame.view, boxes.data(), count, landmarks.data()); }) == 0);
+}
+
 void test_blend() {
   Frame frame(30, 40);
   const std::vector<std::uint8_t> mask(10 * 10, 200);
@@ -108,8 +119,9 @@ void test_blend() {
 }  // namespace
 }  // namespace agegender
 
-int main() {
+int main(int, char** arguments) {
   agegender::test_resize();
+  agegender::test_landmarks(arguments[1]);
   agegender::test_blend();
   agegender::test_hog();
   agegender::test_yunet();

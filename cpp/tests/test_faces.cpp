@@ -1,31 +1,21 @@
-// Detection, landmarks, chips and preprocessing: what they refuse, and what they give on a made picture. That they give
+// Detection, chips and preprocessing: what they refuse, and what they give on a made picture. That they give
 // what dlib gives is tested from Python, beside dlib's own binding.
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
-#include <string>
 #include <thread>
 #include <vector>
 
 #include "agegender/align.hpp"
 #include "agegender/face_detector.hpp"
-#include "agegender/landmarks.hpp"
 #include "agegender/preprocess.hpp"
 #include "check.hpp"
+#include "noise.hpp"
 
 using namespace agegender;
+using agegender::test::noise;
 
 namespace {
-
-std::vector<std::uint8_t> noise(std::size_t count) {
-  std::vector<std::uint8_t> bytes(count);
-  std::uint32_t state = 1;
-  for (auto& byte : bytes) {
-    state = state * 1664525u + 1013904223u;
-    byte = static_cast<std::uint8_t>(state >> 24);
-  }
-  return bytes;
-}
 
 void test_detector_takes_any_size() {
   const HogFaceDetector detector;
@@ -58,32 +48,6 @@ void test_detector_on_threads() {
         [&, i] { found[i] = detector.detect({pixels.data(), 200, 200, 1}, HogOptions{0, -2.0}).size(); });
   for (auto& thread : threads) thread.join();
   for (const auto count : found) CHECK(count == found[0]);
-}
-
-void test_landmarks(const std::string& models) {
-  CHECK_THROWS(std::runtime_error, LandmarkModel("no such file"));
-  CHECK_THROWS(std::runtime_error, LandmarkModel(models + "/README.md"));
-  const LandmarkModel model(models + "/landmarks5.dat");
-  const auto pixels = noise(120 * 100 * 3);
-  const ImageView image{pixels.data(), 100, 120, 3};
-  // Boxes may lie partly or wholly outside the picture: a detector's do.
-  std::vector<BoxXyxy> boxes{{10, 10, 90, 90}, {-50, -50, 20, 20}, {500, 500, 600, 600}};
-  for (float x = -20; x < 80; x += 3) boxes.push_back({x, 5, x + 40, 45});
-  std::vector<Landmarks> together(boxes.size());
-  model.predict(image, boxes.data(), boxes.size(), together.data());
-  for (std::size_t face = 0; face < boxes.size(); ++face) {
-    for (const float value : together[face]) CHECK(std::isfinite(value) && value == std::round(value));
-    Landmarks alone;
-    model.predict(image, &boxes[face], 1, &alone);
-    CHECK(alone == together[face]);
-  }
-  model.predict(image, nullptr, 0, nullptr);
-
-  Landmarks none;
-  for (const BoxXyxy& bad : {BoxXyxy{50, 50, 10, 90}, BoxXyxy{0, 0, std::nanf(""), 90}})
-    CHECK_THROWS(std::invalid_argument, model.predict(image, &bad, 1, &none));
-  const BoxXyxy good{0, 0, 9, 9};
-  CHECK_THROWS(std::invalid_argument, model.predict({pixels.data(), 0, 0, 3}, &good, 1, &none));
 }
 
 void test_chips() {
@@ -138,11 +102,10 @@ void test_preprocess() {
 
 }  // namespace
 
-int main(int, char** arguments) {
+int main() {
   test_detector_takes_any_size();
   test_detector_refuses();
   test_detector_on_threads();
-  test_landmarks(arguments[1]);
   test_chips();
   test_preprocess();
   return test::report();

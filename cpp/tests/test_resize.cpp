@@ -6,16 +6,12 @@
 
 #include "agegender/resize.hpp"
 #include "check.hpp"
+#include "noise.hpp"
 
 namespace agegender {
 namespace {
 
-std::vector<std::uint8_t> noise(std::size_t bytes) {
-  std::vector<std::uint8_t> values(bytes);
-  std::uint32_t state = 1;
-  for (auto& value : values) value = static_cast<std::uint8_t>((state = state * 1664525u + 1013904223u) >> 24);
-  return values;
-}
+using test::noise;
 
 void test_every_size_stays_in_its_memory() {
   const auto pixels = noise(37 * 41 * 3);
