@@ -77,6 +77,7 @@ Cascade flatten(const std::vector<dlib::impl::regression_tree>& forest, const st
   cascade.leaves_of_tree = forest.empty() ? 1 : forest.front().leaf_values.size();
   const std::size_t leaves = cascade.leaves_of_tree;
   require(leaves > 0 && (leaves & (leaves - 1)) == 0, "its trees are not full");
+  require(leaves <= 1 << 15, "its trees are too deep");
   for (const auto& tree : forest) {
     require(tree.leaf_values.size() == leaves && tree.splits.size() + 1 == leaves, "its trees are not full");
     for (const auto& split : tree.splits) {

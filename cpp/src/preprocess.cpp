@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 
@@ -24,13 +25,44 @@ void check(std::ptrdiff_t chip_size, const PreprocessOptions& options) {
                                 std::to_string(right) + ", " + std::to_string(bottom));
 }
 
+Preprocessor::Taps Preprocessor::make_taps(double begin, double end, std::ptrdiff_t output_size,
+                                           std::ptrdiff_t input_size) {
+  Taps taps;
+  taps.offset.push_back(0);
+  const double step = (end - begin) / static_cast<double>(output_size);
+  for (std::ptrdiff_t i = 0; i < output_size; ++i) {
+    const double left = begin + step * static_cast<double>(i), right = left + step;
+    std::ptrdiff_t first, last;
+    if (step >= 1) {
+      first = static_cast<std::ptrdiff_t>(std::floor(left));
+      last = std::min(static_cast<std::ptrdiff_t>(std::ceil(right - 1e-9)), input_size) - 1;
+      first = std::clamp<std::ptrdiff_t>(first, 0, last);
+      for (std::ptrdiff_t k = first; k <= last; ++k) {
+        const double pixel = static_cast<double>(k);
+        const double covered = std::max(0.0, std::min(right, pixel + 1) - std::max(left, pixel));
+        taps.weights.push_back(static_cast<float>(covered / step));
+      }
+    } else {
+      const double last_pixel = static_cast<double>(input_size - 1);
+      const double centre = std::clamp((left + right) / 2 - 0.5, 0.0, last_pixel);
+      first = std::min(static_cast<std::ptrdiff_t>(centre), std::max<std::ptrdiff_t>(input_size - 2, 0));
+      const double share = centre - static_cast<double>(first);
+      taps.weights.push_back(static_cast<float>(1 - share));
+      if (input_size > 1) taps.weights.push_back(static_cast<float>(share));
+    }
+    taps.first.push_back(first);
+    taps.offset.push_back(static_cast<std::ptrdiff_t>(taps.weights.size()));
+  }
+  return taps;
+}
+
 Preprocessor::Preprocessor(std::ptrdiff_t chip_size, const PreprocessOptions& options)
     : chip_size_(chip_size), options_(options) {
   check(chip_size, options);
   const double side = static_cast<double>(chip_size);
   const auto& [left, top, right, bottom] = options.crop;
-  columns_.divide(std::max(left, 0.0), std::min(right, side), options.size, chip_size);
-  rows_.divide(std::max(top, 0.0), std::min(bottom, side), options.size, chip_size);
+  columns_ = make_taps(std::max(left, 0.0), std::min(right, side), options.size, chip_size);
+  rows_ = make_taps(std::max(top, 0.0), std::min(bottom, side), options.size, chip_size);
   row_.resize(static_cast<std::size_t>(chip_size * 3 + 1));
 }
 

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "simd.hpp"
 
@@ -27,134 +29,114 @@ void check(const ImageView& image, const Region& part, std::ptrdiff_t width, std
                                 " x " + text(height));
 }
 
-/// The same number of taps for all output pixels, which a loop runs through without guessing when it ends; those that
-/// are too many weigh nothing.
-struct EvenTaps {
+/// What OpenCV's `computeResizeAreaTab` gives: the weights of the pixels in each output pixel's share of an axis, where
+/// less than a thousandth of a pixel counts as none. All output pixels have the same number of them, which a loop runs
+/// through without guessing when it ends; those that are too many weigh nothing.
+struct AreaTaps {
   std::ptrdiff_t count = 0;
   std::vector<std::ptrdiff_t> first;
   std::vector<float> weights;
 
-  void even_out(const Taps& taps, std::ptrdiff_t input_size) {
-    const std::ptrdiff_t size = static_cast<std::ptrdiff_t>(taps.first.size());
-    count = 0;
-    for (std::ptrdiff_t i = 0; i < size; ++i)
-      count = std::max(count, taps.offset[index(i) + 1] - taps.offset[index(i)]);
+  void divide(std::ptrdiff_t input_size, std::ptrdiff_t output_size) {
+    const double inputs = static_cast<double>(input_size);
+    const double step = 1 / (static_cast<double>(output_size) / inputs);
+    count = std::min(static_cast<std::ptrdiff_t>(std::ceil(step)) + 1, input_size);
     first.clear();
-    weights.assign(index(size * count), 0.0f);
-    for (std::ptrdiff_t i = 0; i < size; ++i) {
-      const std::ptrdiff_t begin = std::min(taps.first[index(i)], input_size - count);
-      const float* from = taps.weights.data() + taps.offset[index(i)];
-      std::copy(from, taps.weights.data() + taps.offset[index(i) + 1],
-                weights.data() + i * count + (taps.first[index(i)] - begin));
-      first.push_back(begin);
+    weights.assign(index(output_size * count), 0.0f);
+    float* to = weights.data();
+    for (std::ptrdiff_t i = 0; i < output_size; ++i, to += count) {
+      const double left = static_cast<double>(i) * step, right = left + step, share = std::min(step, inputs - left);
+      const std::ptrdiff_t end = std::min(static_cast<std::ptrdiff_t>(std::floor(right)), input_size - 1);
+      const std::ptrdiff_t begin = std::min(static_cast<std::ptrdiff_t>(std::ceil(left)), end);
+      const double before = static_cast<double>(begin) - left, after = right - static_cast<double>(end);
+      const std::ptrdiff_t from = std::min(before > 1e-3 ? begin - 1 : begin, input_size - count);
+      first.push_back(from);
+      if (before > 1e-3) to[begin - 1 - from] = static_cast<float>(before / share);
+      for (std::ptrdiff_t k = begin; k < end; ++k) to[k - from] = static_cast<float>(1 / share);
+      if (after > 1e-3) to[end - from] = static_cast<float>(std::min(std::min(after, 1.0), share) / share);
     }
   }
 };
 
-/// The weighted sum of `taps` rows, each `step` bytes below the one before.
-void sum_rows(const std::uint8_t* from, std::ptrdiff_t step, const float* weights, std::ptrdiff_t taps,
-              std::ptrdiff_t count, float* sum) {
-  // Two rows at a time, since the sum is read and written each time.
-  if (taps % 2 == 1) {
-    const float weight = *weights++;
-    for (std::ptrdiff_t i = 0; i < count; ++i) sum[i] = weight * static_cast<float>(from[i]);
-    from += step;
-  } else {
-    std::fill_n(sum, count, 0.0f);
-  }
-  for (; taps >= 2; taps -= 2, weights += 2, from += 2 * step) {
-    const std::uint8_t* below = from + step;
-    const float weight = weights[0], next = weights[1];
-    for (std::ptrdiff_t i = 0; i < count; ++i)
-      sum[i] += weight * static_cast<float>(from[i]) + next * static_cast<float>(below[i]);
-  }
-}
-
-/// Each output pixel's weighted sum of pixels of `row`, (n, 3), as (width, 4) floats; `half` is added, so that cutting
-/// off rounds. `kCount` is `taps.count` where the compiler can know it, otherwise 0.
+/// Each output pixel's weighted sum of pixels of `row`, (n, 3), as (width, 4) floats. `kCount` is `taps.count` where
+/// the compiler can know it, otherwise 0.
 template <std::ptrdiff_t kCount>
-void sum_columns(const float* row, const EvenTaps& taps, std::ptrdiff_t width, float* wide) {
-  const FourFloats half = simd::splat_four(0.5f);
+void sum_columns(const float* row, const AreaTaps& taps, std::ptrdiff_t width, float* wide) {
   const std::ptrdiff_t count = kCount > 0 ? kCount : taps.count;
   const std::ptrdiff_t* first = taps.first.data();
   const float* weight = taps.weights.data();
   for (std::ptrdiff_t x = 0; x < width; ++x, weight += count) {
     const float* pixel = row + first[x] * 3;
-    FourFloats sum = half;
+    FourFloats sum{};
     for (std::ptrdiff_t k = 0; k < count; ++k) sum += weight[k] * simd::load<FourFloats>(pixel + 3 * k);
     simd::store(wide + 4 * x, sum);
   }
 }
 
+void to_floats(const std::uint8_t* from, std::ptrdiff_t count, float* to) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = static_cast<float>(from[i]);
+}
+
+void add_row(float weight, const float* row, std::ptrdiff_t count, float* sum) {
+  for (std::ptrdiff_t i = 0; i < count; ++i) sum[i] += weight * row[i];
+}
+
+/// Rounded to the nearest, halves to even as OpenCV does: with 1.5 * 2^23 added, a float's last bits are a whole
+/// number.
 void to_bytes(const float* from, std::ptrdiff_t count, std::uint8_t* to) {
-  for (std::ptrdiff_t i = 0; i < count; ++i) to[i] = static_cast<std::uint8_t>(static_cast<std::int32_t>(from[i]));
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const float shifted = from[i] + 12582912.0f;
+    std::uint32_t bits;
+    std::memcpy(&bits, &shifted, sizeof bits);
+    to[i] = static_cast<std::uint8_t>(bits);
+  }
 }
 
 /// Memory of a thread.
 struct Shrinker {
-  Taps columns, rows;
-  EvenTaps across;
-  simd::Buffer<float> row;   ///< (part's width, 3) and one more: summed along y only
-  simd::Buffer<float> wide;  ///< (width, 4), a multiple of four pixels: summed along both
+  AreaTaps columns, rows;
+  simd::Buffer<float> row;   ///< (part's width, 3) and one more: of the picture
+  simd::Buffer<float> wide;  ///< (width, 4): the same, summed along x
+  simd::Buffer<float> sum;   ///< (width, 4), a multiple of four pixels: summed along both
   simd::Buffer<float> line;  ///< (width, 3), a multiple of four pixels
 
+  /// The products and sums of OpenCV's `ResizeArea_Invoker` in its order: along x first.
   void run(const ImageView& image, const Region& part, std::ptrdiff_t width, std::ptrdiff_t height, std::uint8_t* out) {
-    const std::ptrdiff_t part_width = part.right - part.left, part_height = part.bottom - part.top;
-    columns.divide(0, static_cast<double>(part_width), width, part_width);
-    rows.divide(0, static_cast<double>(part_height), height, part_height);
-    across.even_out(columns, part_width);
+    const std::ptrdiff_t part_width = part.right - part.left;
+    columns.divide(part_width, width);
+    rows.divide(part.bottom - part.top, height);
     const std::ptrdiff_t padded = (width + 3) / 4 * 4, step = image.width * 3;
     simd::at_least(row, index(part_width * 3 + 1));
     simd::at_least(wide, index(padded * 4));
+    simd::at_least(sum, index(padded * 4));
     simd::at_least(line, index(padded * 3));
-    const auto sum = across.count == 2   ? &sum_columns<2>
-                     : across.count == 3 ? &sum_columns<3>
-                     : across.count == 4 ? &sum_columns<4>
-                                         : &sum_columns<0>;
+    const auto sum_row = columns.count == 2   ? &sum_columns<2>
+                         : columns.count == 3 ? &sum_columns<3>
+                         : columns.count == 4 ? &sum_columns<4>
+                                              : &sum_columns<0>;
     const std::uint8_t* corner = image.data + part.top * step + part.left * 3;
+    std::ptrdiff_t in_wide = -1;
     for (std::ptrdiff_t y = 0; y < height; ++y, out += width * 3) {
-      const std::ptrdiff_t begin = rows.offset[index(y)], taps = rows.offset[index(y) + 1] - begin;
-      sum_rows(corner + rows.first[index(y)] * step, step, rows.weights.data() + begin, taps, part_width * 3,
-               row.data());
-      sum(row.data(), across, width, wide.data());
+      std::fill_n(sum.data(), width * 4, 0.0f);
+      for (std::ptrdiff_t k = 0; k < rows.count; ++k) {
+        const float weight = rows.weights[index(y * rows.count + k)];
+        if (weight == 0) continue;
+        const std::ptrdiff_t from = rows.first[index(y)] + k;
+        if (from != in_wide) {  // the row before may have a share of this one
+          to_floats(corner + from * step, part_width * 3, row.data());
+          sum_row(row.data(), columns, width, wide.data());
+          in_wide = from;
+        }
+        add_row(weight, wide.data(), width * 4, sum.data());
+      }
       for (std::ptrdiff_t x = 0; x < padded; x += 4)
-        simd::store_without_fourths(line.data() + 3 * x, wide.data() + 4 * x);
+        simd::store_without_fourths(line.data() + 3 * x, sum.data() + 4 * x);
       to_bytes(line.data(), width * 3, out);
     }
   }
 };
 
 }  // namespace
-
-void Taps::divide(double begin, double end, std::ptrdiff_t output_size, std::ptrdiff_t input_size) {
-  first.clear();
-  weights.clear();
-  offset.assign(1, 0);
-  const double step = (end - begin) / static_cast<double>(output_size);
-  for (std::ptrdiff_t i = 0; i < output_size; ++i) {
-    const double left = begin + step * static_cast<double>(i), right = left + step;
-    std::ptrdiff_t from, last;
-    if (step >= 1) {
-      from = static_cast<std::ptrdiff_t>(std::floor(left));
-      last = std::min(static_cast<std::ptrdiff_t>(std::ceil(right - 1e-9)), input_size) - 1;
-      from = std::clamp<std::ptrdiff_t>(from, 0, last);
-      for (std::ptrdiff_t k = from; k <= last; ++k) {
-        const double pixel = static_cast<double>(k);
-        const double covered = std::max(0.0, std::min(right, pixel + 1) - std::max(left, pixel));
-        weights.push_back(static_cast<float>(covered / step));
-      }
-    } else {
-      const double last_pixel = static_cast<double>(input_size - 1);
-      const double centre = std::clamp((left + right) / 2 - 0.5, 0.0, last_pixel);
-      from = std::min(static_cast<std::ptrdiff_t>(centre), std::max<std::ptrdiff_t>(input_size - 2, 0));
-      const double share = centre - static_cast<double>(from);
-      weights.push_back(static_cast<float>(1 - share));
-      if (input_size > 1) weights.push_back(static_cast<float>(share));
-    }
-    first.push_back(from);
-    offset.push_back(static_cast<std::ptrdiff_t>(weights.size()));
-  }
-}
 
 void shrink(const ImageView& image, const Region& part, std::ptrdiff_t width, std::ptrdiff_t height,
             std::uint8_t* out) {

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import platform
 import runpy
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,8 +24,13 @@ def frame_of(width: int, height: int, seed: int = 0) -> Frame:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def by_opencv(frame: Frame, size: tuple[int, int]) -> Any:
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+def assert_is_opencvs(found: Frame, frame: Frame, size: tuple[int, int]) -> None:
+    expected = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
+    assert found.dtype == np.uint8
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        np.testing.assert_array_equal(found, expected)
+    else:  # where OpenCV's build may fuse multiplications and additions
+        assert np.abs(found.astype(int) - expected).max() <= 1
 
 
 @st.composite
@@ -46,27 +51,24 @@ def test_each_pixel_is_the_mean_over_its_area(
     window = frame[top:bottom, left:right]
     rows, columns = shares(0, bottom - top, height, bottom - top), shares(0, right - left, width, right - left)
     means = np.einsum("ih,hwc,jw->ijc", rows, window.astype(float), columns)
-    # Rounded; only what lies between two grey levels may go either way.
-    assert np.abs(out - means).max() <= 0.5 + 1e-3
-    assert np.abs(out.astype(int) - by_opencv(window, (width, height))).max() <= 1
+    # Rounded, after parts of less than a thousandth of a pixel are left out.
+    assert np.abs(out - means).max() <= 0.5 + 0.3
+    if (right - left) % width or (bottom - top) % height:
+        assert_is_opencvs(out, window, (width, height))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.tuples(st.integers(1, 50), st.integers(1, 50)), st.tuples(st.integers(1, 90), st.integers(1, 90)))
 def test_any_size_is_as_opencv_has_it(before: tuple[int, int], size: tuple[int, int]) -> None:
     frame = frame_of(*before)
-    ours = resize_area(frame, size)
-    assert ours.dtype == np.uint8
-    assert np.abs(ours.astype(int) - by_opencv(frame, size)).max() <= 1
+    assert_is_opencvs(resize_area(frame, size), frame, size)
 
 
-@pytest.mark.parametrize("size", [(843, 474), (960, 540), (480, 270), (1919, 1080)])
-def test_a_frame_of_a_video_differs_from_opencvs_in_few_pixels(size: tuple[int, int]) -> None:
-    frame = cv2.resize(frame_of(96, 54), (1920, 1080), interpolation=cv2.INTER_CUBIC)
-    differs = resize_area(frame, size) != by_opencv(frame, size)  # type: ignore[arg-type]
-    assert differs.mean() < 0.05  # at a fourth of the size every 16th mean or so lies between two levels
-    white = np.full_like(frame, 255)
-    assert (resize_area(white, size) == 255).all()  # type: ignore[arg-type]
+@pytest.mark.parametrize("size", [(843, 474), (960, 540), (480, 270), (1919, 1080), (1700, 1000), (1, 1)])
+def test_a_frame_of_a_video_is_as_opencv_has_it(size: tuple[int, int]) -> None:
+    frame = np.asarray(cv2.resize(frame_of(96, 54), (1920, 1080), interpolation=cv2.INTER_CUBIC), np.uint8)
+    assert_is_opencvs(resize_area(frame, size), frame, size)
+    assert (resize_area(np.full_like(frame, 255), size) == 255).all()
 
 
 def test_a_part_is_resized_without_its_surroundings_and_views_are_taken() -> None:

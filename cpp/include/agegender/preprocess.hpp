@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "agegender/image.hpp"
-#include "agegender/resize.hpp"
 
 namespace agegender {
 
@@ -37,6 +36,14 @@ class Preprocessor {
   void operator()(const std::uint8_t* chip, float* out);
 
  private:
+  /// One output pixel's share of the input pixels along an axis.
+  struct Taps {
+    std::vector<std::ptrdiff_t> first;   ///< first input pixel of each output pixel
+    std::vector<std::ptrdiff_t> offset;  ///< where its weights begin in `weights`; one more than there are pixels
+    std::vector<float> weights;          ///< they add up to 1 for each output pixel
+  };
+  static Taps make_taps(double begin, double end, std::ptrdiff_t output_size, std::ptrdiff_t input_size);
+
   std::ptrdiff_t chip_size_;
   PreprocessOptions options_;
   Taps columns_;
