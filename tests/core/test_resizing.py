@@ -102,3 +102,10 @@ def test_what_does_not_fit_is_refused(part: tuple[int, int, int, int], size: tup
     out = np.empty((size[1], size[0], 3), np.uint8)
     with pytest.raises(ValueError, match=said):
         native().shrink(frame_of(10, 8), part, out)
+
+
+@pytest.mark.parametrize("part", [(0, 0, 11, 5), (-2, 0, 4, 6), (4, 0, 4, 5), (0, 6, 4, 2)])
+def test_a_part_lies_in_the_frame(part: tuple[int, int, int, int]) -> None:
+    for size in ((2, 1), (1, 1), (20, 20)):
+        with pytest.raises(ValueError, match="inside a frame of 10 x 8 pixels"):
+            resize_area(frame_of(10, 8), size, part)

@@ -27,6 +27,8 @@ def resize_area(frame: Frame, size: tuple[int, int], part: tuple[int, int, int, 
         ValueError: the part is empty, or leaves the frame.
     """
     left, top, right, bottom = part or (0, 0, frame.shape[1], frame.shape[0])
+    if not (0 <= left < right <= frame.shape[1] and 0 <= top < bottom <= frame.shape[0]):
+        raise ValueError(f"part must lie inside a frame of {frame.shape[1]} x {frame.shape[0]} pixels, got {part}")
     (width, height), (from_width, from_height) = size, (right - left, bottom - top)
     enlarges = width > from_width or height > from_height
     divides = from_width % width == 0 and from_height % height == 0

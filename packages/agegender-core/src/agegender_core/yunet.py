@@ -347,7 +347,7 @@ def _without_doubles(squares: Floats, points: Floats, scores: Floats) -> list[in
     angles = np.radians(roll(points))
     kept: list[int] = []
     for row in range(len(squares)):
-        if scores[row] >= max(_ABOVE_SCORE, _BESIDE_SCORE):
+        if scores[row] >= max(_ABOVE_SCORE, _BESIDE_SCORE):  # as nearly all are
             kept.append(row)
             continue
         corner = np.minimum(squares[row, 2:], squares[kept, 2:])

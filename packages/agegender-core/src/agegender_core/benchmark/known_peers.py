@@ -91,7 +91,7 @@ def _frame(width: int, height: int) -> Frame:
 
 def _resize() -> Sides:
     """A frame of full HD as the detector of videos sees it."""
-    frame, size = np.ascontiguousarray(np.resize(_frame(1280, 720), (1080, 1920, 3))), (843, 474)
+    frame, size = _frame(1920, 1080), (843, 474)
 
     def theirs() -> Any:
         return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
