@@ -29,9 +29,10 @@ void check(const ImageView& image, const Region& part, std::ptrdiff_t width, std
                                 " x " + text(height));
 }
 
-/// What OpenCV's `computeResizeAreaTab` gives: the weights of the pixels in each output pixel's share of an axis, where
-/// less than a thousandth of a pixel counts as none. All output pixels have the same number of them, which a loop runs
-/// through without guessing when it ends; those that are too many weigh nothing.
+/// What OpenCV's `computeResizeAreaTab` gives, which `Preprocessor` has no need to follow: the weights of the pixels in
+/// each output pixel's share of an axis, where less than a thousandth of a pixel counts as none. All output pixels have
+/// the same number of them, which a loop runs through without guessing when it ends; those that are too many weigh
+/// nothing.
 struct AreaTaps {
   std::ptrdiff_t count = 0;
   std::vector<std::ptrdiff_t> first;

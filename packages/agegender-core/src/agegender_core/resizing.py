@@ -12,8 +12,8 @@ from .native import native
 def resize_area(frame: Frame, size: tuple[int, int], part: tuple[int, int, int, int] | None = None) -> Frame:
     """`frame`, or a part of it, at another size: the same pixels as OpenCV's ``INTER_AREA``.
 
-    Each pixel is the mean over the area that it stands for. One thread of ours takes a quarter of the time of one of
-    OpenCV's, and the windows around faces need not be copied first; see ``benchmarks/bench_resize.py``.
+    Each pixel is the mean over the area that it stands for. One thread of ours takes a third to a fifth of the time of
+    one of OpenCV's, and the windows around faces need not be copied first; see ``benchmarks/bench_resize.py``.
 
     Args:
         frame: uint8 RGB (H, W, 3).

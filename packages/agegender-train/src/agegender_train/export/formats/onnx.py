@@ -25,7 +25,7 @@ _BATCH = 20
 
 _WHOLE = 0.05
 """So many of the weights, those of the smallest tensors, stay in 32 bits: three quarters of the tensors, whose casts
-would take a sixth of the time that ONNX Runtime needs to load the file."""
+would cost more time at each start than their bytes are worth."""
 
 
 def make(trained: Trained, precision: str, faces: Inputs | None = None) -> onnx.ModelProto:
