@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "agegender/align.hpp"
 #include "agegender/blend.hpp"
 #include "agegender/face_detector.hpp"
 #include "agegender/landmarks.hpp"
@@ -110,6 +111,18 @@ void test_landmarks(const std::string& models) {
     CHECK(allocations_of([&] { model.predict(frame.view, boxes.data(), count, landmarks.data()); }) == 0);
 }
 
+void test_chips() {
+  const Frame frame(600, 800);
+  for (const float side : {20.0f, 60.0f, 200.0f}) {
+    const Landmarks face{400 + 0.36f * side, 300 - 0.2f * side,  400 + 0.15f * side,
+                         300 - 0.2f * side,  400 - 0.36f * side, 300 - 0.2f * side,
+                         400 - 0.15f * side, 300 - 0.2f * side,  400.0f,
+                         300 + 0.3f * side};
+    std::vector<std::uint8_t> chip(140 * 140 * 3);
+    CHECK(allocations_of([&] { extract_chip(frame.view, face, {}, chip.data()); }) == 0);
+  }
+}
+
 void test_blend() {
   Frame frame(30, 40);
   const std::vector<std::uint8_t> mask(10 * 10, 200);
@@ -122,6 +135,7 @@ void test_blend() {
 int main(int, char** arguments) {
   agegender::test_resize();
   agegender::test_landmarks(arguments[1]);
+  agegender::test_chips();
   agegender::test_blend();
   agegender::test_hog();
   agegender::test_yunet();

@@ -3,6 +3,7 @@
 from ._core import HogFaceDetector as HogFaceDetector
 from ._core import LandmarkModel as LandmarkModel
 from ._core import augment as augment
+from ._core import extract_chips as extract_chips
 from ._core import hog_features as hog_features
 from ._core import hog_model as hog_model
 from ._core import preprocess as preprocess

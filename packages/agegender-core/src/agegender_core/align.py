@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import _core
 from .faces import Faces, Frame
 from .frames import as_frame
 from .native import native
@@ -88,7 +87,7 @@ class Aligner:
         landmarks = part.landmarks
         if landmarks is None:
             landmarks = self._landmarks(frame, part)
-        chips = _core.extract_chips(frame, landmarks, self.size, self.padding)
+        chips = native().extract_chips(frame, landmarks, self.size, self.padding)
         part = part.with_columns(landmarks=landmarks, chips=chips, chip_padding=self.padding)
         return looked_at(faces, part, "landmarks", "chips")
 
