@@ -8,10 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from agegender_core import Aligner, Faces, Pipeline, YuNetDetector, draw_faces, load_predictor, read_image, write_image
-from agegender_core.frames import as_frame
+from agegender_core.frames import as_frame, contiguous
 from agegender_core.pipeline import FrameResult
 from agegender_core.sources import TimedFrame
 
@@ -99,3 +101,57 @@ def test_the_rest_is_refused_by_name(image: Any, why: str) -> None:
 
 def test_nothing_is_copied_that_fits(astronaut: np.ndarray) -> None:
     assert as_frame(astronaut) is astronaut
+
+
+WAYS = st.sampled_from(
+    [slice(None), slice(None, None, -1), slice(None, None, 2), slice(None, None, -2), slice(1, None)]
+)
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([1, 3, 4]),
+    WAYS,
+    WAYS,
+    st.booleans(),
+    st.booleans(),
+    st.data(),
+)
+def test_any_view_is_copied_as_numpy_copies_it(
+    height: int,
+    width: int,
+    channels: int,
+    rows: slice,
+    columns: slice,
+    turned: bool,
+    reverse: bool,
+    data: st.DataObject,
+) -> None:
+    dtype = data.draw(st.sampled_from([np.uint8, np.float32]))
+    whole = np.random.default_rng(0).integers(0, 256, (height, width, channels)).astype(dtype)
+    view = whole.transpose(1, 0, 2) if turned else whole
+    view = view[rows, columns, :: -1 if reverse else 1]
+    found = contiguous(view)
+    np.testing.assert_array_equal(found, np.ascontiguousarray(view))
+    assert found.dtype == view.dtype
+    assert found.flags.c_contiguous
+    found[...] = 0  # it is nobody else's, unless it is the view itself
+    if not view.flags.c_contiguous:
+        assert whole.any() or not np.random.default_rng(0).integers(0, 256, whole.shape).any()
+
+
+def test_what_is_contiguous_is_not_copied() -> None:
+    picture = np.zeros((4, 5, 3), np.uint8)
+    assert contiguous(picture) is picture
+    assert contiguous(picture[:, ::-1][:, ::-1]).base is picture
+
+
+@pytest.mark.parametrize("view", [np.zeros((4, 5), np.uint8)[:, ::-1], np.zeros((0, 5, 3), np.uint8)[:, ::-1]])
+def test_other_views_are_numpys(view: np.ndarray) -> None:
+    assert contiguous(view).shape == view.shape
+
+
+def test_pixels_of_one_value_are_copied() -> None:
+    view = np.broadcast_to(np.array([1, 2, 3], np.uint8), (6, 7, 3))
+    np.testing.assert_array_equal(contiguous(view[::-1, :, ::-1]), np.ascontiguousarray(view[..., ::-1]))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .columns import FaceColumns
 from .draw import draw_faces
 from .face import face_at
-from .frames import Frame
+from .frames import Frame, contiguous
 from .images import write_image
 from .records import shown_age, shown_gender, shown_interval
 
@@ -41,7 +41,7 @@ class Annotated:
     ) -> Annotated:
         """Draw faces into a copy of `image`, which comes from the file `source`: see `draw_faces`."""
         drawn = draw_faces(image, faces, scale, bgr=bgr)
-        return cls(np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn, source)
+        return cls(contiguous(drawn[..., ::-1]) if bgr else drawn, source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the picture as a file of the kind that the path's suffix says, whole or not at all.

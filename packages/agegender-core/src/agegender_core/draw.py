@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .columns import FaceColumns
-from .frames import Frame, as_frame
+from .frames import Frame, as_frame, contiguous
 from .labels import Color, PixelBox, blend, label_masks, place, rounded_outline
 from .records import UNREADABLE, shown_age, shown_gender
 
@@ -92,7 +92,7 @@ def draw_faces(frame: Frame, faces: FaceColumns, scale: float = 1.0, *, bgr: boo
             others = [face for other, face in pixels.items() if other != row]
             color = color_of(track_of(faces, row))
             labels.append(_draw_label(drawn, pixels[row], text, color, scale, labels, others, _opacity(faces, row)))
-    return np.ascontiguousarray(drawn[..., ::-1]) if bgr else drawn
+    return contiguous(drawn[..., ::-1]) if bgr else drawn
 
 
 def _opacity(faces: FaceColumns, row: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -31,7 +32,28 @@ def as_frame(image: Any, bgr: bool = False, grey: bool = False) -> Frame:
         raise ValueError(f"image must be uint8 (H, W, 3) RGB, got shape {image.shape}{_how(image)}")
     if image.size == 0:
         raise ValueError(f"image must have pixels, got shape {image.shape}")
-    return np.ascontiguousarray(image[..., ::-1] if bgr and image.ndim == 3 else image)
+    return contiguous(image[..., ::-1] if bgr and image.ndim == 3 else image)
+
+
+def contiguous(view: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """As ``numpy.ascontiguousarray``, and many times as fast for a picture that is mirrored, turned or of BGR.
+
+    NumPy copies such a view byte by byte: 20 ms for a frame of 1080p. OpenCV has loops of its own for each.
+
+    Args:
+        view: of any strides. It is copied only where it has to be.
+    """
+    if view.ndim != 3 or view.shape[2] != 3 or view.dtype != np.uint8 or view.flags.c_contiguous:
+        return np.ascontiguousarray(view)
+    steps = view.strides
+    down, across, channels = (step < 0 for step in steps)
+    plain = view[:: -1 if down else 1, :: -1 if across else 1, :: -1 if channels else 1]
+    if abs(steps[0]) < abs(steps[1]):  # columns lie one after the other, rather than rows
+        plain = cv2.transpose(np.ascontiguousarray(plain.transpose(1, 0, 2)))
+    plain = np.ascontiguousarray(plain)
+    if down or across:
+        plain = cv2.flip(plain, -1 if down and across else int(across))
+    return np.asarray(cv2.cvtColor(plain, cv2.COLOR_BGR2RGB) if channels else plain)
 
 
 def _how(image: Frame) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ._opencv import quiet_opencv
 from .files import write_bytes
-from .frames import Frame, as_frame
+from .frames import Frame, as_frame, contiguous
 from .picture_headers import Header, read_header
 
 MAX_PIXELS = 200_000_000
@@ -260,7 +260,7 @@ def _upright(frame: Frame, orientation: int) -> Frame:
         frame = frame[:, ::-1]
     if orientation in (3, 4, 7, 8):
         frame = frame[::-1]
-    return np.ascontiguousarray(frame)
+    return contiguous(frame)
 
 
 def write_image(path: str | os.PathLike[str], image: Frame, *, bgr: bool = False, comment: str | None = None) -> None:

@@ -17,7 +17,7 @@ from .align import Aligner
 from .decoding import MAX_AGE, Floats
 from .decoding import Prediction as Prediction
 from .faces import Faces, Frame
-from .frames import as_frame
+from .frames import as_frame, contiguous
 from .model_file import FLIPS, UNSURE, Flip, check_description, decoder_of, from_metadata, spec_of, wants_flip
 from .onnx_runtime import ModelFileError as ModelFileError
 from .preprocess import preprocess
@@ -292,11 +292,11 @@ class Predictor(BatchStage):
             seen = self._run(faces, to_inputs)
             again = np.flatnonzero(self._decode.is_unsure(seen))
             if len(again):
-                for name, values in self._run(np.flip(faces[again], width), to_inputs).items():
+                for name, values in self._run(_mirrored(faces[again], width), to_inputs).items():
                     seen[name][again] = (seen[name][again] + values) * np.float32(0.5)
             return seen
         number = len(faces)
-        both = self._run(np.concatenate([faces, np.flip(faces, width)]), to_inputs)
+        both = self._run(np.concatenate([faces, _mirrored(faces, width)]), to_inputs)
         return {name: (values[:number] + values[number:]) * np.float32(0.5) for name, values in both.items()}
 
     def _run(self, faces: npt.NDArray[Any], to_inputs: Callable[[npt.NDArray[Any]], Floats]) -> dict[str, Floats]:
@@ -312,3 +312,10 @@ class Predictor(BatchStage):
             widths = (MAX_AGE + 1 if self._decode.has_distribution else 1, 2)
             return {name: np.empty((0, width), np.float32) for name, width in zip(names, widths, strict=True)}
         return self._network.run(tuple(names), inputs)
+
+
+def _mirrored(faces: npt.NDArray[Any], width: int) -> npt.NDArray[Any]:
+    if faces.ndim != 4 or faces.dtype != np.uint8:
+        return np.flip(faces, width)
+    count, height, *pixels = faces.shape
+    return contiguous(faces.reshape(count * height, *pixels)[:, ::-1]).reshape(faces.shape)

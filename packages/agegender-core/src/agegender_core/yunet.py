@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .faces import Faces, Frame
-from .frames import as_frame
+from .frames import as_frame, contiguous
 from .native import native
 from .onnx_runtime import ModelFileError, open_session
 from .pyramid import Level, best_of_overlapping, in_core, levels
@@ -183,8 +183,7 @@ class YuNetDetector:
 
     def _search_all_ways(self, frame: Frame) -> tuple[Floats, Floats, Floats]:
         found = [
-            _turn_back(*self._search(np.ascontiguousarray(np.rot90(frame, quarters))), frame, quarters)
-            for quarters in range(4)
+            _turn_back(*self._search(contiguous(np.rot90(frame, quarters))), frame, quarters) for quarters in range(4)
         ]
         boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
         rows = best_of_overlapping(boxes, scores, _OVERLAP)

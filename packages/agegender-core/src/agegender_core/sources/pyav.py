@@ -15,6 +15,7 @@ import numpy as np
 
 from agegender_core.faces import Frame
 from agegender_core.files import is_utf8
+from agegender_core.frames import contiguous
 
 from .frames import RawFrame, SourceError
 
@@ -165,7 +166,7 @@ class _Pipe:
 def _rgb(frame: Any) -> Frame:
     image = frame.to_ndarray(format="rgb24")
     quarters = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(image, quarters) if quarters else image)
+    return contiguous(np.rot90(image, quarters))
 
 
 def _text_of(error: Exception) -> str:
