@@ -562,3 +562,16 @@ def test_a_gif_is_cut_off_wherever_it_is_cut(colours: int, frames: int) -> None:
     assert not gif_is_cut_off(data + b"\0; what somebody put behind it")
     for length in range(len(data)):
         assert gif_is_cut_off(data[:length]), length
+
+
+@given(st.integers(1, 200), st.integers(1, 8), st.sampled_from([np.uint8, np.uint16]), st.integers(0, 200))
+def test_what_is_see_through_is_laid_on_white(height: int, width: int, dtype: type, from_row: int) -> None:
+    top = np.iinfo(dtype).max
+    bgra = np.random.default_rng(height).integers(0, top, (height, width, 4), dtype, endpoint=True)
+    bgra[from_row:, :, 3] = top  # parts of a picture may be opaque
+    alpha = bgra[..., 3:].astype(np.float64) / top
+    expected = bgra[..., 2::-1] * (255 / top) * alpha + 255 * (1 - alpha)
+    found = images.on_white(bgra)
+    assert np.abs(found - expected).max() <= 0.5 + 1e-3
+    if dtype == np.uint8:
+        np.testing.assert_array_equal(found[from_row:], bgra[from_row:, :, 2::-1])

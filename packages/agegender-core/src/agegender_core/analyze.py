@@ -243,9 +243,10 @@ def _from_pixels(pixels: npt.NDArray[np.uint8], bgr: bool) -> Frame:
         if pixels.ndim == 3 and pixels.shape[2] == 1:
             pixels = pixels[..., 0]
         if pixels.ndim == 2:
-            return np.repeat(pixels[..., None], 3, axis=2)
+            return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_GRAY2RGB), np.uint8)
         if pixels.ndim == 3 and pixels.shape[2] == 4:
-            return on_white(pixels if bgr else pixels[..., [2, 1, 0, 3]])
+            plain = np.ascontiguousarray(pixels)
+            return on_white(plain if bgr else cv2.cvtColor(plain, cv2.COLOR_RGBA2BGRA))
     return as_frame(pixels, bgr)
 
 

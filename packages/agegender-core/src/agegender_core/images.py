@@ -207,7 +207,7 @@ def _decode(data: bytes, header: Header) -> Frame | None:
     if frame is None:
         return None
     if frame.ndim == 2:  # OpenCV leaves a grey PFM grey, whatever it is asked for
-        frame = np.repeat(frame[..., None], 3, axis=2)
+        frame = np.asarray(cv2.cvtColor(frame, cv2.COLOR_GRAY2RGB), np.uint8)
     return _upright(frame, header.orientation or 1)
 
 
@@ -311,6 +311,9 @@ def on_white(bgra: npt.NDArray[Any]) -> Frame:
     flat = np.empty((*bgra.shape[:2], 3), np.uint8)
     for start in range(0, len(bgra), _ROWS):
         rows = bgra[start : start + _ROWS]
+        if rows.dtype == np.uint8 and rows[..., 3].min() == 255:  # as all of a screenshot's are
+            flat[start : start + _ROWS] = cv2.cvtColor(rows, cv2.COLOR_BGRA2RGB)
+            continue
         alpha = rows[..., 3:].astype(np.float32) / top
         flat[start : start + _ROWS] = np.round(rows[..., 2::-1] * np.float32(255 / top) * alpha + 255 * (1 - alpha))
     return flat
