@@ -176,11 +176,23 @@ def test_pictures_get_the_accurate_model_and_videos_the_fast_one() -> None:
 
 def test_what_is_no_onnx_model_is_said_in_words(tmp_path: Path) -> None:
     path = tmp_path / "notes.onnx"
-    path.write_text("notes")
-    with pytest.raises(ModelFileError, match=r"notes\.onnx is no ONNX model that can be run: ") as caught:
+    whole = (MODELS_PATH / "ssrnet.onnx").read_bytes()
+    for content in (b"", b"notes", whole[: len(whole) // 2], whole[:-1]):
+        path.write_bytes(content)
+        with pytest.raises(ModelFileError) as caught:
+            load_predictor(path)
+        assert str(caught.value) == f"{path} is no ONNX model: it is cut off, or a file of another kind"
+
+
+def test_a_model_that_cannot_be_run_is_said_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "strange.onnx"
+    path.write_bytes(
+        (MODELS_PATH / "ssrnet.onnx").read_bytes().replace(b"Softmax", b"Softmix").replace(b"Relu", b"Rulu")
+    )
+    with pytest.raises(ModelFileError, match=r"strange\.onnx is no ONNX model that can be run: ") as caught:
         load_predictor(path)
     assert "ONNXRuntimeError" not in str(caught.value)
-    assert str(caught.value).count("notes.onnx") == 1
+    assert str(caught.value).count("strange.onnx") == 1
 
 
 def test_a_near_name_is_suggested() -> None:

@@ -45,6 +45,9 @@ DEVICES: Mapping[str, str] = {
 }
 """ONNX Runtime's provider for each device, the fastest first."""
 
+_NO_MODEL = ("rotobuf parsing failed", "No graph was found in the protobuf")
+"""What ONNX Runtime says of text, of half a model, and of nothing."""
+
 
 class DeviceError(ValueError):
     """A device that is unknown, or that ONNX Runtime can't use here."""
@@ -77,7 +80,10 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model",
         session = onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as error:
         # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
-        raise ModelFileError(f"{name} is no ONNX model that can be run: {runtime_reason(error)}") from None
+        reason = runtime_reason(error)
+        if any(sign in reason for sign in _NO_MODEL):
+            raise ModelFileError(f"{name} is no ONNX model: it is cut off, or a file of another kind") from None
+        raise ModelFileError(f"{name} is no ONNX model that can be run: {reason}") from None
     if device != "auto" and providers[0] not in session.get_providers():
         raise DeviceError(
             f"device '{device}' can't be used: ONNX Runtime knows it, but its driver or libraries do not load here"
