@@ -38,7 +38,7 @@ def as_frame(image: Any, bgr: bool = False, grey: bool = False) -> Frame:
 def contiguous(view: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """As ``numpy.ascontiguousarray``, and many times as fast for a picture that is mirrored, turned, BGR or planar.
 
-    NumPy copies such a view byte by byte: 20 ms for a frame of 1080p. OpenCV has loops of its own for each.
+    NumPy copies such a view byte by byte; OpenCV has a loop of its own for each.
 
     Args:
         view: of any strides. It is copied only where it has to be.

@@ -17,6 +17,7 @@ from agegender_core._opencv import quiet_opencv
 from agegender_core.align import LANDMARKS_PATH, Aligner
 from agegender_core.detect import HogDetector
 from agegender_core.faces import Faces, Frame
+from agegender_core.frames import contiguous
 from agegender_core.images import decode_image, read_image
 from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
@@ -37,6 +38,10 @@ def known_peers() -> list[Comparison]:
     look = "age and gender of a face that is found"
     return [
         Comparison("decode JPEG to RGB, 512 x 400", "OpenCV", "cv2", "equal pixels", _decode),
+        Comparison("frame of 1920 x 1080 from BGR", "NumPy", "numpy", "equal pixels", partial(_frame_of, _reversed)),
+        Comparison(
+            "frame of 1080 x 1920, turned upright", "NumPy", "numpy", "equal pixels", partial(_frame_of, np.rot90)
+        ),
         Comparison(smaller, "OpenCV", "cv2", "equal pixels", _resize),
         Comparison("detect by HOG, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, True)),
         Comparison("detect by hog-fast, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, False)),
@@ -87,6 +92,16 @@ def _frame(width: int, height: int) -> Frame:
     top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
     frame[top : top + small.shape[0], left : left + small.shape[1]] = small
     return frame
+
+
+def _reversed(frame: Frame) -> Frame:
+    return frame[..., ::-1]
+
+
+def _frame_of(view_of: Callable[[Frame], Frame]) -> Sides:
+    """A view of a frame of full HD as a frame of its own."""
+    view = view_of(_frame(1920, 1080))
+    return Sides(lambda: contiguous(view), lambda: np.ascontiguousarray(view), _equal)
 
 
 def _resize() -> Sides:
