@@ -39,6 +39,9 @@ struct Corners {
   }
 };
 
+/// Bytes of a level that are kept for the next face: enough for half of a video's frame, though not of a photo.
+constexpr std::size_t kKept = std::size_t{3840} * 2160 * 3 / 4;
+
 /// `dlib::get_face_chip_details` and `dlib::extract_image_chips` for one face, with memory that is kept: the same
 /// geometry by dlib's own functions, and the pixels by `Halver` and `BilinearWarp`.
 class ChipCutter {
@@ -53,9 +56,6 @@ class ChipCutter {
       throw std::invalid_argument("landmarks must be five different points of one face");
 
     const dlib::rectangle frame(0, 0, static_cast<long>(image.width) - 1, static_cast<long>(image.height) - 1);
-    const bool is_copy = details.angle == 0 && static_cast<double>(size) == details.rect.width() &&
-                         static_cast<double>(size) == details.rect.height();
-    if (is_copy) return copy(image, dlib::rectangle(details.rect), size, chip);
     const dlib::rectangle part = looked_at(details, frame);
     RgbView view{nullptr, static_cast<std::ptrdiff_t>(part.height()), static_cast<std::ptrdiff_t>(part.width()),
                  image.width * 3};
@@ -68,6 +68,8 @@ class ChipCutter {
       view = halve_(view, levels_[level % 2]);
     }
     warp_(view, to_image(Corners(rect, details.angle)), size, chip);
+    for (auto& level : levels_)
+      if (level.size() > kKept) level = {};
   }
 
  private:
@@ -86,8 +88,11 @@ class ChipCutter {
   void prepare(std::ptrdiff_t size, double padding) {
     if (size_ == size && padding_ == padding) return;
     reference_.clear();
-    for (const dlib::dpoint& point : kReference)
-      reference_.push_back((padding + point) / (2 * padding + 1) * pixels(size));
+    for (const dlib::dpoint& point : kReference) {
+      // In one expression, dlib would merge the two factors and round once.
+      const dlib::dpoint placed = (padding + point) / (2 * padding + 1);
+      reference_.push_back(placed * pixels(size));
+    }
     // The first half of `dlib::find_affine_transform`, from three of the chip's corners.
     const double last = static_cast<double>(size - 1);
     dlib::matrix<double, 3, 0> corners(3, 3);
@@ -122,17 +127,6 @@ class ChipCutter {
       return row[0] * inverse_(0, column) + row[1] * inverse_(1, column) + row[2] * inverse_(2, column);
     };
     return {times(x, 0), times(x, 1), times(x, 2), times(y, 0), times(y, 1), times(y, 2)};
-  }
-
-  /// `dlib::impl::basic_extract_image_chip`: neither turned nor of another size.
-  static void copy(const ImageView& image, const dlib::rectangle& from, std::ptrdiff_t size, std::uint8_t* chip) {
-    for (std::ptrdiff_t row = 0; row < size; ++row)
-      for (std::ptrdiff_t column = 0; column < size; ++column, chip += 3) {
-        const std::ptrdiff_t y = from.top() + row, x = from.left() + column;
-        const bool is_inside = y >= 0 && y < image.height && x >= 0 && x < image.width;
-        const std::uint8_t* pixel = is_inside ? image.data + (y * image.width + x) * 3 : nullptr;
-        for (std::size_t channel = 0; channel < 3; ++channel) chip[channel] = is_inside ? pixel[channel] : 0;
-      }
   }
 };
 

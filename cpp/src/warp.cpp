@@ -4,6 +4,10 @@
 #include <array>
 #include <cstring>
 
+#if defined(__GNUC__) && defined(__AVX2__)
+#define AGEGENDER_WIDE
+#endif
+
 namespace agegender {
 namespace {
 
@@ -22,7 +26,7 @@ void sum_columns(const std::uint16_t* from, std::ptrdiff_t count, std::uint8_t* 
         static_cast<std::uint16_t>(from[i] + 4 * (from[i + 3] + from[i + 9]) + 6 * from[i + 6] + from[i + 12]) >> 8);
 }
 
-#if defined(__AVX2__)
+#if defined(AGEGENDER_WIDE)
 /// A pixel's channels; the fourth is of the byte behind it.
 __m256d doubles(const std::uint8_t* pixel) {
   std::int32_t bytes;
@@ -94,7 +98,7 @@ void BilinearWarp::interpolate_row(const RgbView& image, std::ptrdiff_t begin, s
     const std::size_t i = index(column);
     const std::uint8_t *const above = image.data + first_[i], *const below = above + image.step;
     std::uint8_t* const to = chip + column * 3;
-#if defined(__AVX2__)
+#if defined(AGEGENDER_WIDE)
     // Behind the picture's last pixel there may be nobody's memory, and behind the row's a black one.
     if (first_[i] + image.step + 3 < last && column + 1 < end) {
       interpolate_wide(above, below, x_[i], y_[i], to);

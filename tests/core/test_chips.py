@@ -54,6 +54,20 @@ def test_a_chip_is_dlibs_wherever_the_face_is(
 
 
 @pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_small_faces_of_one_colour_have_dlibs_last_bits(build: str, seed: int) -> None:
+    # A weight whose last bit differs shows where neighbours are equal: 102 becomes 101.
+    random = np.random.default_rng(seed)
+    for size, padding in ((96, 1.3), (140, 0.4), (64, 0.25), (33, 0.0)):
+        for _ in range(100):
+            frame = np.full((100, 90, 3), random.integers(1, 256), np.uint8)
+            landmarks = landmarks_of((45, 50), random.uniform(5, 60), random.normal(0, 0.5))
+            landmarks += random.integers(-2, 3, (5, 2))
+            found = BUILDS[build].extract_chips(frame, landmarks[None], size, padding)
+            np.testing.assert_array_equal(found[0], dlibs_chip(frame, landmarks, size, padding))
+
+
+@pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("side", [70, 140, 280, 560, 1120])
 def test_a_large_face_is_halved_as_by_dlib(build: str, side: int) -> None:
     frame = np.random.default_rng(side).integers(0, 256, (900, 1200, 3), np.uint8)
