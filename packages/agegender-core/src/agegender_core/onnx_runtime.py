@@ -45,7 +45,7 @@ DEVICES: Mapping[str, str] = {
 }
 """ONNX Runtime's provider for each device, the fastest first."""
 
-_NO_MODEL = ("rotobuf parsing failed", "No graph was found in the protobuf")
+_NO_MODEL = ("protobuf parsing failed", "no graph was found in the protobuf")
 """What ONNX Runtime says of text, of half a model, and of nothing."""
 
 
@@ -81,7 +81,7 @@ def open_session(model: Path | bytes, threads: int = 1, name: str = "the model",
     except Exception as error:
         # ONNX Runtime raises a dozen classes of its own, which share no base but Exception.
         reason = runtime_reason(error)
-        if any(sign in reason for sign in _NO_MODEL):
+        if any(sign in reason.lower() for sign in _NO_MODEL):
             raise ModelFileError(f"{name} is no ONNX model: it is cut off, or a file of another kind") from None
         raise ModelFileError(f"{name} is no ONNX model that can be run: {reason}") from None
     if device != "auto" and providers[0] not in session.get_providers():
