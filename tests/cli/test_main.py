@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
 import sys
 import tomllib
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from agegender_cli.family import OLD_SPELLINGS
-from agegender_cli.main import app, collect_after_start
+from agegender_cli.main import app
 
 AGEGENDER = Path(sys.executable).parent / "agegender"
 Here = Callable[..., subprocess.CompletedProcess[str]]
@@ -300,30 +298,3 @@ def test_children_of_tests_hear_ctrl_c(start_process: Callable[..., Any]) -> Non
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class _Watched:
-    """Can be referred to weakly."""
-
-
-def test_garbage_is_collected_once_a_command_has_started() -> None:
-    of_the_tests, callbacks, frozen = gc.get_threshold(), len(gc.callbacks), gc.get_freeze_count()
-    gc.set_threshold(700, 10, 10)
-    thresholds = gc.get_threshold()
-    collect_after_start()
-    try:
-        assert gc.get_threshold()[0] > thresholds[0]
-        made: list[list[Any]] = [[] for _ in range(120_000)]
-        assert len(made) == 120_000
-        assert gc.get_threshold() == thresholds
-        assert gc.get_freeze_count() > frozen
-        assert len(gc.callbacks) == callbacks
-        late = _Watched()
-        late.__dict__["itself"] = late
-        dead = weakref.ref(late)
-        del late
-        gc.collect()
-        assert dead() is None
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*of_the_tests)

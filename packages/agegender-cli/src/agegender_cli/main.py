@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -94,30 +93,9 @@ def _fail(text: str, hints: Sequence[str], code: int) -> NoReturn:
     sys.exit(code)
 
 
-_OBJECTS_OF_A_START = 50_000
-
-
-def collect_after_start() -> None:
-    """Let the garbage collector wait until a command's modules are imported, and pass their objects over from then on.
-
-    None of them becomes garbage, but going through them delays a command's start and, later, a frame of a stream.
-    """
-    thresholds = gc.get_threshold()
-
-    def started(phase: str, _: Mapping[str, int]) -> None:
-        if phase == "start" and started in gc.callbacks:
-            gc.callbacks.remove(started)
-            gc.set_threshold(*thresholds)
-            gc.freeze()
-
-    gc.callbacks.append(started)
-    gc.set_threshold(_OBJECTS_OF_A_START)
-
-
 def main() -> None:
     """Run the command line; a traceback is shown only with AGEGENDER_DEBUG=1."""
     use_utf8()
-    collect_after_start()
     try:
         app()
     except KeyboardInterrupt:
