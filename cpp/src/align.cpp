@@ -39,7 +39,7 @@ struct Corners {
   }
 };
 
-/// Bytes of a level that are kept for the next face: enough for half of a video's frame, though not of a photo.
+/// A level of up to so many bytes is kept for the next face: a 4K frame at half its size. A photo's may be larger.
 constexpr std::size_t kKept = std::size_t{3840} * 2160 * 3 / 4;
 
 /// `dlib::get_face_chip_details` and `dlib::extract_image_chips` for one face, with memory that is kept: the same

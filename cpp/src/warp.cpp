@@ -34,7 +34,7 @@ __m256d doubles(const std::uint8_t* pixel) {
   return _mm256_cvtepi32_pd(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
 }
 
-/// Each channel cut off to a byte.
+/// Each channel truncated to a byte.
 std::uint32_t bytes(__m256d channels) {
   const __m128i cut = _mm256_cvttpd_epi32(channels);
   const __m128i packed = _mm_packs_epi32(cut, cut);

@@ -1,4 +1,4 @@
-// What a chip is made with: a picture of half the size, and pixels between pixels. Bytes are dlib's.
+// What a chip is made with: pictures of half the size, and bilinear interpolation, with dlib's pixels.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,7 @@ struct Affine {
   double yx = 0, yy = 1, y0 = 0;
 };
 
-/// Half the size, as `dlib::pyramid_down<2>` has it: 5 x 5 pixels, weighed 1, 4, 6, 4, 1 along both axes.
+/// Half the size, as `dlib::pyramid_down<2>` has it: 5 x 5 pixels, weighted 1, 4, 6, 4, 1 along both axes.
 class Halver {
  public:
   /// (height - 3) / 2 rows of (width - 3) / 2 pixels, in memory of `to`; nothing of a side of 8 pixels or less.
@@ -33,8 +33,8 @@ class Halver {
   simd::Buffer<std::uint8_t> dense_;  ///< (width, 3): of five columns, too, at each pixel
 };
 
-/// Pixels between pixels, as `dlib::transform_image` and `dlib::interpolate_bilinear` have them: black where the four
-/// neighbours are not all inside; products and sums in double, in their order, cut off to bytes.
+/// Bilinear interpolation as in `dlib::transform_image` and `dlib::interpolate_bilinear`: black where the four
+/// neighbours are not all inside; products and sums in double, in the same order, truncated to bytes.
 class BilinearWarp {
  public:
   /// Writes size x size x 3 bytes.

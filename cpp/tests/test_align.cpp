@@ -55,7 +55,7 @@ void test_one_colour_stays() {
   const ImageView image{pixels.data(), 300, 400, 3};
   for (const double side : {30.0, 60.0, 120.0}) {
     const auto chip = chip_of(image, face_at(200, 150, side, 0.1), {64, 0.1});
-    // Weights that add up to one but for their last bit are cut off, as in dlib.
+    // Weights that add up to one but for their last bit are truncated, as in dlib.
     CHECK(std::all_of(chip.begin(), chip.end(), [](std::uint8_t value) { return value == 200 || value == 199; }));
   }
 }

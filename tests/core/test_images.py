@@ -565,7 +565,7 @@ def test_a_gif_is_cut_off_wherever_it_is_cut(colours: int, frames: int) -> None:
 
 
 @given(st.integers(1, 200), st.integers(1, 8), st.sampled_from([np.uint8, np.uint16]), st.integers(0, 200))
-def test_what_is_see_through_is_laid_on_white(height: int, width: int, dtype: type, from_row: int) -> None:
+def test_transparent_pixels_are_laid_on_white(height: int, width: int, dtype: type, from_row: int) -> None:
     top = np.iinfo(dtype).max
     bgra = np.random.default_rng(height).integers(0, top, (height, width, 4), dtype, endpoint=True)
     bgra[from_row:, :, 3] = top  # parts of a picture may be opaque
