@@ -8,12 +8,11 @@
 #include <mutex>
 #include <stdexcept>
 #include <string>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "square_sampler.hpp"
+#include "together.hpp"
 
 namespace agegender {
 
@@ -333,15 +332,7 @@ void augment(std::ptrdiff_t chip_size, const PreprocessOptions& options, std::pt
       failed = std::current_exception();
     }
   };
-  std::vector<std::thread> others_at_work;
-  try {
-    while (static_cast<std::ptrdiff_t>(others_at_work.size()) + 1 < std::min<std::ptrdiff_t>(threads, count))
-      others_at_work.emplace_back(work);
-  } catch (const std::system_error&) {
-    // The system gives no more threads: those that there are do all of it.
-  }
-  work();
-  for (auto& thread : others_at_work) thread.join();
+  together(static_cast<std::size_t>(std::min<std::ptrdiff_t>(threads, count)), [&](std::size_t) { work(); });
   if (failed) std::rethrow_exception(failed);
 }
 

@@ -15,7 +15,9 @@
 #include "agegender/preprocess.hpp"
 #include "agegender/resize.hpp"
 #include "agegender/yunet.hpp"
+#include "agegender/yunet_network.hpp"
 #include "check.hpp"
+#include "made_yunet.hpp"
 
 namespace {
 std::atomic<int> allocations{0};
@@ -83,6 +85,18 @@ void test_yunet() {
   std::vector<YuNetFace> faces;
   CHECK(allocations_of([&] { decoder.decode(cells, 0.5f, 0.3f, 5000, faces); }) == 0);
   CHECK(faces.size() == 6);
+
+  const test::MadeYuNet made;
+  const YuNetNetwork network(made.layers);
+  YuNetNetwork::Scratch scratch;
+  YuNetMaps maps;
+  network.run(frame.view, 1, scratch, maps);
+  decoder.decode(maps, 0.1f, 0.3f, 5000, faces);
+  CHECK(!faces.empty());
+  CHECK(allocations_of([&] {
+          network.run(frame.view, 1, scratch, maps);
+          decoder.decode(maps, 0.1f, 0.3f, 5000, faces);
+        }) == 0);
 }
 
 void test_preprocess() {

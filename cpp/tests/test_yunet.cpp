@@ -42,7 +42,7 @@ void test_the_better_of_two_that_overlap_stays() {
   CHECK(faces.size() == 1);
   decoder.decode(cells, 0.1f, 0.3f, 2, faces);
   CHECK(faces.size() == 2);
-  decoder.decode({}, 0.1f, 0.3f, 2, faces);
+  decoder.decode(std::vector<YuNetCells>{}, 0.1f, 0.3f, 2, faces);
   CHECK(faces.empty());
 }
 

@@ -1,4 +1,5 @@
-// The steps before and after the network YuNet: its input from a picture, faces from its outputs.
+// The steps before and after the network YuNet: its input from a picture, faces from its outputs. What ONNX Runtime
+// says of a model of somebody else's takes arrays; our own network (yunet_network.hpp) maps.
 #pragma once
 
 #include <array>
@@ -24,6 +25,31 @@ struct YuNetCells {
   float side = 0;                 ///< of a cell, pixels
 };
 
+/// What the network says of the cells of one size, before the sigmoid.
+struct YuNetMap {
+  /// Numbers of a cell, and where each begins.
+  static constexpr std::ptrdiff_t kValues = 16, kCls = 0, kObj = 1, kBox = 2, kPoints = 6;
+
+  std::vector<float> values;             ///< (rows, 2, columns, 8): each cell's numbers in two halves
+  std::ptrdiff_t rows = 0, columns = 0;  ///< cells
+  std::ptrdiff_t side = 0;               ///< of a cell, pixels
+
+  /// For a picture of width x height pixels, multiples of `cell`. The values are kept or arbitrary.
+  void resize(std::ptrdiff_t width, std::ptrdiff_t height, std::ptrdiff_t cell) {
+    side = cell;
+    rows = height / cell;
+    columns = width / cell;
+    values.resize(static_cast<std::size_t>(kValues * rows * columns));
+  }
+  /// Both halves of a cell's numbers.
+  std::array<const float*, 2> cell(std::ptrdiff_t row, std::ptrdiff_t column) const {
+    const float* first = values.data() + (2 * row * columns + column) * (kValues / 2);
+    return {first, first + columns * (kValues / 2)};
+  }
+};
+
+using YuNetMaps = std::array<YuNetMap, 3>;  ///< of cells of 8, 16 and 32 pixels
+
 struct YuNetFace {
   std::array<float, 4> box{};      ///< left, top, right, bottom, pixels
   std::array<float, 10> points{};  ///< x and y of eyes, nose and corners of the mouth, pixels
@@ -41,8 +67,12 @@ class YuNetDecoder {
   /// only the better one. Only the best `most` candidates are considered.
   void decode(const std::vector<YuNetCells>& cells, float threshold, float overlap, std::size_t most,
               std::vector<YuNetFace>& faces);
+  void decode(const YuNetMaps& maps, float threshold, float overlap, std::size_t most, std::vector<YuNetFace>& faces);
 
  private:
+  /// Of those found, the ones that stay.
+  void suppress(float overlap, std::size_t most, std::vector<YuNetFace>& faces);
+
   struct Rect {
     double x, y, width, height;  ///< whole pixels, as FaceDetectorYN compares them
   };

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "agegender/yunet.hpp"
+#include "agegender/yunet_network.hpp"
 #include "numpy_views.hpp"
 
 namespace agegender::python {
@@ -17,6 +18,33 @@ void fill_input(const py::object& picture, const py::object& output) {
   // `image` and `planes` hold references to the memory used below, so nobody can free it meanwhile.
   const py::gil_scoped_release unlocked;
   yunet_input(view, width, height, out);
+}
+
+/// Scratch memory, which is small.
+struct Faces {
+  YuNetDecoder decoder;
+  std::vector<YuNetFace> faces;
+};
+
+Faces& faces_of_thread() {
+  thread_local Faces faces;
+  return faces;
+}
+
+py::tuple arrays_of(const std::vector<YuNetFace>& faces) {
+  const auto count = static_cast<py::ssize_t>(faces.size());
+  Array<float> boxes({count, py::ssize_t{4}});
+  Array<float> points({count, py::ssize_t{5}, py::ssize_t{2}});
+  Array<float> scores(count);
+  float* box = boxes.mutable_data();
+  float* point = points.mutable_data();
+  float* score = scores.mutable_data();
+  for (const YuNetFace& face : faces) {
+    box = std::copy(face.box.begin(), face.box.end(), box);
+    point = std::copy(face.points.begin(), face.points.end(), point);
+    *score++ = face.score;
+  }
+  return py::make_tuple(boxes, points, scores);
 }
 
 py::tuple find_faces(const std::vector<py::object>& outputs, py::ssize_t width, const std::vector<py::ssize_t>& strides,
@@ -50,28 +78,48 @@ py::tuple find_faces(const std::vector<py::object>& outputs, py::ssize_t width, 
       }
     }
   }
-  // Each thread keeps its scratch memory, which is small.
-  thread_local YuNetDecoder decoder;
-  thread_local std::vector<YuNetFace> faces;
+  Faces& work = faces_of_thread();
   {
     // `parts` holds references to the memory that `cells` reads.
     const py::gil_scoped_release unlocked;
-    decoder.decode(cells, threshold, overlap, most, faces);
+    work.decoder.decode(cells, threshold, overlap, most, work.faces);
   }
-  const auto count = static_cast<py::ssize_t>(faces.size());
-  Array<float> boxes({count, py::ssize_t{4}});
-  Array<float> points({count, py::ssize_t{5}, py::ssize_t{2}});
-  Array<float> scores(count);
-  float* box = boxes.mutable_data();
-  float* point = points.mutable_data();
-  float* score = scores.mutable_data();
-  for (const YuNetFace& face : faces) {
-    box = std::copy(face.box.begin(), face.box.end(), box);
-    point = std::copy(face.points.begin(), face.points.end(), point);
-    *score++ = face.score;
-  }
-  return py::make_tuple(boxes, points, scores);
+  return arrays_of(work.faces);
 }
+
+class Network {
+ public:
+  explicit Network(const std::vector<std::pair<py::object, py::object>>& layers) : network_(layers_of(layers)) {}
+
+  py::tuple find(const py::object& picture, float threshold, float overlap, std::size_t most, int threads) const {
+    const auto image = require<std::uint8_t>(picture, "image", "of uint8 (H, W, 3)", {-1, -1, 3});
+    const auto view = image_view(image);
+    thread_local YuNetNetwork::Scratch scratch;
+    thread_local YuNetMaps maps;
+    Faces& work = faces_of_thread();
+    {
+      // `image` holds a reference to the memory that `view` reads.
+      const py::gil_scoped_release unlocked;
+      network_.run(view, threads, scratch, maps);
+      work.decoder.decode(maps, threshold, overlap, most, work.faces);
+    }
+    return arrays_of(work.faces);
+  }
+
+ private:
+  static std::vector<YuNetLayer> layers_of(const std::vector<std::pair<py::object, py::object>>& arrays) {
+    std::vector<YuNetLayer> layers;
+    for (const auto& [weight, bias] : arrays) {
+      const auto weights = require<float>(weight, "weight", "of float32 (out, in, h, w)", {-1, -1, -1, -1});
+      const auto biases = require<float>(bias, "bias", "of float32 (out,)", {weights.shape(0)});
+      layers.push_back(
+          {weights.data(), biases.data(), {weights.shape(0), weights.shape(1), weights.shape(2), weights.shape(3)}});
+    }
+    return layers;
+  }
+
+  YuNetNetwork network_;
+};
 
 }  // namespace
 
@@ -79,6 +127,11 @@ void bind_yunet(py::module_& m) {
   m.def("yunet_input", &fill_input, py::arg("image"), py::arg("out"));
   m.def("yunet_faces", &find_faces, py::arg("outputs"), py::arg("width"), py::arg("strides"), py::arg("threshold"),
         py::arg("overlap"), py::arg("most"));
+  // Both builds have it, in modules of their own.
+  py::class_<Network>(m, "YuNet", py::module_local())
+      .def(py::init<const std::vector<std::pair<py::object, py::object>>&>(), py::arg("layers"))
+      .def("find", &Network::find, py::arg("image"), py::arg("threshold"), py::arg("overlap"), py::arg("most"),
+           py::arg("threads") = 1);
 }
 
 }  // namespace agegender::python

@@ -66,6 +66,13 @@ def shrink(
     part: tuple[int, int, int, int],
     out: npt.NDArray[np.uint8],  # (h, w, 3), no larger than the part
 ) -> None: ...
+
+class YuNet:
+    def __init__(self, layers: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]) -> None: ...
+    def find(
+        self, image: npt.NDArray[np.uint8], threshold: float, overlap: float, most: int, threads: int = 1
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]: ...  # as yunet_faces
+
 def yunet_input(image: npt.NDArray[np.uint8], out: npt.NDArray[np.float32]) -> None: ...  # out: (1, 3, H, W)
 def yunet_faces(
     outputs: list[npt.NDArray[np.float32]],  # cls, obj, bbox and kps, each of all strides: (1, cells, k)

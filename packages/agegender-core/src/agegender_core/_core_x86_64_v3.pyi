@@ -2,6 +2,7 @@
 
 from ._core import HogFaceDetector as HogFaceDetector
 from ._core import LandmarkModel as LandmarkModel
+from ._core import YuNet as YuNet
 from ._core import augment as augment
 from ._core import extract_chips as extract_chips
 from ._core import hog_features as hog_features

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +13,13 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .frames import as_frame, contiguous
-from .native import native
-from .onnx_runtime import ModelFileError, open_session
 from .pyramid import Level, best_of_overlapping, in_core, levels
 from .resizing import resize_area
 from .upright import Upright, roll
+from .yunet_network import YUNET_PATH as YUNET_PATH
+from .yunet_network import open_yunet
 
 Floats = npt.NDArray[np.float32]
-
-YUNET_PATH = Path(__file__).parent / "models" / "detectors" / "yunet.onnx"
-"""YuNet, as it comes with the package: OpenCV Zoo's of March 2023, whose input may have any size."""
 
 # The box that HOG would give, from YuNet's: a square whose side is so many times the geometric mean of the box's side
 # and the distance from the eyes to the mouth, and whose centre lies so many sides from the middle between the box's
@@ -33,12 +28,8 @@ YUNET_PATH = Path(__file__).parent / "models" / "detectors" / "yunet.onnx"
 _SIDE = 1.458
 _CENTRE = np.array([-0.012, -0.042])
 
-# As OpenCV's FaceDetectorYN has them: cells of so many pixels, sides that the coarsest divides, and its own defaults.
-_STRIDES = (8, 16, 32)
-_OVERLAP, _MOST = 0.3, 5000
-_PARTS = ("cls", "obj", "bbox", "kps")
-# A thread keeps the memory of inputs of up to so many numbers, those of a frame of 1080p.
-_KEPT = 3 * 1920 * 1088
+# IoU of two boxes of which one stays, as OpenCV's FaceDetectorYN has it.
+_OVERLAP = 0.3
 # The side from which on the network finds faces, most of them; some of half that side, too. And of a default search.
 _FACE = 16.0
 # YuNet sees a face that leans less clearly, and takes it to lean less than it does. So faces that seem to lean, and
@@ -56,17 +47,15 @@ _BESIDE_OVERLAP, _BESIDE_SCORE = 0.2, 0.75
 # A search near faces looks at so many of their sides around each, in patches of so many pixels; what lies closer than
 # so many to the edge of a patch may be part of the next one.
 _AROUND, _NEAR, _SEAM = 2.4, 96, 8
-# Of OpenCV Zoo's own file, which is the same network with a fixed input.
-_ZOO_SHA256 = "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4"
 
 
 class YuNetDetector:
     """YuNet as a stage: finds more faces than HOG does, also small, turned and half-hidden ones.
 
     Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector" (Machine Intelligence Research 20, 2023), run by
-    ONNX Runtime; boxes, points and scores are those of OpenCV's ``FaceDetectorYN``. The boxes are turned into the
-    squares that HOG would give, because the landmark model has learnt from those. One object may be used from many
-    threads at once.
+    our own C++, and models of somebody else's by ONNX Runtime; boxes, points and scores are those of OpenCV's
+    ``FaceDetectorYN``. The boxes are turned into the squares that HOG would give, because the landmark model has learnt
+    from those. One object may be used from many threads at once.
 
     Args:
         model: a YuNet model file with an input of any size, or ``face_detection_yunet_2023mar.onnx`` of OpenCV Zoo; by
@@ -78,7 +67,7 @@ class YuNetDetector:
         straighten: look a second time, upright, at faces of 32 pixels or more that lean or are unsure: finds faces that
             lean by up to some 45 degrees, and how far they lean.
         any_rotation: look at the frame turned by 90, 180 and 270 degrees, too: four times the time.
-        threads: threads of ONNX Runtime within one call.
+        threads: threads within one call. Results are equal for any number.
 
     Raises:
         ValueError: an option is out of its range, or the file is no YuNet model.
@@ -114,25 +103,7 @@ class YuNetDetector:
             raise IsADirectoryError(f"{self.model_path} is a folder, not a model file")
         if not self.model_path.exists():
             raise FileNotFoundError(f"no model file at {self.model_path}")
-        content = self.model_path.read_bytes()
-        self.model_sha256 = hashlib.sha256(content).hexdigest()
-        if self.model_sha256 == _ZOO_SHA256:
-            content = YUNET_PATH.read_bytes()
-        refusal = f"{self.model_path} is no YuNet model: take face_detection_yunet_2023mar.onnx of OpenCV Zoo"
-        try:
-            self._session = open_session(content, threads)
-        except ModelFileError:
-            raise ValueError(refusal) from None
-        self._outputs = [f"{part}_{stride}" for part in _PARTS for stride in _STRIDES]
-        inputs = self._session.get_inputs()
-        if {output.name for output in self._session.get_outputs()} != set(self._outputs) or len(inputs) != 1:
-            raise ValueError(refusal)
-        if any(isinstance(side, int) for side in inputs[0].shape[2:]):
-            raise ValueError(
-                f"{self.model_path} takes pictures of one size only, {inputs[0].shape}: give no model file"
-            )
-        self._input = inputs[0].name
-        self._memory = threading.local()
+        self._network, self.model_sha256 = open_yunet(self.model_path, threads)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), self._made_of
@@ -270,25 +241,7 @@ class YuNetDetector:
         return self._find(frame, self.threshold)
 
     def _find(self, frame: Frame, threshold: float) -> tuple[Floats, Floats, Floats]:
-        rows, columns = (math.ceil(side / _STRIDES[-1]) * _STRIDES[-1] for side in frame.shape[:2])
-        inputs = self._inputs(rows, columns)
-        native().yunet_input(np.ascontiguousarray(frame), inputs)
-        outputs = self._session.run(self._outputs, {self._input: inputs})
-        found: tuple[Floats, Floats, Floats] = native().yunet_faces(
-            outputs, columns, _STRIDES, threshold, _OVERLAP, _MOST
-        )
-        return found
-
-    def _inputs(self, rows: int, columns: int) -> Floats:
-        """Memory for the network's input, the same for all frames of a thread: fresh pages take longer to get than to
-        fill."""
-        size = 3 * rows * columns
-        if size > _KEPT:
-            return np.empty((1, 3, rows, columns), np.float32)
-        memory: Floats | None = getattr(self._memory, "inputs", None)
-        if memory is None or memory.size < size:
-            memory = self._memory.inputs = np.empty(size, np.float32)
-        return memory[:size].reshape(1, 3, rows, columns)
+        return self._network.find(np.ascontiguousarray(frame), threshold)
 
 
 def _surroundings(

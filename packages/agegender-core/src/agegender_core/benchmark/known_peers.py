@@ -23,7 +23,8 @@ from agegender_core.predict import load_predictor
 from agegender_core.preprocess import preprocess
 from agegender_core.resizing import resize_area
 from agegender_core.spec import PreprocessSpec
-from agegender_core.yunet import YUNET_PATH, YuNetDetector
+from agegender_core.yunet import YuNetDetector
+from agegender_core.yunet_network import YUNET_PATH, NativeYuNet, OnnxYuNet
 
 from .peer_trackers import FRAMES, TRACKS, beside_sort, norfair, trackers_of
 from .peers import Comparison, PeerUnavailableError, Sides
@@ -46,6 +47,13 @@ def known_peers() -> list[Comparison]:
         Comparison("detect by HOG, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, True)),
         Comparison("detect by hog-fast, 1280 x 720", "dlib", "dlib", "the same boxes", partial(_hog, False)),
         Comparison("detect by YuNet, 640 x 360", "OpenCV", "cv2", "equal within 0.1 px and 1e-4 of score", _yunet),
+        Comparison(
+            "detect by YuNet, 640 x 360",
+            "ONNX Runtime",
+            "onnxruntime",
+            "equal within 0.001 px and 1e-5 of score",
+            _yunet_by_onnx_runtime,
+        ),
         Comparison("landmarks and a chip of 140 px", "dlib", "dlib", "equal to the last bit", _align),
         Comparison(inputs, "OpenCV and NumPy", "cv2", "equal within 1e-4", _preprocess),
         Comparison("10 faces, from frame to input", "dlib and OpenCV", "dlib", "equal within 1e-4", _frame_to_input),
@@ -139,12 +147,31 @@ def _yunet() -> Sides:
     def difference(found: Any, rows: Any) -> str:
         boxes, points, scores = found
         same = np.hstack([boxes[:, :2], boxes[:, 2:] - boxes[:, :2], points.reshape(-1, 10), scores[:, None]])
-        tolerance = np.array([0.1] * 14 + [1e-4])
-        if same.shape == rows.shape and (np.abs(same - rows) <= tolerance).all():
-            return ""
-        return _equal(same, rows)
+        return _near(same, rows, 0.1, 1e-4)
 
     return Sides(lambda: ours.find(frame), theirs, difference)
+
+
+def _yunet_by_onnx_runtime() -> Sides:
+    frame = _frame(640, 360)
+    ours, theirs = NativeYuNet(), OnnxYuNet(YUNET_PATH.read_bytes(), YUNET_PATH)
+
+    def rows(found: Any) -> Any:
+        boxes, points, scores = found
+        return np.hstack([boxes, points.reshape(-1, 10), scores[:, None]])
+
+    def difference(found: Any, other: Any) -> str:
+        return _near(rows(found), rows(other), 1e-3, 1e-5)
+
+    return Sides(lambda: ours.find(frame, 0.6), lambda: theirs.find(frame, 0.6), difference)
+
+
+def _near(ours: Any, theirs: Any, pixels: float, score: float) -> str:
+    """Whether rows of 14 coordinates and a score are as near as that."""
+    tolerance = np.array([pixels] * 14 + [score])
+    if ours.shape == theirs.shape and (np.abs(ours - theirs) <= tolerance).all():
+        return ""
+    return _equal(ours, theirs)
 
 
 def _align() -> Sides:
