@@ -85,11 +85,15 @@ def test_the_known_peers_that_are_here_give_the_same(what: str) -> None:
 
 
 def test_a_detector_that_finds_something_else_would_be_seen() -> None:
-    (comparison,) = (one for one in known_peers() if "YuNet" in one.what)
-    sides = comparison.make()
-    ours, theirs = sides.ours(), sides.theirs()
-    assert sides.difference(ours, theirs) == ""
+    opencvs, onnx_runtimes = (one.make() for one in known_peers() if "YuNet" in one.what)
+    ours, theirs = opencvs.ours(), opencvs.theirs()
+    assert opencvs.difference(ours, theirs) == ""
     moved = np.array(theirs)
     moved[:, 0] += 1
-    assert "by up to 1" in sides.difference(ours, moved)
-    assert sides.difference(ours, theirs[:0]) == "0 of theirs, 1 of ours"
+    assert "by up to 1" in opencvs.difference(ours, moved)
+    assert opencvs.difference(ours, theirs[:0]) == "0 of theirs, 1 of ours"
+
+    ours, (boxes, points, scores) = onnx_runtimes.ours(), onnx_runtimes.theirs()
+    assert onnx_runtimes.difference(ours, (boxes, points, scores)) == ""
+    assert "by up to 0.002" in onnx_runtimes.difference(ours, (boxes, points + np.float32(0.002), scores))
+    assert onnx_runtimes.difference(ours, (boxes[:0], points[:0], scores[:0])) == "0 of theirs, 1 of ours"
