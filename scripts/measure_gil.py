@@ -1,20 +1,29 @@
-"""Print how long each stage keeps other Python threads from running.
+"""Print how long each stage holds Python's lock in a row, and where.
 
     uv run python scripts/measure_gil.py
 
-One thread calls a stage over and over; another one looks at the clock in a loop. Its longest wait during a call is how
-long the call held the global interpreter lock, plus what it takes to get the lock back; the first row, a call that
-holds nothing, shows the latter. With the switch interval of 10 microseconds that is set here, Python's own code hands
-the lock over all the time, so what is left are single calls of C that keep it. Needs two idle cores.
+CPython hands the lock over when a function starts, after each call and when a loop jumps back, and C code where it lets
+go of it; lock/holds.c takes the time between these, in a process whose only thread is the one that calls the stage. The
+hold that is printed is the longest of a call that other work on the machine did not lengthen: of each place the median
+over all calls. Needs a C compiler, and a Python whose library is shared: one of a Linux distribution, or pyenv's with
+--enable-shared.
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
+import os
+import shutil
+import subprocess
 import sys
-import threading
-import time
+import sysconfig
+import tempfile
+from collections import Counter, defaultdict
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,74 +31,105 @@ import agegender_core as ag
 from agegender_core.benchmark.stages import SAMPLE
 from agegender_core.detect import make_detector
 
-SWITCH = 1e-5
-
-
-class Watch:
-    """A thread that looks at the clock, and the longest gap between two looks since `start`."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self.last = time.perf_counter()
-        self._watching = True
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    def _look(self) -> None:
-        while self._watching:
-            now = time.perf_counter()
-            self.longest = max(self.longest, now - self.last)
-            self.last = now
-
-    def stop(self) -> None:
-        self._watching = False
-        self._thread.join()
-
-
-def waits(call: Callable[[], object], calls: int) -> list[float]:
-    """The longest wait of each call, seconds."""
-    watch, found = Watch(), []
-    for _ in range(calls):
-        time.sleep(0.002)
-        watch.longest = 0.0
-        call()
-        # The other thread may still be waiting.
-        found.append(max(watch.longest, time.perf_counter() - watch.last))
-    watch.stop()
-    return found
+HOLDS = "AGEGENDER_HOLDS"
+"""In the environment: where the compiled lock/holds.c is."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=200)
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--faces", type=int, nargs="+", default=[1, 9], help="in the picture")
     args = parser.parse_args()
-    sys.setswitchinterval(SWITCH)
-    content, frame = SAMPLE.read_bytes(), ag.read_image(SAMPLE)
-    none = ag.Faces.empty()
+    if HOLDS in os.environ:
+        measure(args.faces, args.calls)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        library = compiled(Path(folder))
+        # Before the interpreter's own functions of these names.
+        environment = {**os.environ, HOLDS: str(library), "LD_PRELOAD": str(library)}
+        sys.exit(subprocess.run([sys.executable, __file__, *sys.argv[1:]], env=environment).returncode)
+
+
+def compiled(folder: Path) -> Path:
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc")
+    if compiler is None or not sysconfig.get_config_var("Py_ENABLE_SHARED") or sys.platform != "linux":
+        sys.exit("needs Linux, a C compiler (CC) and a Python with a shared library")
+    source, library = Path(__file__).parent / "lock" / "holds.c", folder / "holds.so"
+    include = sysconfig.get_paths()["include"]
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", f"-I{include}", source, "-o", library, "-ldl"], check=True)
+    return library
+
+
+def measure(faces: list[int], calls: int) -> None:
+    holds = ctypes.PyDLL(os.environ[HOLDS])
+    holds.microseconds_of.restype = ctypes.c_double
+    holds.start_of.restype = holds.end_of.restype = ctypes.py_object
+    print(f"{'stage':<12}{'faces':>6}{'a call, us':>12}{'longest hold, us':>18}  from -> to")
+    for count in faces:
+        for name, call in stages(count).items():
+            whole, places = watched(holds, call, calls)
+            place = max(places, key=lambda one: float(np.median(places[one])))
+            start, end, _ = place
+            print(f"{name:<12}{count:>6}{whole:>12.0f}{np.median(places[place]):>18.1f}  {start} -> {end}")
+
+
+def stages(faces: int) -> dict[str, Callable[[], object]]:
+    portrait = ag.read_image(SAMPLE)
+    columns = int(np.ceil(np.sqrt(faces)))
+    frame = np.zeros((portrait.shape[0] * -(-faces // columns), portrait.shape[1] * columns, 3), np.uint8)
+    for place in range(faces):
+        row, column = divmod(place, columns)
+        top, left = row * portrait.shape[0], column * portrait.shape[1]
+        frame[top : top + portrait.shape[0], left : left + portrait.shape[1]] = portrait
+    content, none = SAMPLE.read_bytes(), ag.Faces.empty()
     hog, yunet, aligner, predictor = ag.HogDetector(), make_detector("yunet"), ag.Aligner(), ag.load_predictor("fast")
     found = yunet(frame, none)
+    assert len(found) == faces
     aligned = aligner(frame, found)
     predicted = predictor(frame, aligned)
     tracker, scores = ag.FaceTracker(), np.ones(len(predicted))
-    stages: dict[str, Callable[[], object]] = {
-        "nothing (sleep for 1 ms)": lambda: time.sleep(0.001),
+    return {
         "decode": lambda: ag.decode_image(content),
         "detect": lambda: yunet(frame, none),
-        "detect by hog": lambda: hog(frame, none),
+        "detect near": lambda: yunet.near(frame, found.xyxy),
+        "HOG": lambda: hog(frame, none),
         "align": lambda: aligner(frame, found),
         "predict": lambda: predictor(frame, aligned),
         "track": lambda: tracker.update(predicted.xyxy.astype(np.float64), scores, 0.0),
         "draw": lambda: ag.draw_faces(frame, predicted),
     }
-    print(f"{'longest wait of another thread, us':36}{'median':>9}{'90 %':>9}{'a call, us':>12}")
-    for name, call in stages.items():
+
+
+def watched(
+    holds: Any, call: Callable[[], object], calls: int
+) -> tuple[float, dict[tuple[str, str, int], list[float]]]:
+    """Microseconds of a call without its waits, and of each hold in it, by where it began and ended and how often."""
+    for _ in range(5):
         call()
-        start = time.perf_counter()
-        for _ in range(20):
-            call()
-        whole = (time.perf_counter() - start) / 20
-        median, high = np.percentile(waits(call, args.calls), [50, 90]) * 1e6
-        print(f"{name:36}{median:9.0f}{high:9.0f}{whole * 1e6:12.0f}")
+    places, whole = defaultdict(list), []
+    # Collections are Python's own, and would fall on any place.
+    gc.collect()
+    gc.disable()
+    for _ in range(calls):
+        holds.watch_holds(1)
+        call()
+        holds.watch_holds(0)
+        seen: Counter[tuple[str, str]] = Counter()
+        times = [holds.microseconds_of(hold) for hold in range(holds.count_holds())]
+        whole.append(sum(times))
+        for hold, time in enumerate(times):
+            place = name_of(holds.start_of(hold)), name_of(holds.end_of(hold))
+            places[(*place, seen[place])].append(time)
+            seen[place] += 1
+    gc.enable()
+    return float(np.median(whole)), {place: times for place, times in places.items() if len(times) > calls / 2}
+
+
+def name_of(place: Any) -> str:
+    if place is None:
+        return "C"
+    name = getattr(place, "co_qualname", "") or getattr(place, "__qualname__", None) or str(place)
+    return name.replace("pybind11_detail_function_record_v1_system_libstdcpp_gxx_abi_1xxx_use_cxx11_abi_1.", "")
 
 
 if __name__ == "__main__":

@@ -96,12 +96,13 @@ Floats nine(const std::array<const float*, 3>& rows, std::ptrdiff_t x, const std
 
 }  // namespace
 
-void pixel_row(const ImageView& picture, std::ptrdiff_t y, std::ptrdiff_t width, float* planes) noexcept {
+void pixel_row(const ImageView& picture, std::ptrdiff_t pitch, std::ptrdiff_t y, std::ptrdiff_t width,
+               float* planes) noexcept {
   float* blue = planes + 1;
   float* green = blue + width + 1;
   float* red = green + width + 1;
   const std::ptrdiff_t known = y >= 0 && y < picture.height ? picture.width : 0;
-  const std::uint8_t* pixel = known > 0 ? picture.data + 3 * y * picture.width : nullptr;
+  const std::uint8_t* pixel = known > 0 ? picture.data + y * pitch : nullptr;
   for (std::ptrdiff_t x = 0; x < known; ++x) {
     red[x] = pixel[3 * x];
     green[x] = pixel[3 * x + 1];

@@ -31,9 +31,10 @@ struct Unit {
   Buffer<float> pointwise, pointwise_bias, depthwise, depthwise_bias;
 };
 
-/// A row of the picture as planes of blue, green and red, each `width` + 1 floats that begin with a black pixel. What
-/// lies outside the picture is black.
-void pixel_row(const ImageView& picture, std::ptrdiff_t y, std::ptrdiff_t width, float* planes) noexcept;
+/// A row of the picture, whose rows are `pitch` bytes apart, as planes of blue, green and red, each `width` + 1 floats
+/// that begin with a black pixel. What lies outside the picture is black.
+void pixel_row(const ImageView& picture, std::ptrdiff_t pitch, std::ptrdiff_t y, std::ptrdiff_t width,
+               float* planes) noexcept;
 
 /// Each second pixel of each second row. `rows`: three as `pixel_row` writes them; `width` of the row that comes out, a
 /// multiple of 16.

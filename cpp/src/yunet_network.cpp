@@ -118,8 +118,8 @@ struct YuNetNetwork::Scratch::Rows {
   Buffer<float> zeros, sum;
 
   void reserve(const Weights& weights, std::ptrdiff_t width, std::ptrdiff_t height, std::size_t count);
-  void run_stripe(const Weights& weights, const ImageView& picture, Stripe& stripe, std::ptrdiff_t begin,
-                  std::ptrdiff_t end, std::ptrdiff_t width, std::ptrdiff_t height) noexcept;
+  void run_stripe(const Weights& weights, const ImageView& picture, std::ptrdiff_t pitch, Stripe& stripe,
+                  std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t width, std::ptrdiff_t height) noexcept;
   void run_coarse(std::ptrdiff_t width, std::ptrdiff_t height, YuNetMaps& maps) noexcept;
   void run_neck(std::size_t level, UnitRows& neck, UnitRows& head, Buffer<float>& sums, std::ptrdiff_t begin,
                 std::ptrdiff_t end, YuNetMap& map) noexcept;
@@ -160,9 +160,9 @@ void YuNetNetwork::Scratch::Rows::reserve(const Weights& weights, std::ptrdiff_t
 }
 
 /// The backbone up to a stride of 8: its rows from `begin` to before `end`.
-void YuNetNetwork::Scratch::Rows::run_stripe(const Weights& weights, const ImageView& picture, Stripe& stripe,
-                                             std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t width,
-                                             std::ptrdiff_t height) noexcept {
+void YuNetNetwork::Scratch::Rows::run_stripe(const Weights& weights, const ImageView& picture, std::ptrdiff_t pitch,
+                                             Stripe& stripe, std::ptrdiff_t begin, std::ptrdiff_t end,
+                                             std::ptrdiff_t width, std::ptrdiff_t height) noexcept {
   // What those rows see: a row above and below for each of two units, then twice as many, and those of four, and so on.
   const std::ptrdiff_t first = std::max(std::ptrdiff_t{0}, 4 * begin - 18);
   const std::ptrdiff_t last = std::min(height / 2, 4 * end + 17);
@@ -193,7 +193,7 @@ void YuNetNetwork::Scratch::Rows::run_stripe(const Weights& weights, const Image
     });
   };
   const auto pixels_of = [&](std::ptrdiff_t y) { return stripe.pixels.data() + (y + 3) % 3 * 3 * (width + 1); };
-  const auto read = [&](std::ptrdiff_t y) { yunet::pixel_row(picture, y, width, pixels_of(y)); };
+  const auto read = [&](std::ptrdiff_t y) { yunet::pixel_row(picture, pitch, y, width, pixels_of(y)); };
   read(2 * first - 1);
   for (std::ptrdiff_t y = first; y < last; ++y) {
     read(2 * y);
@@ -258,7 +258,8 @@ void YuNetNetwork::Scratch::Rows::run_neck(std::size_t level, UnitRows& neck, Un
   }
 }
 
-void YuNetNetwork::run(const ImageView& picture, int threads, Scratch& scratch, YuNetMaps& maps) const {
+void YuNetNetwork::run(const ImageView& picture, int threads, Scratch& scratch, YuNetMaps& maps,
+                       std::ptrdiff_t pitch) const {
   if (picture.channels != 3 || picture.width < 1 || picture.height < 1)
     throw std::invalid_argument("the picture must be RGB and not empty");
   if (threads < 1) throw std::invalid_argument("threads must be at least 1, got " + std::to_string(threads));
@@ -273,7 +274,8 @@ void YuNetNetwork::run(const ImageView& picture, int threads, Scratch& scratch, 
     return static_cast<std::ptrdiff_t>(stripe) * rows / static_cast<std::ptrdiff_t>(count);
   };
   together(count, [&](std::size_t i) {
-    memory.run_stripe(*weights_, picture, memory.stripes[i], from(i), from(i + 1), width, height);
+    memory.run_stripe(*weights_, picture, pitch > 0 ? pitch : 3 * picture.width, memory.stripes[i], from(i),
+                      from(i + 1), width, height);
   });
   memory.run_coarse(width, height, maps);
   together(count, [&](std::size_t i) {

@@ -158,6 +158,24 @@ void test_any_number_of_threads_gives_the_same() {
   }
 }
 
+void test_a_part_of_a_picture_needs_no_copy() {
+  const test::MadeYuNet made;
+  const YuNetNetwork network(made.layers);
+  YuNetNetwork::Scratch scratch;
+  YuNetMaps expected, maps;
+  constexpr std::ptrdiff_t kWidth = 90, kHeight = 70, kLeft = 7, kTop = 3, kInner = 66, kRows = 41;
+  const auto bytes = test::noise(3 * kWidth * kHeight);
+  std::vector<std::uint8_t> part;
+  for (std::ptrdiff_t y = 0; y < kRows; ++y) {
+    const auto row = bytes.begin() + 3 * ((kTop + y) * kWidth + kLeft);
+    part.insert(part.end(), row, row + 3 * kInner);
+  }
+  network.run(ImageView{part.data(), kRows, kInner, 3}, 1, scratch, expected);
+  const ImageView inside{bytes.data() + 3 * (kTop * kWidth + kLeft), kRows, kInner, 3};
+  network.run(inside, 1, scratch, maps, 3 * kWidth);
+  for (std::size_t level = 0; level < 3; ++level) CHECK(maps[level].values == expected[level].values);
+}
+
 void test_faces_of_maps_are_those_of_arrays() {
   const test::MadeYuNet made;
   const YuNetNetwork network(made.layers);
@@ -212,6 +230,7 @@ void test_what_is_not_yunet_is_refused() {
 int main() {
   test_rows_are_the_layers_one_after_the_other();
   test_any_number_of_threads_gives_the_same();
+  test_a_part_of_a_picture_needs_no_copy();
   test_faces_of_maps_are_those_of_arrays();
   test_what_is_not_yunet_is_refused();
   return test::report();

@@ -76,6 +76,14 @@ def test_faces_of_pictures_are_onnx_runtimes(
     assert count > 5
 
 
+@pytest.mark.parametrize("network", [NativeYuNet(), OnnxYuNet(YUNET_PATH.read_bytes(), YUNET_PATH)])
+def test_a_rectangle_of_a_picture_needs_no_copy(network: Any, crowd: Frame) -> None:
+    part = crowd[11:301, 33:400]
+    for mine, other in zip(network.find(part, 0.3), network.find(part.copy(), 0.3), strict=True):
+        assert len(mine) > 0
+        np.testing.assert_array_equal(mine, other)
+
+
 def test_the_packages_file_and_opencvs_are_run_by_our_own(shared_data: Path, tmp_path: Path) -> None:
     zoo = shared_data / "models" / "yunet" / "face_detection_yunet_2023mar.onnx"
     for path in (YUNET_PATH, zoo):

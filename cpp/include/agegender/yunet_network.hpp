@@ -46,8 +46,9 @@ class YuNetNetwork {
 
   /// What it says of the picture, padded with black on the right and below to multiples of 32 pixels, by stripes on up
   /// to so many threads, the caller's included. Thread safety: any number of calls at once, each with its own scratch.
+  /// `pitch`: bytes from a row to the next; 0 for rows without a gap.
   /// Throws std::invalid_argument if it is no RGB picture, is empty, or `threads` is not positive.
-  void run(const ImageView& picture, int threads, Scratch& scratch, YuNetMaps& maps) const;
+  void run(const ImageView& picture, int threads, Scratch& scratch, YuNetMaps& maps, std::ptrdiff_t pitch = 0) const;
 
  private:
   struct Weights;

@@ -92,21 +92,34 @@ class Network {
   explicit Network(const std::vector<std::pair<py::object, py::object>>& layers) : network_(layers_of(layers)) {}
 
   py::tuple find(const py::object& picture, float threshold, float overlap, std::size_t most, int threads) const {
-    const auto image = require<std::uint8_t>(picture, "image", "of uint8 (H, W, 3)", {-1, -1, 3});
-    const auto view = image_view(image);
+    const auto image = rows_of_rgb(picture);
+    const ImageView view{static_cast<const std::uint8_t*>(image.data()), image.shape(0), image.shape(1), 3};
+    const auto pitch = image.strides(0);
     thread_local YuNetNetwork::Scratch scratch;
     thread_local YuNetMaps maps;
     Faces& work = faces_of_thread();
     {
       // `image` holds a reference to the memory that `view` reads.
       const py::gil_scoped_release unlocked;
-      network_.run(view, threads, scratch, maps);
+      network_.run(view, threads, scratch, maps, pitch);
       work.decoder.decode(maps, threshold, overlap, most, work.faces);
     }
     return arrays_of(work.faces);
   }
 
  private:
+  /// A part of a picture: its rows lie together, but not one after the other.
+  static py::array rows_of_rgb(const py::object& object) {
+    if (!py::isinstance<py::array>(object)) throw py::type_error("image must be a NumPy array of uint8 (H, W, 3)");
+    auto image = py::reinterpret_borrow<py::array>(object);
+    if (!image.dtype().is(py::dtype::of<std::uint8_t>()) || image.ndim() != 3 || image.shape(2) != 3)
+      throw std::invalid_argument("image must be of uint8 (H, W, 3), got shape " + shape_of(image));
+    const bool together = image.strides(2) == 1 && image.strides(1) == 3 && image.strides(0) >= 3 * image.shape(1);
+    if (!together && image.size() > 0)
+      throw std::invalid_argument("image must have rows of RGB pixels without gaps: pass numpy.ascontiguousarray(...)");
+    return image;
+  }
+
   static std::vector<YuNetLayer> layers_of(const std::vector<std::pair<py::object, py::object>>& arrays) {
     std::vector<YuNetLayer> layers;
     for (const auto& [weight, bias] : arrays) {

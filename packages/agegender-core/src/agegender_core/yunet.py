@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from .faces import Faces, Frame
 from .frames import as_frame, contiguous
-from .pyramid import Level, best_of_overlapping, in_core, levels
+from .pyramid import Level, Tile, best_of_overlapping, in_core, levels
 from .resizing import resize_area
 from .upright import Upright, roll
 from .yunet_network import YUNET_PATH as YUNET_PATH
@@ -156,7 +156,7 @@ class YuNetDetector:
         found = [
             _turn_back(*self._search(contiguous(np.rot90(frame, quarters))), frame, quarters) for quarters in range(4)
         ]
-        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        boxes, points, scores = _together(found)
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
         return boxes[rows], points[rows], scores[rows]
 
@@ -170,8 +170,9 @@ class YuNetDetector:
         height, width = frame.shape[:2]
         scale = _FACE / self.smallest_face(width, height)
         least = self._least if self.straighten else self.threshold
-        found = [self._search_level(frame, level, least) for level in levels(width, height, scale)]
-        boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        boxes, points, scores = _together(
+            [self._search_level(frame, level, least) for level in levels(width, height, scale)]
+        )
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
         boxes, points, scores = boxes[rows], points[rows], scores[rows]
         return self._straightened(frame, boxes, points, scores) if self.straighten else (boxes, points, scores)
@@ -180,25 +181,31 @@ class YuNetDetector:
         resized = frame
         if level.size != (frame.shape[1], frame.shape[0]):
             resized = resize_area(frame, level.size) if level.scale < 1 else _enlarged(frame, level.size)
-        parts = []
-        for tile in level.tiles():
-            left, top, right, bottom = tile.box
-            boxes, points, scores = self._find(resized[top:bottom, left:right], threshold)
-            corner = np.array([left, top], np.float32)
-            boxes, points = boxes + np.tile(corner, 2), points + corner
-            rows = in_core(boxes, tile)
-            parts.append((boxes[rows], points[rows], scores[rows]))
-        boxes, points, scores = (np.concatenate(each) for each in zip(*parts, strict=True))
+        tiles = list(level.tiles())
+        if len(tiles) == 1:
+            boxes, points, scores = self._find(resized, threshold)
+        else:
+            boxes, points, scores = _together([self._search_tile(resized, tile, threshold) for tile in tiles])
+        if level.scale == 1:
+            return boxes, points, scores
         return boxes / np.float32(level.scale), points / np.float32(level.scale), scores
+
+    def _search_tile(self, level: Frame, tile: Tile, threshold: float) -> tuple[Floats, Floats, Floats]:
+        left, top, right, bottom = tile.box
+        boxes, points, scores = self._find(level[top:bottom, left:right], threshold)
+        corner = np.array([left, top], np.float32)
+        boxes, points = boxes + np.tile(corner, 2), points + corner
+        rows = in_core(boxes, tile)
+        return boxes[rows], points[rows], scores[rows]
 
     def _straightened(
         self, frame: Frame, boxes: Floats, points: Floats, scores: Floats
     ) -> tuple[Floats, Floats, Floats]:
         """The faces above the threshold, best score first, each as it looks when it is turned upright."""
-        boxes, points, scores = boxes.copy(), points.copy(), scores.copy()
         sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1))
         leans = np.abs(roll(points)) >= _LEANS
-        for row in np.flatnonzero((sides >= _LEAST_TURNED) & (leans | (scores < _SURE))):
+        again = np.flatnonzero((sides >= _LEAST_TURNED) & (leans | (scores < _SURE)))
+        for row in again:
             angle = float(roll(points[row : row + 1])[0])
             angles = (angle, 2 * angle, *_TURNS) if leans[row] else _TURNS[:2]
             centre, side = (boxes[row, :2] + boxes[row, 2:]) / 2, float(sides[row])
@@ -208,12 +215,14 @@ class YuNetDetector:
                 continue
             box, upright, score = better
             # It may not stand quite upright yet.
-            again = self._in_patch(frame, (box[:2] + box[2:]) / 2, side, float(roll(upright[None])[0]))
-            if again is not None and again[2] >= score - 0.05:
-                box, upright, score = *again[:2], max(score, again[2])
+            third = self._in_patch(frame, (box[:2] + box[2:]) / 2, side, float(roll(upright[None])[0]))
+            if third is not None and third[2] >= score - 0.05:
+                box, upright, score = *third[:2], max(score, third[2])
             boxes[row], points[row], scores[row] = box, upright, score
-        rows = best_of_overlapping(boxes, scores, _OVERLAP)
-        rows = rows[scores[rows] >= np.float32(self.threshold)]
+        if len(again):
+            rows = best_of_overlapping(boxes, scores, _OVERLAP)
+            boxes, points, scores = boxes[rows], points[rows], scores[rows]
+        rows = np.flatnonzero(scores >= np.float32(self.threshold))
         return boxes[rows], points[rows], scores[rows]
 
     def _in_patch(
@@ -238,10 +247,10 @@ class YuNetDetector:
             left, that on its right, the tip of the nose, the corners of the mouth, left and right; float32 (n,),
             scores in [threshold, 1]. Pixels of `frame`.
         """
-        return self._find(frame, self.threshold)
+        return self._find(np.ascontiguousarray(frame), self.threshold)
 
     def _find(self, frame: Frame, threshold: float) -> tuple[Floats, Floats, Floats]:
-        return self._network.find(np.ascontiguousarray(frame), threshold)
+        return self._network.find(frame, threshold)
 
 
 def _surroundings(
@@ -265,6 +274,13 @@ def _surroundings(
         window = frame[top:bottom, left:right]
         patch = np.asarray(cv2.resize(window, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     return patch, start.astype(np.float64), scale
+
+
+def _together(found: list[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
+    if len(found) == 1:
+        return found[0]
+    boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return boxes, points, scores
 
 
 def _enlarged(frame: Frame, size: tuple[int, int]) -> Frame:

@@ -38,7 +38,7 @@ class YuNetNetwork(Protocol):
     """What both of them do. One object may be used from many threads at once."""
 
     def find(self, frame: Frame, threshold: float) -> Found:
-        """The faces in `frame` (uint8 RGB, as large as it is, C-contiguous), best score first.
+        """The faces in `frame`, uint8 RGB, as large as it is, or a rectangle of a larger one; best score first.
 
         Returns:
             float32 (n, 4) xyxy, float32 (n, 5, 2) points, float32 (n,) scores above the threshold: pixels of `frame`.
@@ -104,7 +104,7 @@ class OnnxYuNet:
         """See `YuNetNetwork`."""
         rows, columns = (math.ceil(side / _STRIDES[-1]) * _STRIDES[-1] for side in frame.shape[:2])
         inputs = self._inputs(rows, columns)
-        native().yunet_input(frame, inputs)
+        native().yunet_input(np.ascontiguousarray(frame), inputs)
         outputs = self._session.run(self._outputs, {self._input: inputs})
         found: Found = native().yunet_faces(outputs, columns, _STRIDES, threshold, _OVERLAP, _MOST)
         return found
