@@ -116,7 +116,7 @@ class Network {
       throw std::invalid_argument("image must be of uint8 (H, W, 3), got shape " + shape_of(image));
     const bool together = image.strides(2) == 1 && image.strides(1) == 3 && image.strides(0) >= 3 * image.shape(1);
     if (!together && image.size() > 0)
-      throw std::invalid_argument("image must have rows of RGB pixels without gaps: pass numpy.ascontiguousarray(...)");
+      throw std::invalid_argument("image must be rows of RGB pixels without gaps: pass numpy.ascontiguousarray(...)");
     return image;
   }
 
