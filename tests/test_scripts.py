@@ -6,7 +6,10 @@ import ast
 import importlib.util
 import re
 import runpy
+import shutil
+import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import cv2
@@ -61,6 +64,23 @@ def test_what_is_left_out_is_used() -> None:
     for name in ELSEWHERE:
         assert importlib.util.spec_from_file_location("script", SCRIPTS / name) is not None
         compile((SCRIPTS / name).read_text(), name, "exec")
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not sysconfig.get_config_var("Py_ENABLE_SHARED") or not shutil.which("cc"),
+    reason="needs Linux, a C compiler and a Python whose library is shared",
+)
+def test_holds_of_the_lock_are_measured_in_a_process_of_their_own() -> None:
+    command = [sys.executable, SCRIPTS / "measure_gil.py", "--calls", "5", "--faces", "2"]
+    head, *rows, last = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    assert head.split()[:2] == ["stage", "faces"]
+    assert {row[:12].strip() for row in rows} >= {"decode", "detect", "HOG", "align", "predict", "track", "draw"}
+    for row in rows:
+        faces, whole, longest = row[12:].split()[:3]
+        assert faces == "2"
+        assert 0 < float(longest) <= float(whole) + 1
+        assert " -> " in row
+    assert last.startswith("astype of nine boxes")
 
 
 def test_a_pasted_face_counts_where_the_boxes_meet() -> None:
