@@ -133,9 +133,9 @@ def watched(
         seen: Counter[tuple[str, str]] = Counter()
         times = [holds.microseconds_of(hold) for hold in range(holds.count_holds())]
         whole.append(sum(times))
-        for hold, time in enumerate(times):
+        for hold, microseconds in enumerate(times):
             place = name_of(holds.start_of(hold)), name_of(holds.end_of(hold))
-            places[(*place, seen[place])].append(time)
+            places[(*place, seen[place])].append(microseconds)
             seen[place] += 1
     gc.enable()
     return float(np.median(whole)), {place: times for place, times in places.items() if len(times) > calls / 2}

@@ -19,8 +19,8 @@ struct Hold {
 static struct Hold holds[kMost];
 static int count, watching, free_now;
 static double since;
-static PyObject *before;
-static PyFrameObject *frame_of_line;
+static PyObject* before;
+static PyFrameObject* frame_of_line;
 static int last_line_at;
 
 static double now(void) {
@@ -30,7 +30,7 @@ static double now(void) {
 }
 
 /// Borrowed references are kept: a bound method would be gone when the holds are read.
-static void hand_over(PyObject *at) {
+static void hand_over(PyObject* at) {
   const double time = now();
   Py_XINCREF(at);
   if (count < kMost) holds[count++] = (struct Hold){time - since, before, at};
@@ -38,16 +38,16 @@ static void hand_over(PyObject *at) {
   since = now();
 }
 
-static PyObject *code_of(PyFrameObject *frame) { return (PyObject *)PyFrame_GetCode(frame); }
+static PyObject* code_of(PyFrameObject* frame) { return (PyObject*)PyFrame_GetCode(frame); }
 
-static int on_call(PyObject *self, PyFrameObject *frame, int what, PyObject *arg) {
+static int on_call(PyObject* self, PyFrameObject* frame, int what, PyObject* arg) {
   (void)self;
   if (what == PyTrace_CALL) hand_over(code_of(frame));
   if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) hand_over(arg);
   return 0;
 }
 
-static int on_line(PyObject *self, PyFrameObject *frame, int what, PyObject *arg) {
+static int on_line(PyObject* self, PyFrameObject* frame, int what, PyObject* arg) {
   (void)self, (void)arg;
   if (what != PyTrace_LINE) return 0;
   const int at = PyFrame_GetLasti(frame);
@@ -72,16 +72,16 @@ void watch_holds(int on) {
 
 int count_holds(void) { return count; }
 double microseconds_of(int hold) { return holds[hold].microseconds; }
-static PyObject *or_none(PyObject *object) {
-  PyObject *given = object ? object : Py_None;
+static PyObject* or_none(PyObject* object) {
+  PyObject* given = object ? object : Py_None;
   Py_INCREF(given);
   return given;
 }
-PyObject *start_of(int hold) { return or_none(holds[hold].from); }
-PyObject *end_of(int hold) { return or_none(holds[hold].to); }
+PyObject* start_of(int hold) { return or_none(holds[hold].from); }
+PyObject* end_of(int hold) { return or_none(holds[hold].to); }
 
-PyThreadState *PyEval_SaveThread(void) {
-  static PyThreadState *(*original)(void);
+PyThreadState* PyEval_SaveThread(void) {
+  static PyThreadState* (*original)(void);
   if (!original) original = (PyThreadState * (*)(void)) dlsym(RTLD_NEXT, "PyEval_SaveThread");
   if (watching && !free_now) {
     hand_over(NULL);
@@ -90,9 +90,9 @@ PyThreadState *PyEval_SaveThread(void) {
   return original();
 }
 
-void PyEval_RestoreThread(PyThreadState *state) {
-  static void (*original)(PyThreadState *);
-  if (!original) original = (void (*)(PyThreadState *))dlsym(RTLD_NEXT, "PyEval_RestoreThread");
+void PyEval_RestoreThread(PyThreadState* state) {
+  static void (*original)(PyThreadState*);
+  if (!original) original = (void (*)(PyThreadState*))dlsym(RTLD_NEXT, "PyEval_RestoreThread");
   original(state);
   if (watching && free_now) {
     free_now = 0;
