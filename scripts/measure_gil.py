@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import ctypes
 import gc
+import opcode
 import os
 import shutil
 import subprocess
@@ -65,6 +66,9 @@ def measure(faces: list[int], calls: int) -> None:
     holds = ctypes.PyDLL(os.environ[HOLDS])
     holds.microseconds_of.restype = ctypes.c_double
     holds.start_of.restype = holds.end_of.restype = ctypes.py_object
+    for name, code in opcode.opmap.items():
+        if name.startswith(("CALL", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")):
+            holds.after_opcode(code)
     print(f"{'stage':<12}{'faces':>6}{'a call, us':>12}{'longest hold, us':>18}  from -> to")
     for count in faces:
         for name, call in stages(count).items():
@@ -134,18 +138,18 @@ def watched(
         times = [holds.microseconds_of(hold) for hold in range(holds.count_holds())]
         whole.append(sum(times))
         for hold, microseconds in enumerate(times):
-            place = name_of(holds.start_of(hold)), name_of(holds.end_of(hold))
+            place = (
+                name_of(holds.start_of(hold), holds.start_line_of(hold)),
+                name_of(holds.end_of(hold), holds.end_line_of(hold)),
+            )
             places[(*place, seen[place])].append(microseconds)
             seen[place] += 1
     gc.enable()
     return float(np.median(whole)), {place: times for place, times in places.items() if len(times) > calls / 2}
 
 
-def name_of(place: Any) -> str:
-    if place is None:
-        return "C"
-    name = getattr(place, "co_qualname", "") or getattr(place, "__qualname__", None) or str(place)
-    return name.replace("pybind11_detail_function_record_v1_system_libstdcpp_gxx_abi_1xxx_use_cxx11_abi_1.", "")
+def name_of(code: Any, line: int) -> str:
+    return "C" if code is None else f"{Path(code.co_filename).name}:{line}"
 
 
 if __name__ == "__main__":

@@ -288,7 +288,31 @@ def test_faces_and_their_mirror_images_share_batches(n: int) -> None:
     outputs = twice.raw_outputs(chips)
     for key, values in once.raw_outputs(chips).items():
         np.testing.assert_allclose(outputs[key], (values + mirrored[key]) / 2, atol=1e-6)
-    assert calls == {1: [2], 2: [4], 33: [32, 32, 2]}[n]
+    assert calls == {1: [2], 2: [4], 33: [8] * 8 + [2]}[n]
+
+
+@pytest.mark.parametrize(
+    ("threads", "provider", "expected"),
+    [(1, None, [8] * 8 + [6]), (2, None, [16] * 4 + [6]), (9, None, [32, 32, 6]), (1, "CUDA", [32, 32, 6])],
+)
+def test_no_more_faces_at_a_time_than_a_core_has_room_for(
+    threads: int, provider: str | None, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if provider is not None:
+        # Another device than the CPU.
+        monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda _: [f"{provider}ExecutionProvider"])
+    alone = load_predictor("tiny", flip=False, device="auto")
+    together = load_predictor("tiny", threads=threads, flip=False, device="auto")
+    size = alone.spec.chip_size
+    chips = np.random.default_rng(0).integers(0, 256, (70, size, size, 3), dtype=np.uint8)
+    calls: list[int] = []
+    run = together._network.run
+    together._network.run = lambda names, inputs: (calls.append(len(inputs)), run(names, inputs))[1]
+    outputs = together.raw_outputs(chips)
+    assert calls == expected
+    singly = [alone.raw_outputs(chip[None]) for chip in chips]
+    for key, values in outputs.items():
+        np.testing.assert_allclose(values, np.concatenate([one[key] for one in singly]), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", MODELS)
