@@ -3,9 +3,9 @@
     uv run python scripts/measure_gil.py
 
 CPython hands the lock over when a function starts, after each call and when a loop jumps back, and C code where it lets
-go of it; lock/holds.c takes the time between these, in a process whose only thread is the one that calls the stage. The
-hold that is printed is the longest of a call that other work on the machine did not lengthen: of each place the median
-over all calls. Needs a C compiler, and a Python whose library is shared: one of a Linux distribution, or pyenv's with
+go of it; lock/holds.c takes the time between these, in a process whose only thread is the one that calls the stage. A
+place's hold is the median over all calls, so that other work on the machine counts little; the longest is printed.
+Needs a C compiler, and a Python whose library is shared: one of a Linux distribution, or pyenv's with
 --enable-shared.
 """
 
@@ -145,7 +145,7 @@ def watched(
             places[(*place, seen[place])].append(microseconds)
             seen[place] += 1
     gc.enable()
-    return float(np.median(whole)), {place: times for place, times in places.items() if len(times) > calls / 2}
+    return float(np.median(whole)), {place: times for place, times in places.items() if len(times) == calls}
 
 
 def name_of(code: Any, line: int) -> str:

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "yunet_layers.hpp"
+
 namespace agegender {
 
 void yunet_input(const ImageView& picture, std::ptrdiff_t width, std::ptrdiff_t height, float* planes) noexcept {
@@ -10,13 +12,7 @@ void yunet_input(const ImageView& picture, std::ptrdiff_t width, std::ptrdiff_t 
   float* green = planes + height * width;
   float* red = planes + 2 * height * width;
   for (std::ptrdiff_t y = 0; y < picture.height; ++y) {
-    const std::uint8_t* pixel = picture.data + 3 * y * picture.width;
-    for (std::ptrdiff_t x = 0; x < picture.width; ++x) {
-      red[x] = pixel[3 * x];
-      green[x] = pixel[3 * x + 1];
-      blue[x] = pixel[3 * x + 2];
-    }
-    for (float* plane : {blue, green, red}) std::fill(plane + picture.width, plane + width, 0.0f);
+    yunet::split(picture.data + 3 * y * picture.width, picture.width, width, {blue, green, red});
     blue += width;
     green += width;
     red += width;

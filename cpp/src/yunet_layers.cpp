@@ -96,6 +96,19 @@ Floats nine(const std::array<const float*, 3>& rows, std::ptrdiff_t x, const std
 
 }  // namespace
 
+void split(const std::uint8_t* pixels, std::ptrdiff_t known, std::ptrdiff_t width,
+           const std::array<float*, 3>& planes) noexcept {
+  float* const blue = planes[0];
+  float* const green = planes[1];
+  float* const red = planes[2];
+  for (std::ptrdiff_t x = 0; x < known; ++x) {
+    red[x] = pixels[3 * x];
+    green[x] = pixels[3 * x + 1];
+    blue[x] = pixels[3 * x + 2];
+  }
+  for (float* plane : planes) std::fill(plane + known, plane + width, 0.0f);
+}
+
 void pixel_row(const ImageView& picture, std::ptrdiff_t pitch, std::ptrdiff_t y, std::ptrdiff_t width,
                float* planes) noexcept {
   float* blue = planes + 1;
@@ -103,15 +116,8 @@ void pixel_row(const ImageView& picture, std::ptrdiff_t pitch, std::ptrdiff_t y,
   float* red = green + width + 1;
   const std::ptrdiff_t known = y >= 0 && y < picture.height ? picture.width : 0;
   const std::uint8_t* pixel = known > 0 ? picture.data + y * pitch : nullptr;
-  for (std::ptrdiff_t x = 0; x < known; ++x) {
-    red[x] = pixel[3 * x];
-    green[x] = pixel[3 * x + 1];
-    blue[x] = pixel[3 * x + 2];
-  }
-  for (float* plane : {blue, green, red}) {
-    plane[-1] = 0;
-    std::fill(plane + known, plane + width, 0.0f);
-  }
+  for (float* plane : {blue, green, red}) plane[-1] = 0;
+  split(pixel, known, width, {blue, green, red});
 }
 
 void stem_row(const Stem& stem, const std::array<const float*, 3>& rows, std::ptrdiff_t width, float* out) noexcept {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "agegender/image.hpp"
 #include "simd.hpp"
@@ -30,6 +31,10 @@ struct Unit {
   bool rectified = true;
   Buffer<float> pointwise, pointwise_bias, depthwise, depthwise_bias;
 };
+
+/// Grey levels of `known` RGB pixels as planes of blue, green and red, and black up to `width`.
+void split(const std::uint8_t* pixels, std::ptrdiff_t known, std::ptrdiff_t width,
+           const std::array<float*, 3>& planes) noexcept;
 
 /// A row of the picture, whose rows are `pitch` bytes apart, as planes of blue, green and red, each `width` + 1 floats
 /// that begin with a black pixel. What lies outside the picture is black.

@@ -149,11 +149,11 @@ void test_any_number_of_threads_gives_the_same() {
     const auto bytes = test::noise(static_cast<std::size_t>(3 * height * width));
     const ImageView picture{bytes.data(), height, width, 3};
     YuNetNetwork::Scratch scratch;
-    YuNetMaps alone, together;
+    YuNetMaps alone, striped;
     network.run(picture, 1, scratch, alone);
     for (const int threads : {2, 3, 8, 100}) {
-      network.run(picture, threads, scratch, together);
-      for (std::size_t level = 0; level < 3; ++level) CHECK(alone[level].values == together[level].values);
+      network.run(picture, threads, scratch, striped);
+      for (std::size_t level = 0; level < 3; ++level) CHECK(alone[level].values == striped[level].values);
     }
   }
 }

@@ -302,13 +302,13 @@ def test_no_more_faces_at_a_time_than_a_core_has_room_for(
         # Another device than the CPU.
         monkeypatch.setattr(onnxruntime.InferenceSession, "get_providers", lambda _: [f"{provider}ExecutionProvider"])
     alone = load_predictor("tiny", flip=False, device="auto")
-    together = load_predictor("tiny", threads=threads, flip=False, device="auto")
+    batched = load_predictor("tiny", threads=threads, flip=False, device="auto")
     size = alone.spec.chip_size
     chips = np.random.default_rng(0).integers(0, 256, (70, size, size, 3), dtype=np.uint8)
     calls: list[int] = []
-    run = together._network.run
-    together._network.run = lambda names, inputs: (calls.append(len(inputs)), run(names, inputs))[1]
-    outputs = together.raw_outputs(chips)
+    run = batched._network.run
+    batched._network.run = lambda names, inputs: (calls.append(len(inputs)), run(names, inputs))[1]
+    outputs = batched.raw_outputs(chips)
     assert calls == expected
     singly = [alone.raw_outputs(chip[None]) for chip in chips]
     for key, values in outputs.items():

@@ -1,5 +1,5 @@
-// The steps before and after the network YuNet: its input from a picture, faces from its outputs. What ONNX Runtime
-// says of a model of somebody else's takes arrays; our own network (yunet_network.hpp) maps.
+// The steps before and after the network YuNet: its input from a picture, faces from its outputs. Those are arrays
+// where ONNX Runtime runs it, and maps where our own C++ does (yunet_network.hpp).
 #pragma once
 
 #include <array>
@@ -34,7 +34,7 @@ struct YuNetMap {
   std::ptrdiff_t rows = 0, columns = 0;  ///< cells
   std::ptrdiff_t side = 0;               ///< of a cell, pixels
 
-  /// For a picture of width x height pixels, multiples of `cell`. The values are kept or arbitrary.
+  /// For a picture of width x height pixels, multiples of `cell`. The values are unspecified.
   void resize(std::ptrdiff_t width, std::ptrdiff_t height, std::ptrdiff_t cell) {
     side = cell;
     rows = height / cell;

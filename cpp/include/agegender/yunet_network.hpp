@@ -20,8 +20,8 @@ struct YuNetLayer {
 
 /// Takes row after row of the picture through all of the backbone while it is in the cache: memory is needed for three
 /// rows of each layer, and for whole maps only at a stride of 8 and more.
-/// Each sum has the order of ONNX Runtime's, and is equal to it bit by bit for a CPU with fused multiply-add, but for
-/// the points (tests/core/test_yunet_network.py); and for any number of threads.
+/// Sums are in ONNX Runtime's order: on a CPU with AVX2, boxes are its boxes to the last bit (tests/core/
+/// test_yunet_network.py). Results are equal for any number of threads.
 /// Source: Wu, Peng and Yu, "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 20, 2023.
 class YuNetNetwork {
  public:

@@ -21,14 +21,14 @@ void fill_input(const py::object& picture, const py::object& output) {
 }
 
 /// Scratch memory, which is small.
-struct Faces {
+struct Decoding {
   YuNetDecoder decoder;
   std::vector<YuNetFace> faces;
 };
 
-Faces& faces_of_thread() {
-  thread_local Faces faces;
-  return faces;
+Decoding& decoding_of_thread() {
+  thread_local Decoding decoding;
+  return decoding;
 }
 
 py::tuple arrays_of(const std::vector<YuNetFace>& faces) {
@@ -78,7 +78,7 @@ py::tuple find_faces(const std::vector<py::object>& outputs, py::ssize_t width, 
       }
     }
   }
-  Faces& work = faces_of_thread();
+  Decoding& work = decoding_of_thread();
   {
     // `parts` holds references to the memory that `cells` reads.
     const py::gil_scoped_release unlocked;
@@ -97,7 +97,7 @@ class Network {
     const auto pitch = image.strides(0);
     thread_local YuNetNetwork::Scratch scratch;
     thread_local YuNetMaps maps;
-    Faces& work = faces_of_thread();
+    Decoding& work = decoding_of_thread();
     {
       // `image` holds a reference to the memory that `view` reads.
       const py::gil_scoped_release unlocked;
@@ -114,8 +114,8 @@ class Network {
     auto image = py::reinterpret_borrow<py::array>(object);
     if (!image.dtype().is(py::dtype::of<std::uint8_t>()) || image.ndim() != 3 || image.shape(2) != 3)
       throw std::invalid_argument("image must be of uint8 (H, W, 3), got shape " + shape_of(image));
-    const bool together = image.strides(2) == 1 && image.strides(1) == 3 && image.strides(0) >= 3 * image.shape(1);
-    if (!together && image.size() > 0)
+    const bool packed = image.strides(2) == 1 && image.strides(1) == 3 && image.strides(0) >= 3 * image.shape(1);
+    if (!packed && image.size() > 0)
       throw std::invalid_argument("image must be rows of RGB pixels without gaps: pass numpy.ascontiguousarray(...)");
     return image;
   }

@@ -26,8 +26,8 @@ from .spelling import with_near_names
 from .stages import BatchStage, looked_at, to_look_at
 
 MODELS_PATH = Path(__file__).parent / "models"
-# Of more faces at a time, what lies between the layers no longer fits a core's cache: 32 take a tenth longer. More than
-# 32 are no faster anywhere, and the memory for the faces of a crowd is never given back.
+# Faces at a time: of more than eight, what goes from layer to layer no longer fits a core's cache. A device that is no
+# CPU gets up to 32; the memory for the faces of a crowd is never given back.
 _BATCH_OF_THREAD, _BATCH = 8, 32
 MODELS = MappingProxyType({"accurate": "efficientnetlite2", "fast": "mobilenetv2", "tiny": "ssrnet"})
 """The models that come with the package, by what they are: the names of their networks, which load them, too."""

@@ -156,7 +156,7 @@ class YuNetDetector:
         found = [
             _turn_back(*self._search(contiguous(np.rot90(frame, quarters))), frame, quarters) for quarters in range(4)
         ]
-        boxes, points, scores = _together(found)
+        boxes, points, scores = _concatenated(found)
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
         return boxes[rows], points[rows], scores[rows]
 
@@ -170,7 +170,7 @@ class YuNetDetector:
         height, width = frame.shape[:2]
         scale = _FACE / self.smallest_face(width, height)
         least = self._least if self.straighten else self.threshold
-        boxes, points, scores = _together(
+        boxes, points, scores = _concatenated(
             [self._search_level(frame, level, least) for level in levels(width, height, scale)]
         )
         rows = best_of_overlapping(boxes, scores, _OVERLAP)
@@ -185,7 +185,7 @@ class YuNetDetector:
         if len(tiles) == 1:
             boxes, points, scores = self._find(resized, threshold)
         else:
-            boxes, points, scores = _together([self._search_tile(resized, tile, threshold) for tile in tiles])
+            boxes, points, scores = _concatenated([self._search_tile(resized, tile, threshold) for tile in tiles])
         if level.scale == 1:
             return boxes, points, scores
         return boxes / np.float32(level.scale), points / np.float32(level.scale), scores
@@ -201,7 +201,10 @@ class YuNetDetector:
     def _straightened(
         self, frame: Frame, boxes: Floats, points: Floats, scores: Floats
     ) -> tuple[Floats, Floats, Floats]:
-        """The faces above the threshold, best score first, each as it looks when it is turned upright."""
+        """The faces above the threshold, best score first, each as it looks when it is turned upright.
+
+        Those that are looked at again are changed in the arrays that are given.
+        """
         sides = np.sqrt((boxes[:, 2:] - boxes[:, :2]).clip(0).prod(axis=1))
         leans = np.abs(roll(points)) >= _LEANS
         again = np.flatnonzero((sides >= _LEAST_TURNED) & (leans | (scores < _SURE)))
@@ -276,7 +279,7 @@ def _surroundings(
     return patch, start.astype(np.float64), scale
 
 
-def _together(found: list[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
+def _concatenated(found: list[tuple[Floats, Floats, Floats]]) -> tuple[Floats, Floats, Floats]:
     if len(found) == 1:
         return found[0]
     boxes, points, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))

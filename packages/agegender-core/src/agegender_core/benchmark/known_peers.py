@@ -154,7 +154,8 @@ def _yunet() -> Sides:
 
 def _yunet_by_onnx_runtime() -> Sides:
     frame = _frame(640, 360)
-    ours, theirs = NativeYuNet(), OnnxYuNet(YUNET_PATH.read_bytes(), YUNET_PATH)
+    content = YUNET_PATH.read_bytes()
+    ours, theirs = NativeYuNet(content), OnnxYuNet(content, YUNET_PATH)
 
     def rows(found: Any) -> Any:
         boxes, points, scores = found
