@@ -209,6 +209,11 @@ def test_no_model(tmp_path: Path) -> None:
         load_predictor(tmp_path / "text.onnx")
 
 
+def test_no_threads() -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        load_predictor(threads=0)
+
+
 @pytest.mark.parametrize("flip", [True, False])
 def test_what_the_network_gets_can_be_given_itself(flip: bool) -> None:
     predictor = load_predictor("ssrnet", flip=flip)

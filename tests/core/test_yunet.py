@@ -361,6 +361,7 @@ def test_it_finds_the_faces_of_the_street(shared_data: Path) -> None:
         ({"threshold": 0}, "threshold must lie between 0 and 1, got 0"),
         ({"threshold": 1.5}, "threshold must lie between 0 and 1, got 1.5"),
         ({"min_face": 3}, "min_face must be in 4..10000 pixels, got 3"),
+        ({"threads": 0}, "threads must be at least 1, got 0"),
         ({"max_pixels": 10}, "max_pixels must be 4096 or more, got 10"),
     ],
 )

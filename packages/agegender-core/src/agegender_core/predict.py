@@ -68,7 +68,7 @@ def load_predictor(
         ModelFileError: the file is no ONNX model, or lacks metadata; the message says which.
         DeviceError: no such device, or ONNX Runtime can't use it here.
         RuntimeChoiceError: no such runtime, it isn't installed, or it isn't for this device.
-        ValueError: `flip` is none of these.
+        ValueError: `flip` is none of these, or `threads` is below 1.
     """
     chosen = Path(PICTURE_MODEL if path is None else path)
     if path is None or (not chosen.exists() and str(chosen) in model_names()):
@@ -109,6 +109,8 @@ class Predictor(BatchStage):
             raise with_near_names(missing, str(path), model_names())
         if flip not in (None, *FLIPS.values()):
             raise ValueError(f"flip must be True, False or {UNSURE!r}, got {flip!r}")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         self.path = path
         self._made_of = path.absolute(), threads, flip, device, runtime
         self._network = open_network(path, threads, device, runtime)

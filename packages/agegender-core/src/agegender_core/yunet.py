@@ -88,6 +88,8 @@ class YuNetDetector:
             raise ValueError(f"threshold must lie between 0 and 1, got {threshold}")
         if min_face is not None and not 4 <= min_face <= 10_000:
             raise ValueError(f"min_face must be in 4..10000 pixels, got {min_face}")
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
         if not max_pixels >= 4096:
             raise ValueError(f"max_pixels must be 4096 or more, got {max_pixels}")
         self.model_path = YUNET_PATH if model is None else Path(model)
